@@ -1,0 +1,3 @@
+//! opswat-mock
+#[doc(hidden)]
+pub mod world;

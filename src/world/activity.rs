@@ -1,0 +1,97 @@
+//! Access activities: which application a device opened, and what the company's rules made of it.
+
+use super::{
+    DeviceRef, Happening, Millis, World,
+    lifecycle::{Status, Story},
+    roster::{Device, Person},
+};
+
+/// What the rules made of an access.
+///
+/// The discriminants are places in [`ALL`](Self::ALL).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// It was let through.
+    Allowed,
+    /// It was stopped.
+    Blocked,
+    /// It was let through, and would be stopped if the rule were enforced.
+    MonitoredBlock,
+    /// It was let through under a rule that only watches.
+    MonitoredAllow,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Allowed, Self::Blocked, Self::MonitoredBlock, Self::MonitoredAllow];
+
+    /// The code by which `POST /o/api/v3/activities` names and filters it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+            Self::MonitoredBlock => "monitored_block",
+            Self::MonitoredAllow => "monitored_allow",
+        }
+    }
+}
+
+/// One access of a device to an application.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// When it was.
+    pub at: Millis,
+    /// What the rules made of it.
+    pub action: Action,
+    /// The application.
+    pub app_name: &'static str,
+    /// The rule that decided.
+    pub access_rule: &'static str,
+    /// Who used the device.
+    pub app_user: Person,
+    /// The device.
+    pub device: Device,
+    /// Whether the device kept the policy then.
+    pub device_status: Status,
+}
+
+/// Applications that no rule guards: everybody may, always.
+const OPEN_APPS: [&str; 4] = ["Zoom", "Confluence", "Workday", "ServiceNow"];
+const OPEN_RULE: &str = "ALL DEVICES";
+/// Applications that are closed to a device that does not keep the policy.
+const GUARDED_APPS: [(&str, &str); 5] = [
+    ("Salesforce", "NON COMPLIANT DEVICES"),
+    ("Slack", "Block non-compliant devices"),
+    ("Office 365", "NON COMPLIANT DEVICES"),
+    ("GitHub", "Block non-compliant devices"),
+    ("AWS Console", "NON COMPLIANT DEVICES"),
+];
+/// Applications for which the company only watches what its rule would do.
+const WATCHED_APPS: [(&str, &str); 3] =
+    [("Dropbox", "Monitor cloud storage"), ("Box", "Monitor cloud storage"), ("Google Workspace", "Monitor mail")];
+
+impl World {
+    pub(super) fn tell_activity(&self, happening: &Happening, action: Action, device: DeviceRef) -> Activity {
+        let track = self.life.track(happening.track);
+        let (key, turn) = self.life.detail(happening);
+        let key = key.sub(u64::from(track.nth));
+        let (app_name, access_rule) = if track.story == Story::Browse {
+            (key.pick(turn, &OPEN_APPS), OPEN_RULE)
+        } else {
+            match action {
+                Action::Allowed | Action::Blocked => key.pick(turn, &GUARDED_APPS),
+                Action::MonitoredAllow | Action::MonitoredBlock => key.pick(turn, &WATCHED_APPS),
+            }
+        };
+        Activity {
+            at: happening.at,
+            action,
+            app_name,
+            access_rule,
+            app_user: self.roster.person(device.slot),
+            device_status: self.life.status(device, happening.at),
+            device: self.roster.device(device),
+        }
+    }
+}

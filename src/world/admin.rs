@@ -1,0 +1,106 @@
+//! Administrator events: what the people who run the account do in the console.
+
+use super::{
+    Happening, Millis, World,
+    random::{Key, Lane},
+    roster::Person,
+};
+
+/// What an administrator can do; the `event` of the API's `admin` category.
+///
+/// The discriminants are places in [`ALL`](Self::ALL).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AdminEvent {
+    /// Changed the rules of conditional access.
+    CacChange,
+    /// Changed a setting.
+    Config,
+    /// Gave a wrong password.
+    FailedAuth,
+    /// Logged in to the console.
+    Login,
+    /// Revoked the code by which phones join.
+    RevMobileCode,
+    /// Wrote to the vendor's support.
+    SubmitTicket,
+    /// Put something on a list of what is allowed.
+    Whitelist,
+    /// Changed the own password.
+    ChangedPassword,
+}
+
+impl AdminEvent {
+    /// All of them, in the order of the API's documentation.
+    pub const ALL: [Self; 8] = [
+        Self::CacChange,
+        Self::Config,
+        Self::FailedAuth,
+        Self::Login,
+        Self::RevMobileCode,
+        Self::SubmitTicket,
+        Self::Whitelist,
+        Self::ChangedPassword,
+    ];
+
+    /// The code by which `POST /o/api/v3.3/logs` names and filters it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CacChange => "cac_change",
+            Self::Config => "config",
+            Self::FailedAuth => "failed_auth",
+            Self::Login => "login",
+            Self::RevMobileCode => "rev_mobile_code",
+            Self::SubmitTicket => "submit_ticket",
+            Self::Whitelist => "whitelist",
+            Self::ChangedPassword => "changed_password",
+        }
+    }
+
+    /// The words by which the console and `GET /o/api/v2/logs` describe it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::CacChange => "Access Rule Change",
+            Self::Config => "Configuration Change",
+            Self::FailedAuth => "Admin Failed Authentication",
+            Self::Login => "Admin Logged On",
+            Self::RevMobileCode => "Mobile Code Revoked",
+            Self::SubmitTicket => "Support Ticket Submitted",
+            Self::Whitelist => "Whitelist Change",
+            Self::ChangedPassword => "Password Changed",
+        }
+    }
+}
+
+/// One event of an administrator.
+#[derive(Clone, Debug)]
+pub struct AdminEntry {
+    /// When it happened.
+    pub at: Millis,
+    /// What happened.
+    pub event: AdminEvent,
+    /// The same in a sentence.
+    pub details: String,
+    /// Who did it.
+    pub admin: Person,
+}
+
+impl World {
+    pub(super) fn tell_admin(&self, happening: &Happening, event: AdminEvent) -> AdminEntry {
+        // A login before an act is that of whoever acts; the rest belongs to an administrator's own day.
+        let admin = match self.life.officer(happening) {
+            Some(officer) => self.roster.admin(officer),
+            None => self.actor(happening),
+        };
+        let details = self.admin_details(happening, event, &admin);
+        AdminEntry { at: happening.at, event, details, admin }
+    }
+
+    /// The administrator who acts on a device in a story.
+    pub(super) fn actor(&self, happening: &Happening) -> Person {
+        let (key, turn) = self.life.detail(happening);
+        let key: Key = key.sub(Lane::Admin as u64);
+        self.roster.admin(key.below(turn, self.roster.admins()))
+    }
+}

@@ -1,0 +1,65 @@
+//! Device reports: what a device says of itself every few hours.
+
+use super::{DeviceRef, Happening, Millis, World, lifecycle::Status, random::Lane, roster::Device};
+
+/// How bad the worst finding of a report is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// Something must be done at once.
+    Critical,
+    /// Something should be done.
+    Warning,
+    /// Nothing was found.
+    NoIssue,
+}
+
+impl Severity {
+    /// The word that the API has for it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::NoIssue => "no_issue",
+        }
+    }
+}
+
+/// One report of a device.
+#[derive(Clone, Debug)]
+pub struct DeviceReport {
+    /// When it arrived.
+    pub at: Millis,
+    /// What it says, in a sentence.
+    pub details: String,
+    /// Whose it is.
+    pub device: Device,
+    /// Whether the device kept the policy then.
+    pub status: Status,
+    /// How bad the worst finding is.
+    pub severity: Severity,
+    /// The policy that was checked.
+    pub policy_name: &'static str,
+    /// When the device was seen last before it reported.
+    pub last_seen: Millis,
+    /// The address it came from, out of the ranges kept for documentation.
+    pub public_ip: String,
+}
+
+impl World {
+    pub(super) fn tell_report(&self, happening: &Happening, device: DeviceRef) -> DeviceReport {
+        let (key, turn) = self.life.detail(happening);
+        let status = self.life.status(device, happening.at);
+        let severity = match (status, key.sub(0).below(turn, 8)) {
+            (Status::NonCompliant, 0..5) => Severity::Critical,
+            (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
+            _ => Severity::NoIssue,
+        };
+        let last_seen = Millis(happening.at.0 - key.sub(1).below(turn, 90_000).cast_signed());
+        let public_ip = self.roster.address(device, key.sub(Lane::Device as u64).below(turn, 5));
+        let device = self.roster.device(device);
+        let policy_name = self.roster.policy(&device);
+        let details = self.report_details(&device, status, policy_name, key.sub(2).below(turn, 5));
+        DeviceReport { at: happening.at, details, device, status, severity, policy_name, last_seen, public_ip }
+    }
+}

@@ -1,0 +1,159 @@
+//! The world: a company whose history is computed, not stored.
+//!
+//! A [`World`] is a seed and a [`Shape`]. Everything that ever happened or will happen in it follows from them: which
+//! events lie in a window, how many there are, which one is the n-th, what each says. Any question costs about the same,
+//! however long the history and however large the fleet, because events are *counted and found* rather than generated
+//! in order (see [`rota`] and [`lifecycle`]).
+//!
+//! This module is pure. It reads no clock, no file and no environment, keeps nothing between two questions, and knows
+//! nothing of HTTP. "Now" is the end of a window that the caller chooses.
+//!
+//! ```
+//! use opswat_mock::world::{Filter, Millis, Order, Shape, Stream, Window, World};
+//!
+//! let world = World::new(Shape { seed: 7, devices: 100 });
+//! let day = Window { from: Millis(1_768_435_200_000), to: Millis(1_768_521_599_999) };
+//! let events = world.select(Stream::Device, day, Filter::default());
+//! let newest = events.page(0, 10, Order::NewestFirst);
+//! assert_eq!(newest, events.page(0, 3, Order::NewestFirst).into_iter()
+//!     .chain(events.page(3, 7, Order::NewestFirst)).collect::<Vec<_>>());
+//! ```
+
+mod activity;
+mod admin;
+mod device;
+mod device_report;
+mod lifecycle;
+mod query;
+mod random;
+mod rhythm;
+mod roster;
+mod rota;
+mod text;
+mod webhook;
+
+use std::num::TryFromIntError;
+
+pub use self::{
+    activity::{Action, Activity},
+    admin::{AdminEntry, AdminEvent},
+    device::{DeviceEntry, DeviceEvent},
+    device_report::{DeviceReport, Severity},
+    lifecycle::{Status, Stream},
+    query::{Event, Filter, Order, Selection, Window},
+    roster::{AgentType, Device, Person},
+    webhook::{WebhookEntry, WebhookEvent},
+};
+use self::{
+    lifecycle::{DeviceRef, Fleet, Happening, Kind, Lifecycle},
+    random::{Key, Lane},
+    roster::Roster,
+};
+
+/// The largest fleet that a world can have.
+pub const MAX_DEVICES: u32 = 100_000;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Millis(pub i64);
+
+/// 2013-10-04T08:00:00Z: the account was made. Nothing happened before.
+pub const ACCOUNT_MADE: Millis = lifecycle::ACCOUNT_MADE;
+
+/// What a world is made from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shape {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// How many devices the company has at a time, up to [`MAX_DEVICES`].
+    pub devices: u32,
+}
+
+/// One company and its whole history. Cheap to make and to keep: a few kilobytes, whatever its shape.
+#[derive(Clone, Debug)]
+pub struct World {
+    shape: Shape,
+    roster: Roster,
+    life: Lifecycle,
+    /// The tracks of each stream.
+    streams: [Vec<usize>; 5],
+}
+
+/// An event, told in full.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Of the device stream.
+    Device(DeviceEntry),
+    /// Of the admin stream.
+    Admin(AdminEntry),
+    /// Of the webhook stream.
+    Webhook(WebhookEntry),
+    /// Of the stream of device reports.
+    Report(DeviceReport),
+    /// Of the stream of accesses.
+    Activity(Activity),
+}
+
+impl World {
+    /// The world of a shape. A fleet larger than [`MAX_DEVICES`] is cut to it.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        let shape = Shape { devices: shape.devices.min(MAX_DEVICES), ..shape };
+        let devices = u64::from(shape.devices);
+        let roster = Roster::new(shape.seed, devices);
+        let controllers = roster.controllers_from();
+        let fleets = [
+            Fleet { agent: AgentType::Endpoint, first: 0, devices: controllers },
+            Fleet { agent: AgentType::DomainController, first: controllers, devices: devices - controllers },
+        ];
+        let life = Lifecycle::new(shape.seed, Roster::zone_hours(shape.seed), &fleets, roster.admins());
+        let streams = Stream::ALL
+            .map(|stream| life.tracks().filter(|(_, track)| track.kind.stream() == stream).map(|(nth, _)| nth).collect());
+        Self { shape, roster, life, streams }
+    }
+
+    /// What the world was made from.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The name of the company.
+    #[must_use]
+    pub fn company(&self) -> &str {
+        self.roster.company()
+    }
+
+    /// Tells an event in full.
+    #[must_use]
+    pub fn tell(&self, event: &Event) -> Entry {
+        let happening = &event.0;
+        let device = || self.life.device(happening).unwrap_or(DeviceRef { slot: 0, generation: 0 });
+        match self.life.track(happening.track).kind {
+            Kind::Device(event) => Entry::Device(self.tell_device(happening, event, device())),
+            Kind::Admin(event) => Entry::Admin(self.tell_admin(happening, event)),
+            Kind::Webhook(event) => Entry::Webhook(self.tell_webhook(happening, event, device())),
+            Kind::Report => Entry::Report(self.tell_report(happening, device())),
+            Kind::Access(action) => Entry::Activity(self.tell_activity(happening, action, device())),
+        }
+    }
+
+    /// The `nth` of the unguessable-looking names that belong to this world and a purpose of the caller's: 128 bits that
+    /// are the same in every run.
+    #[must_use]
+    pub fn token_bits(seed: u64, purpose: u64, nth: u64) -> u128 {
+        let key = Key::new(seed, Lane::Token).sub(purpose);
+        u128::from(key.at(2 * nth)) << 64 | u128::from(key.at(2 * nth + 1))
+    }
+}
+
+impl Millis {
+    /// From a count of milliseconds that may be too large.
+    ///
+    /// # Errors
+    ///
+    /// When it is not in the range of 64 bits.
+    pub fn from_u128(millis: u128) -> Result<Self, TryFromIntError> {
+        i64::try_from(millis).map(Self)
+    }
+}

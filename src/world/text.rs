@@ -1,0 +1,167 @@
+//! The sentences in `details`, in the words of the console.
+
+use super::{
+    DeviceEvent, Happening, Status, WebhookEvent, World,
+    admin::AdminEvent,
+    lifecycle::{BRIEF, LONG},
+    random::{Key, Lane},
+    roster::{AgentType, Device, Person},
+};
+
+/// What a device can fail in, and how that is mended.
+#[derive(Clone, Copy)]
+struct Finding {
+    wrong: &'static str,
+    mended: &'static str,
+}
+
+const fn finding(wrong: &'static str, mended: &'static str) -> Finding {
+    Finding { wrong, mended }
+}
+
+/// What is mended within hours, on a machine with a desktop or server operating system.
+const QUICK: [Finding; 4] = [
+    finding("antivirus definitions are out of date", "antivirus definitions were updated"),
+    finding("real-time protection is off", "real-time protection was turned on"),
+    finding("firewall is disabled", "firewall was enabled"),
+    finding("the last full scan is more than 7 days old", "a full scan was completed"),
+];
+/// What takes days.
+const SLOW: [Finding; 4] = [
+    finding("critical operating system patches are missing", "missing patches were installed"),
+    finding("the system disk is not encrypted", "the system disk was encrypted"),
+    finding("a vulnerable application is installed", "the vulnerable application was updated"),
+    finding("no backup was made in the last 30 days", "a backup was made"),
+];
+/// What can be wrong with a phone.
+const PHONE: [Finding; 3] = [
+    finding("the device is not protected by a passcode", "a passcode was set"),
+    finding("the operating system is out of date", "the operating system was updated"),
+    finding("the device appears to be jailbroken or rooted", "the device was restored"),
+];
+
+const SETTINGS: [&str; 6] = [
+    "policy Default: antivirus definitions must be newer than 3 days",
+    "policy Windows workstations: disk encryption is required",
+    "report interval was set to 4 hours",
+    "device timeout was set to 30 days",
+    "notification recipients",
+    "user authentication: single sign-on was enabled",
+];
+const RULES: [&str; 3] = ["NON COMPLIANT DEVICES", "Block non-compliant devices", "Monitor cloud storage"];
+const ALLOWED: [&str; 3] = ["process backup-agent.exe", "application TeamViewer", "address range 192.0.2.0/24"];
+const TICKETS: [&str; 3] = ["Agent does not report", "Question about exemptions", "Device shown twice"];
+
+impl World {
+    pub(super) fn device_details(&self, happening: &Happening, event: DeviceEvent, device: &Device) -> String {
+        let name = &device.name;
+        let actor = || named(&self.actor(happening));
+        let (key, turn) = self.life.detail(happening);
+        match event {
+            DeviceEvent::AccessGranted => {
+                format!("Device {name} was granted access to protected applications after {} verified", device.username)
+            }
+            DeviceEvent::AccessRevoked => {
+                let hours = self.life.hours_since_turn(happening);
+                format!("Access of device {name} to protected applications was revoked after {hours} hour(s)")
+            }
+            DeviceEvent::Added => format!(
+                "Device {name} was added with {} {} on {}",
+                agent(device.agent),
+                device.agent_version(happening.at),
+                device.os
+            ),
+            DeviceEvent::AddedDuplicateMac => {
+                format!("Device {name} was added; its MAC address is used by another device")
+            }
+            DeviceEvent::ComplianceCheck => format!("Compliance check of device {name} was requested by {}", actor()),
+            DeviceEvent::Compliant => {
+                format!("Device {name} changed status to compliant: {}", self.finding(key, turn, device).mended)
+            }
+            DeviceEvent::Deleted => format!("Device {name} was deleted by {}", actor()),
+            DeviceEvent::DeletedUser => {
+                format!("{} was uninstalled from device {name} by {}", agent(device.agent), device.username)
+            }
+            DeviceEvent::DeletedApi => format!("Device {name} was deleted by OAuth API"),
+            DeviceEvent::ExemptAll => {
+                let hours = key.sub(Lane::Delay as u64).pick(turn, &[168, 240, 336, 720]);
+                format!("Device {name} was exempted by {} for {hours} hour(s)", actor())
+            }
+            DeviceEvent::FetchLog => format!("Log files of device {name} were requested by {}", actor()),
+            DeviceEvent::NonCompliant => {
+                format!("Device {name} changed status to non-compliant: {}", self.finding(key, turn, device).wrong)
+            }
+            DeviceEvent::ScanThreat => format!("Threat scan of device {name} was requested by {}", actor()),
+            DeviceEvent::Unexempt => format!("Exemption of device {name} was removed by {}", actor()),
+            DeviceEvent::Unseen => format!("Device {name} was deleted because it was not seen for a long time"),
+        }
+    }
+
+    pub(super) fn admin_details(&self, happening: &Happening, event: AdminEvent, admin: &Person) -> String {
+        let (key, turn) = self.life.detail(happening);
+        let key = key.sub(event as u64);
+        let admin = named(admin);
+        match event {
+            AdminEvent::CacChange => format!("Access rule {} was changed by {admin}", key.pick(turn, &RULES)),
+            AdminEvent::Config => format!("Configuration was changed by {admin}: {}", key.pick(turn, &SETTINGS)),
+            AdminEvent::FailedAuth => format!("{admin} failed to log on: wrong password"),
+            AdminEvent::Login => format!("{admin} logged on to the console"),
+            AdminEvent::RevMobileCode => format!("Registration code for mobile devices was revoked by {admin}"),
+            AdminEvent::SubmitTicket => {
+                format!("Support ticket \"{}\" was submitted by {admin}", key.pick(turn, &TICKETS))
+            }
+            AdminEvent::Whitelist => format!("Whitelist was changed by {admin}: {} added", key.pick(turn, &ALLOWED)),
+            AdminEvent::ChangedPassword => format!("Password was changed by {admin}"),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "one of a family of methods")]
+    pub(super) fn webhook_details(&self, event: WebhookEvent, device: &Device, attempt: u8) -> String {
+        let what = match event {
+            WebhookEvent::Added => "was added",
+            WebhookEvent::Deleted => "was deleted",
+            WebhookEvent::StatusChangedToCompliant => "changed status to compliant",
+            WebhookEvent::StatusChangedToExempted => "changed status to exempted",
+            WebhookEvent::StatusChangedToNonCompliant => "changed status to non-compliant",
+        };
+        let name = &device.name;
+        match attempt {
+            0 => format!("Notification: device {name} {what}"),
+            nth => format!("Notification, attempt {}: device {name} {what}", nth + 1),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "one of a family of methods")]
+    pub(super) fn report_details(&self, device: &Device, status: Status, policy: &str, minor: u64) -> String {
+        let name = &device.name;
+        match (status, minor) {
+            (Status::Compliant, 0) => format!("Device {name} reported: policy {policy} is kept, a restart is pending"),
+            (Status::Compliant, _) => format!("Device {name} reported: policy {policy} is kept"),
+            (Status::NonCompliant, _) => format!("Device {name} reported: policy {policy} is not kept"),
+            (Status::Exempted, _) => format!("Device {name} reported: exempted from policy {policy}"),
+        }
+    }
+
+    /// What a device fails in during a non-compliance: the same at its beginning and at its end.
+    #[expect(clippy::unused_self, reason = "one of a family of methods")]
+    fn finding(&self, key: Key, turn: u64, device: &Device) -> Finding {
+        let key = key.sub(Lane::Detail as u64);
+        match device.machine {
+            "phone" => key.pick(turn, &PHONE),
+            _ if BRIEF.has(turn) => key.pick(turn, &QUICK),
+            _ if LONG.has(turn) => key.pick(turn, &SLOW),
+            _ => key.pick(turn, &[SLOW[0], SLOW[1], SLOW[2]]),
+        }
+    }
+}
+
+fn named(person: &Person) -> String {
+    format!("{} ({})", person.name, person.email)
+}
+
+fn agent(agent: AgentType) -> &'static str {
+    match agent {
+        AgentType::Endpoint => "MetaDefender Endpoint",
+        AgentType::DomainController => "OPSWAT Domain Controller Client",
+    }
+}

@@ -1,0 +1,330 @@
+//! The history of a company, as properties over seeds, fleets and instants.
+
+use std::collections::{HashMap, HashSet};
+
+use opswat_mock::world::{
+    Action, AdminEvent, DeviceEvent, Entry, Event, Filter, Millis, Order, Shape, Status, Stream, WebhookEvent, Window,
+    World,
+};
+use proptest::prelude::*;
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+const MADE: i64 = 1_380_873_600_000;
+const YEAR_2100: i64 = 4_102_444_800_000;
+
+fn world(seed: u64, devices: u32) -> World {
+    World::new(Shape { seed, devices })
+}
+
+fn window(from: i64, length: i64) -> Window {
+    Window { from: Millis(from), to: Millis(from + length - 1) }
+}
+
+fn read(world: &World, stream: Stream, window: Window) -> Vec<Event> {
+    world.select(stream, window, Filter::default()).page(0, usize::MAX, Order::OldestFirst)
+}
+
+fn told(world: &World, stream: Stream, window: Window) -> Vec<Entry> {
+    read(world, stream, window).iter().map(|event| world.tell(event)).collect()
+}
+
+fn instants() -> impl Strategy<Value = i64> {
+    prop_oneof![1 => Just(MADE), 9 => MADE..YEAR_2100]
+}
+
+fn fleets() -> impl Strategy<Value = u32> {
+    prop_oneof![0_u32..5, 5_u32..150, Just(100_u32)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_window_holds_what_its_halves_hold_in_order(seed: u64, devices in fleets(), from in instants(), hours in 1_i64..200, cut in 0_i64..200) {
+        let world = world(seed, devices);
+        let cut = cut.min(hours);
+        for stream in Stream::ALL {
+            let whole = read(&world, stream, window(from, hours * HOUR));
+            let mut halves = read(&world, stream, window(from, cut * HOUR));
+            halves.extend(read(&world, stream, window(from + cut * HOUR, (hours - cut) * HOUR)));
+            prop_assert_eq!(&whole, &halves);
+            prop_assert!(whole.is_sorted_by_key(Event::at));
+            prop_assert!(whole.iter().all(|event| event.at() >= Millis(from) && event.at() < Millis(from + hours * HOUR)));
+        }
+    }
+
+    #[test]
+    fn any_page_size_in_either_order_tells_the_same_story(seed: u64, devices in fleets(), from in instants(), size in 1_usize..40) {
+        let world = world(seed, devices);
+        for stream in Stream::ALL {
+            let selection = world.select(stream, window(from, 30 * HOUR), Filter::default());
+            let mut whole = selection.page(0, usize::MAX, Order::OldestFirst);
+            prop_assert_eq!(whole.len() as u64, selection.count());
+            for order in [Order::OldestFirst, Order::NewestFirst] {
+                let pages: Vec<Event> =
+                    (0..=selection.count()).step_by(size).flat_map(|skip| selection.page(skip, size, order)).collect();
+                prop_assert_eq!(&pages, &whole);
+                whole.reverse();
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_leaves_what_it_names_and_nothing_else(seed: u64, devices in fleets(), from in instants(), kinds in 0_u32..1 << 15) {
+        let world = world(seed, devices);
+        let week = window(from, 3 * DAY);
+        let all = read(&world, Stream::Device, week);
+        let wanted: Vec<Event> = all
+            .into_iter()
+            .filter(|event| matches!(world.tell(event), Entry::Device(entry) if kinds >> (entry.event as u8) & 1 == 1))
+            .collect();
+        let selection = world.select(Stream::Device, week, Filter { kinds: Some(kinds), ..Filter::default() });
+        prop_assert_eq!(selection.page(0, usize::MAX, Order::OldestFirst), wanted);
+    }
+
+    /// Added once, left once, silent before and after.
+    #[test]
+    fn a_device_lives_once(seed: u64, devices in 1_u32..40, from in instants()) {
+        let world = world(seed, devices);
+        let mut lives: HashMap<String, (Vec<i64>, Vec<i64>, i64, i64)> = HashMap::new();
+        for stream in [Stream::Device, Stream::DeviceReport, Stream::Activity] {
+            for entry in told(&world, stream, window(from, 150 * DAY)) {
+                let (at, device, event) = match entry {
+                    Entry::Device(entry) => (entry.at.0, entry.device.id, Some(entry.event)),
+                    Entry::Report(entry) => (entry.at.0, entry.device.id, None),
+                    Entry::Activity(entry) => (entry.at.0, entry.device.id, None),
+                    _ => unreachable!("of another stream"),
+                };
+                let (added, left, first, last) = lives.entry(device).or_insert((vec![], vec![], i64::MAX, 0));
+                match event {
+                    Some(DeviceEvent::Added | DeviceEvent::AddedDuplicateMac) => added.push(at),
+                    Some(DeviceEvent::Deleted | DeviceEvent::DeletedUser | DeviceEvent::DeletedApi | DeviceEvent::Unseen) => {
+                        left.push(at);
+                    }
+                    _ => (*first, *last) = ((*first).min(at), (*last).max(at)),
+                }
+            }
+        }
+        for (id, (added, left, first, last)) in lives {
+            prop_assert!(added.len() <= 1 && left.len() <= 1, "{} was added {:?}, left {:?}", id, added, left);
+            prop_assert!(added.iter().all(|&at| at <= first), "{} was heard of before it was added", id);
+            prop_assert!(left.iter().all(|&at| at >= last), "{} was heard of after it had left", id);
+            if let ([added], [left]) = (added.as_slice(), left.as_slice()) {
+                prop_assert!(left - added > 14 * DAY, "{} lived {} days", id, (left - added) / DAY);
+            }
+        }
+    }
+
+    /// Changes of status alternate, and whatever tells a status tells the one that the last change left.
+    #[test]
+    fn a_status_is_what_the_last_change_left(seed: u64, devices in 1_u32..120, from in instants()) {
+        let world = world(seed, devices);
+        let span = window(from, 16 * DAY);
+        let mut entries: Vec<(i64, u8, Entry)> = Vec::new();
+        for (rank, stream) in (0..).zip([Stream::Device, Stream::DeviceReport, Stream::Activity]) {
+            for entry in told(&world, stream, span) {
+                let at = match &entry {
+                    Entry::Device(entry) => entry.at.0,
+                    Entry::Report(entry) => entry.at.0,
+                    Entry::Activity(entry) => entry.at.0,
+                    _ => unreachable!("of another stream"),
+                };
+                entries.push((at, rank, entry));
+            }
+        }
+        entries.sort_by_key(|(at, rank, _)| (*at, *rank));
+        // What is known of a device: (compliant, exempted); nothing until the first change in the window.
+        let mut known: HashMap<String, (Option<bool>, Option<bool>)> = HashMap::new();
+        for (at, _, entry) in entries {
+            let (id, status) = match entry {
+                Entry::Device(entry) => {
+                    let (compliant, exempt) = known.entry(entry.device.id.clone()).or_default();
+                    match entry.event {
+                        DeviceEvent::Compliant => {
+                            prop_assert_ne!(*compliant, Some(true), "{} twice compliant", entry.details);
+                            *compliant = Some(true);
+                        }
+                        DeviceEvent::NonCompliant => {
+                            prop_assert_ne!(*compliant, Some(false), "{} twice non-compliant", entry.details);
+                            *compliant = Some(false);
+                        }
+                        DeviceEvent::ExemptAll => {
+                            prop_assert_ne!(*exempt, Some(true));
+                            *exempt = Some(true);
+                        }
+                        DeviceEvent::Unexempt => {
+                            prop_assert_ne!(*exempt, Some(false));
+                            *exempt = Some(false);
+                        }
+                        DeviceEvent::Added | DeviceEvent::AddedDuplicateMac => {
+                            (*compliant, *exempt) = (Some(true), Some(false));
+                        }
+                        _ => {}
+                    }
+                    continue;
+                }
+                Entry::Report(entry) => (entry.device.id, entry.status),
+                Entry::Activity(entry) => {
+                    let status = entry.device_status;
+                    let fits = match entry.action {
+                        Action::Blocked | Action::MonitoredBlock => status == Status::NonCompliant,
+                        Action::MonitoredAllow => status != Status::NonCompliant,
+                        Action::Allowed => status != Status::NonCompliant || entry.access_rule == "ALL DEVICES",
+                    };
+                    prop_assert!(fits, "{:?} under {} while {:?} at {}", entry.action, entry.access_rule, status, at);
+                    (entry.device.id, status)
+                }
+                _ => unreachable!("of another stream"),
+            };
+            match (status, known.get(&id).copied().unwrap_or_default()) {
+                (Status::Exempted, (compliant, exempt)) => {
+                    prop_assert!(exempt != Some(false) && compliant != Some(true), "{} at {}", id, at);
+                }
+                (Status::Compliant, (compliant, _)) => prop_assert_ne!(compliant, Some(false), "{} at {}", id, at),
+                (Status::NonCompliant, (compliant, exempt)) => {
+                    prop_assert!(compliant != Some(true) && exempt != Some(true), "{} at {}", id, at);
+                }
+            }
+        }
+    }
+
+    /// Whoever acts on a device has logged in within the twelve hours before.
+    #[test]
+    fn an_act_names_an_administrator_who_had_logged_in(seed: u64, devices in 1_u32..120, from in instants()) {
+        let world = world(seed, devices);
+        let logins: HashSet<(String, i64)> = told(&world, Stream::Admin, window(from, 11 * DAY))
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Entry::Admin(entry) if entry.event == AdminEvent::Login => Some((entry.admin.email, entry.at.0)),
+                _ => None,
+            })
+            .collect();
+        for entry in told(&world, Stream::Device, window(from + DAY, 10 * DAY)) {
+            let Entry::Device(entry) = entry else { unreachable!("of another stream") };
+            let acts = [
+                DeviceEvent::Deleted,
+                DeviceEvent::ExemptAll,
+                DeviceEvent::Unexempt,
+                DeviceEvent::FetchLog,
+                DeviceEvent::ScanThreat,
+                DeviceEvent::ComplianceCheck,
+            ];
+            if acts.contains(&entry.event) {
+                let logged_in = logins.iter().any(|(email, at)| {
+                    entry.details.contains(email.as_str()) && (entry.at.0 - 12 * HOUR..entry.at.0).contains(at)
+                });
+                prop_assert!(logged_in, "nobody in «{}» had logged in", entry.details);
+            }
+        }
+    }
+
+    /// Each change that a webhook watches reaches it within five seconds, and each entry has such a cause.
+    #[test]
+    fn a_webhook_hears_of_each_change(seed: u64, devices in 1_u32..120, from in instants()) {
+        let world = world(seed, devices);
+        let mut changes: Vec<(String, WebhookEvent, i64)> = told(&world, Stream::Device, window(from, 5 * DAY))
+            .into_iter()
+            .filter_map(|entry| {
+                let Entry::Device(entry) = entry else { unreachable!("of another stream") };
+                let event = match entry.event {
+                    DeviceEvent::Added | DeviceEvent::AddedDuplicateMac => WebhookEvent::Added,
+                    DeviceEvent::Deleted | DeviceEvent::DeletedApi | DeviceEvent::DeletedUser | DeviceEvent::Unseen => {
+                        WebhookEvent::Deleted
+                    }
+                    DeviceEvent::Compliant => WebhookEvent::StatusChangedToCompliant,
+                    DeviceEvent::NonCompliant => WebhookEvent::StatusChangedToNonCompliant,
+                    DeviceEvent::ExemptAll => WebhookEvent::StatusChangedToExempted,
+                    _ => return None,
+                };
+                Some((entry.device.id, event, entry.at.0))
+            })
+            .collect();
+        let first_attempts: Vec<(String, WebhookEvent, i64)> = told(&world, Stream::Webhook, window(from, 5 * DAY + 5000))
+            .into_iter()
+            .filter_map(|entry| {
+                let Entry::Webhook(entry) = entry else { unreachable!("of another stream") };
+                (!entry.details.contains("attempt")).then(|| (entry.device.id, entry.event, entry.at.0))
+            })
+            .collect();
+        for (id, event, at) in first_attempts {
+            let cause = changes.iter().position(|(of, kind, when)| *of == id && *kind == event && (0..=5000).contains(&(at - when)));
+            match cause {
+                Some(cause) => drop(changes.swap_remove(cause)),
+                None => prop_assert!(at < from + 5000 || at >= from + 5 * DAY, "{:?} of {} at {} has no cause", event, id, at),
+            }
+        }
+        prop_assert_eq!(changes, vec![]);
+    }
+}
+
+#[test]
+fn nothing_of_one_device_or_administrator_coincides() {
+    for seed in [1, 2] {
+        let world = world(seed, 1000);
+        for stream in Stream::ALL {
+            let entries = told(&world, stream, window(1_768_435_200_000, 4 * DAY));
+            let mut seen = HashSet::new();
+            for entry in &entries {
+                let identity = match entry {
+                    Entry::Device(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
+                    Entry::Admin(entry) => (entry.at, entry.admin.email.clone(), entry.event.code().to_owned()),
+                    Entry::Webhook(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
+                    Entry::Report(entry) => (entry.at, entry.device.id.clone(), String::new()),
+                    Entry::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_owned()),
+                };
+                assert!(seen.insert(identity.clone()), "{identity:?} twice with seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_code_occurs_within_a_month() {
+    let world = world(1, 100);
+    let month = window(1_767_225_600_000, 31 * DAY);
+    let mut codes: HashMap<Stream, HashSet<&str>> = HashMap::new();
+    for stream in Stream::ALL {
+        for entry in told(&world, stream, month) {
+            codes.entry(stream).or_default().insert(match entry {
+                Entry::Device(entry) => entry.event.code(),
+                Entry::Admin(entry) => entry.event.code(),
+                Entry::Webhook(entry) => entry.event.code(),
+                Entry::Report(entry) => entry.severity.code(),
+                Entry::Activity(entry) => entry.action.code(),
+            });
+        }
+    }
+    let found: Vec<usize> = Stream::ALL.iter().map(|stream| codes[stream].len()).collect();
+    assert_eq!(found, [15, 8, 5, 3, 4], "{codes:?}");
+}
+
+#[test]
+fn most_devices_are_compliant_most_of_the_time() {
+    for (seed, devices) in [(1, 100), (2, 1000), (3, 37)] {
+        let world = world(seed, devices);
+        let reports = told(&world, Stream::DeviceReport, window(1_768_435_200_000, 14 * DAY));
+        let compliant =
+            reports.iter().filter(|entry| matches!(entry, Entry::Report(report) if report.status == Status::Compliant)).count();
+        let percent = compliant * 100 / reports.len();
+        assert!((85..=95).contains(&percent), "{percent} % with seed {seed}");
+    }
+}
+
+#[test]
+fn a_company_without_devices_has_administrators_still() {
+    let world = world(1, 0);
+    let week = window(1_768_435_200_000, 7 * DAY);
+    for stream in Stream::ALL {
+        assert_eq!(read(&world, stream, week).is_empty(), stream != Stream::Admin, "{stream:?}");
+    }
+}
+
+#[test]
+fn nothing_happened_before_the_account_was_made() {
+    let world = world(1, 100);
+    for stream in Stream::ALL {
+        assert_eq!(read(&world, stream, window(0, MADE)).len(), 0, "{stream:?}");
+        assert_eq!(read(&world, stream, window(i64::MIN / 2, 1000)).len(), 0, "{stream:?}");
+    }
+}
