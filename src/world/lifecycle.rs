@@ -537,6 +537,8 @@ impl Lifecycle {
     fn tell_lives(&mut self, fleet: Fleet, offset: u64, step: u64, weeks: u64) {
         const TWINS: Cast = Cast::range(7, 10).or(Cast::range(29, 32)).or(Cast::range(44, 46));
         let rota = self.rota(fleet, offset, step, weeks * self.office.week(), 2);
+        // The first devices live as long as all others: nobody is replaced in what would be the block before the first.
+        self.rotas[rota].begin += self.rotas[rota].block;
         self.lives.push(rota);
         for (event, cast) in [(DeviceEvent::Added, Cast::ALL.without(TWINS)), (DeviceEvent::AddedDuplicateMac, TWINS)] {
             let added = self.add(fleet, Story::Arrival, rota, Kind::Device(event), cast, When::Turn);
