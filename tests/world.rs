@@ -304,8 +304,10 @@ fn most_devices_are_compliant_most_of_the_time() {
     for (seed, devices) in [(1, 100), (2, 1000), (3, 37)] {
         let world = world(seed, devices);
         let reports = told(&world, Stream::DeviceReport, window(1_768_435_200_000, 14 * DAY));
-        let compliant =
-            reports.iter().filter(|entry| matches!(entry, Entry::Report(report) if report.status == Status::Compliant)).count();
+        let compliant = reports
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Report(report) if report.status == Status::Compliant))
+            .count();
         let percent = compliant * 100 / reports.len();
         assert!((85..=95).contains(&percent), "{percent} % with seed {seed}");
     }

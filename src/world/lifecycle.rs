@@ -510,8 +510,7 @@ impl Lifecycle {
         if fleet.agent == AgentType::DomainController {
             self.tell_lives(fleet, 0, 1, PARTS[0].weeks);
         }
-        self.tell_compliance(fleet);
-        self.tell_grants(fleet);
+        let compliance = self.tell_compliance(fleet);
         self.tell_care(fleet);
 
         let day = self.uptime.day();
@@ -519,9 +518,13 @@ impl Lifecycle {
         self.rotas[reports].begin = self.uptime.effort(ACCOUNT_MADE) + ENROLMENT_DAYS * day;
         self.add(fleet, Story::Report, reports, Kind::Report, Cast::ALL, When::Turn);
 
-        let day = self.office.day();
-        let browsing = self.rota(fleet, 0, 1, day / 5, 1);
-        self.add(fleet, Story::Browse, browsing, Kind::Access(Action::Allowed), Cast::ALL, When::Turn);
+        // Nobody works at a domain controller.
+        if fleet.agent == AgentType::Endpoint {
+            self.tell_accesses(fleet, compliance);
+            self.tell_grants(fleet);
+            let browsing = self.rota(fleet, 0, 1, self.office.day() / 5, 1);
+            self.add(fleet, Story::Browse, browsing, Kind::Access(Action::Allowed), Cast::ALL, When::Turn);
+        }
     }
 
     /// Every place of the fleet gets its first device within two working days.
@@ -560,7 +563,7 @@ impl Lifecycle {
         }
     }
 
-    fn tell_compliance(&mut self, fleet: Fleet) {
+    fn tell_compliance(&mut self, fleet: Fleet) -> usize {
         let rota = self.rota(fleet, 0, 1, self.office.day() / 16, COMPLIANCE_ROUND);
         let story = Story::Compliance;
         let mut tell = |event: DeviceEvent, cast, when| self.add(fleet, story, rota, Kind::Device(event), cast, when);
@@ -578,7 +581,12 @@ impl Lifecycle {
         self.notify(fleet, exempt, WebhookEvent::StatusChangedToExempted);
         self.log_in_before(fleet, exempt);
         self.log_in_before(fleet, unexempt);
+        rota
+    }
 
+    /// Accesses to guarded and watched apps: those that are blocked lie inside a non-compliance, the others in an
+    /// exemption or in the calm blocks of the round.
+    fn tell_accesses(&mut self, fleet: Fleet, compliance: usize) {
         let (brief_or_long, all) = (BRIEF.or(LONG), Cast::ALL);
         for (nth, (action, cast, blocks)) in (0..).zip([
             (Action::Blocked, NONCOMPLIANT, 1),
@@ -599,7 +607,8 @@ impl Lifecycle {
             (Action::Allowed, all, CALM + 21),
         ]) {
             debug_assert!(blocks < COMPLIANCE_ROUND, "an access must not reach into the next round");
-            let access = self.add(fleet, story, rota, Kind::Access(action), cast, When::Blocks(blocks));
+            let kind = Kind::Access(action);
+            let access = self.add(fleet, Story::Compliance, compliance, kind, cast, When::Blocks(blocks));
             self.tracks[access].nth = nth;
         }
     }

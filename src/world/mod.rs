@@ -32,8 +32,6 @@ mod rota;
 mod text;
 mod webhook;
 
-use std::num::TryFromIntError;
-
 pub use self::{
     activity::{Action, Activity},
     admin::{AdminEntry, AdminEvent},
@@ -107,8 +105,9 @@ impl World {
             Fleet { agent: AgentType::DomainController, first: controllers, devices: devices - controllers },
         ];
         let life = Lifecycle::new(shape.seed, Roster::zone_hours(shape.seed), &fleets, roster.admins());
-        let streams = Stream::ALL
-            .map(|stream| life.tracks().filter(|(_, track)| track.kind.stream() == stream).map(|(nth, _)| nth).collect());
+        let streams = Stream::ALL.map(|stream| {
+            life.tracks().filter(|(_, track)| track.kind.stream() == stream).map(|(nth, _)| nth).collect()
+        });
         Self { shape, roster, life, streams }
     }
 
@@ -138,22 +137,11 @@ impl World {
         }
     }
 
-    /// The `nth` of the unguessable-looking names that belong to this world and a purpose of the caller's: 128 bits that
-    /// are the same in every run.
+    /// Randomness for names that are made up one after the other, such as tokens: the `nth` 128 bits of a seed, the same
+    /// in every run. Predictable by design; it protects nothing.
     #[must_use]
-    pub fn token_bits(seed: u64, purpose: u64, nth: u64) -> u128 {
-        let key = Key::new(seed, Lane::Token).sub(purpose);
+    pub fn token_bits(seed: u64, nth: u64) -> u128 {
+        let key = Key::new(seed, Lane::Token);
         u128::from(key.at(2 * nth)) << 64 | u128::from(key.at(2 * nth + 1))
-    }
-}
-
-impl Millis {
-    /// From a count of milliseconds that may be too large.
-    ///
-    /// # Errors
-    ///
-    /// When it is not in the range of 64 bits.
-    pub fn from_u128(millis: u128) -> Result<Self, TryFromIntError> {
-        i64::try_from(millis).map(Self)
     }
 }

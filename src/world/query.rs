@@ -7,10 +7,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{
-    AgentType, Entry, Happening, Millis, Stream, World,
-    lifecycle::{ACCOUNT_MADE, Moment},
-};
+use super::{AgentType, Entry, Happening, Millis, Stream, World, lifecycle::ACCOUNT_MADE};
 
 /// How many events a search reads at a time.
 const SEARCH_STRIDE: u64 = 512;
@@ -80,7 +77,10 @@ impl World {
             let wanted = |&track: &usize| {
                 let track = self.life.track(track);
                 filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
-                    && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
+                    && filter
+                        .agents
+                        .as_ref()
+                        .is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
             };
             Cow::Owned(all.iter().copied().filter(wanted).collect())
         };

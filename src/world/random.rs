@@ -43,10 +43,8 @@ pub(crate) enum Lane {
     Detail = 10,
     /// What the receiver of a webhook answers.
     Receiver = 11,
-    /// The tokens an account issues.
+    /// The tokens and codes an account makes up.
     Token = 12,
-    /// The codes an account hands out after consent.
-    Code = 13,
 }
 
 /// The address of one stream of draws.

@@ -14,8 +14,7 @@ const HOUR: u64 = 3_600_000;
 const WEEK: usize = 168;
 
 /// How busy each hour of a working day is in an office, midnight first.
-const OFFICE_DAY: [u64; 24] =
-    [1, 1, 1, 1, 1, 2, 5, 16, 42, 60, 64, 58, 33, 50, 61, 58, 47, 28, 12, 6, 4, 3, 2, 1];
+const OFFICE_DAY: [u64; 24] = [1, 1, 1, 1, 1, 2, 5, 16, 42, 60, 64, 58, 33, 50, 61, 58, 47, 28, 12, 6, 4, 3, 2, 1];
 /// The same on a day without work.
 const OFFICE_REST: [u64; 24] = [1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 4, 4, 4, 4, 3, 3, 2, 2, 2, 1, 1, 1];
 /// How many machines are switched on by hour of a working day: some are never off.

@@ -55,13 +55,8 @@ pub struct Device {
 }
 
 /// Names that hostnames are made with: what comes before the serial part, for each kind of machine.
-const LAPTOPS: [(&str, &str); 5] = [
-    ("LT", "Windows 11"),
-    ("LT", "Windows 10"),
-    ("LTES", "Windows 11"),
-    ("MB-", "macOS"),
-    ("NB-", "Ubuntu"),
-];
+const LAPTOPS: [(&str, &str); 5] =
+    [("LT", "Windows 11"), ("LT", "Windows 10"), ("LTES", "Windows 11"), ("MB-", "macOS"), ("NB-", "Ubuntu")];
 const DESKTOPS: [(&str, &str); 3] = [("DT", "Windows 11"), ("W8", "Windows 10"), ("TEST-", "Windows 10")];
 const SERVERS: [(&str, &str); 2] = [("SRV-", "Windows Server 2022"), ("APP-", "Ubuntu Server")];
 const PHONES: [(&str, &str); 2] = [("PH-", "Android"), ("IP-", "iOS")];
@@ -158,11 +153,8 @@ impl Roster {
             "server" | "domain controller" => "svc-opswat".to_owned(),
             _ => self.person(slot).username,
         };
-        let group = if agent == AgentType::Endpoint {
-            self.machines.sub(1).pick(slot, &GROUPS)
-        } else {
-            "Domain controllers"
-        };
+        let group =
+            if agent == AgentType::Endpoint { self.machines.sub(1).pick(slot, &GROUPS) } else { "Domain controllers" };
         // Unique as long as fewer than 60 million devices ever lived: each has a number of its own.
         let serial = self.serials.forward((generation * self.devices + slot) % SERIALS);
         let name = format!("{prefix}{}", capitals(serial, 5));

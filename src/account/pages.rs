@@ -1,0 +1,136 @@
+//! Ready bytes of pages that were asked for lately.
+//!
+//! Events are numbered from the beginning of their stream, and [`CHUNK`] neighbours are rendered together, newest first.
+//! A page without a filter is a slice of at most two chunks, whatever window it belongs to. The cache holds only what
+//! follows from the account's seed and shape, so it is never wrong, only full.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::world::{Entry, Event, Millis, Stream, World};
+
+/// How many events are rendered together.
+pub(crate) const CHUNK: u64 = 256;
+/// How many bytes of ready events an account keeps.
+const MAX_BYTES: usize = 24 * 1024 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct PageCache {
+    chunks: Mutex<Chunks>,
+}
+
+#[derive(Debug, Default)]
+struct Chunks {
+    ready: HashMap<(Stream, u64), Arc<Chunk>>,
+    /// The keys of `ready`, in the order in which they were made.
+    order: VecDeque<(Stream, u64)>,
+    bytes: usize,
+}
+
+/// Neighbouring events, rendered newest first with commas between them.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// Where each event begins and ends in `bytes`, newest first.
+    places: Vec<Range<u32>>,
+}
+
+impl PageCache {
+    pub(crate) fn new() -> Self {
+        Self { chunks: Mutex::default() }
+    }
+
+    /// Appends the events at `places` of a stream, newest first, with commas between them.
+    pub(crate) fn append(
+        &self,
+        world: &World,
+        stream: Stream,
+        places: Range<u64>,
+        near: Millis,
+        render: fn(&Entry, &mut Vec<u8>),
+        into: &mut Vec<u8>,
+    ) {
+        let mut end = places.end;
+        while end > places.start {
+            let number = (end - 1) / CHUNK;
+            let first = number * CHUNK;
+            let start = places.start.max(first);
+            let chunk = self.chunk(world, stream, number, near, render);
+            if end < places.end {
+                into.push(b',');
+            }
+            into.extend_from_slice(chunk.slice(start - first, end - first));
+            end = start;
+        }
+    }
+
+    fn chunk(
+        &self,
+        world: &World,
+        stream: Stream,
+        number: u64,
+        near: Millis,
+        render: fn(&Entry, &mut Vec<u8>),
+    ) -> Arc<Chunk> {
+        let key = (stream, number);
+        if let Some(chunk) = self.lock().ready.get(&key) {
+            return chunk.clone();
+        }
+        // Made without the lock: two may make the same chunk at once, and it is the same.
+        let events = world.slice(stream, number * CHUNK..(number + 1) * CHUNK, near);
+        let chunk = Arc::new(Chunk::new(world, &events, render));
+        self.lock().insert(key, chunk.clone());
+        chunk
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Chunks> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Chunks {
+    fn insert(&mut self, key: (Stream, u64), chunk: Arc<Chunk>) {
+        self.bytes += chunk.bytes.len();
+        if let Some(same) = self.ready.insert(key, chunk) {
+            self.bytes -= same.bytes.len();
+            return;
+        }
+        self.order.push_back(key);
+        while self.bytes > MAX_BYTES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.bytes -= self.ready.remove(&oldest).map_or(0, |chunk| chunk.bytes.len());
+        }
+    }
+}
+
+impl Chunk {
+    fn new(world: &World, events: &[Event], render: fn(&Entry, &mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::with_capacity(events.len() * 256);
+        let mut places = Vec::with_capacity(events.len());
+        // A chunk of 256 events stays far below 4 GiB.
+        let place = |bytes: &Vec<u8>| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        for event in events.iter().rev() {
+            if !bytes.is_empty() {
+                bytes.push(b',');
+            }
+            let start = place(&bytes);
+            render(&world.tell(event), &mut bytes);
+            places.push(start..place(&bytes));
+        }
+        bytes.shrink_to_fit();
+        Self { bytes, places }
+    }
+
+    /// The events from one place to before another, counted from the oldest of the chunk.
+    fn slice(&self, from: u64, to: u64) -> &[u8] {
+        // Both are at most `CHUNK`.
+        let newest_first = |oldest_first: u64| self.places.len() - usize::try_from(oldest_first).unwrap_or(usize::MAX);
+        let (newest, oldest) = (newest_first(to), newest_first(from) - 1);
+        &self.bytes[self.places[newest].start as usize..self.places[oldest].end as usize]
+    }
+}

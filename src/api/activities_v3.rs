@@ -1,0 +1,127 @@
+//! `POST /o/api/v3/activities`: accesses of devices to applications, newest first.
+
+use axum::response::Response;
+use jiff::{civil::Date, tz::Offset};
+
+use super::{
+    body::{Fields, Json},
+    error::Refusal,
+    gate::Caller,
+    limits::{Limit, PageNumber},
+    page::{self, Page},
+};
+use crate::world::{Action, Filter, Millis, Stream, Window};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// How many characters may be searched for (A).
+pub(super) const MAX_SEARCH: usize = 256;
+
+/// The fields of the body.
+struct ActivitiesQuery {
+    window: Window,
+    filter: Filter,
+    page: PageNumber,
+    limit: Limit<50>,
+}
+
+/// Lists a page: a bare array (D).
+pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Refusal> {
+    let query = ActivitiesQuery::read(&fields, caller.now)?;
+    let page = Page {
+        stream: Stream::Activity,
+        window: caller.account.readable(query.window, caller.now),
+        filter: query.filter,
+        skip: query.page.skip(query.limit),
+        take: query.limit.entries(),
+    };
+    let mut body = vec![b'['];
+    if page.write(&caller, &mut body) == 0 {
+        return Err(Refusal::NothingOnPage { page: query.page.get() });
+    }
+    body.push(b']');
+    Ok(page::answer(body))
+}
+
+impl ActivitiesQuery {
+    fn read(fields: &Fields, now: Millis) -> Result<Self, Refusal> {
+        let window = window(fields, now)?;
+        let filter = Filter { kinds: actions(fields)?, search: search(fields, "search")?, agents: None };
+        let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
+        // Last, because what is wrong in another way comes before a limit that is too large. Fifty entries by default (D).
+        let limit = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
+        Ok(Self { window, filter, page, limit })
+    }
+}
+
+/// Days from `start_date` to `end_date`, the end day whole (D); without both of them, `age` hours back from now.
+fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
+    const AGE: &str = "an integer of hours from 1";
+    let start = date(fields, "start_date")?;
+    let end = date(fields, "end_date")?;
+    let age_hours = fields.integer("age", AGE)?;
+    if let (Some(start), Some(end)) = (start, end) {
+        if end <= start {
+            return Err(Refusal::invalid("end_date", "later than start_date", written(end)));
+        }
+        let midnight = |date: Date| Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
+        let instant = |parameter, date| {
+            midnight(date)
+                .map_err(|_| Refusal::invalid(parameter, DATE, written(date)))
+                .map(jiff::Timestamp::as_millisecond)
+        };
+        let (from, to) = (instant("start_date", start)?, instant("end_date", end)? + DAY_MS - 1);
+        return Ok(Window { from: Millis(from), to: Millis(to) });
+    }
+    // A day by default (D); an age that reaches beyond all time is all that retention keeps.
+    match age_hours.unwrap_or(24) {
+        hours @ ..1 => Err(Refusal::invalid("age", AGE, hours)),
+        hours => Ok(Window { from: Millis(now.0.saturating_sub(hours.saturating_mul(HOUR_MS))), to: now }),
+    }
+}
+
+const DATE: &str = "a day as MM/DD/YYYY";
+
+/// A day, in two, two and four digits.
+fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, Refusal> {
+    let Some(text) = fields.text(name, DATE)? else { return Ok(None) };
+    match Date::strptime("%m/%d/%Y", text) {
+        Ok(date) if written(date) == text => Ok(Some(date)),
+        _ => Err(Refusal::invalid(name, DATE, Json::Text(text.to_owned()))),
+    }
+}
+
+fn written(date: Date) -> String {
+    format!("{:02}/{:02}/{:04}", date.month(), date.day(), date.year())
+}
+
+/// The actions that are wanted, as bits; none and an empty array mean all (A for the empty array).
+fn actions(fields: &Fields) -> Result<Option<u32>, Refusal> {
+    const WANTED: &str = "an array of allowed, blocked, monitored_block, monitored_allow";
+    let list = match fields.get("action") {
+        None => return Ok(None),
+        Some(Json::List(list)) => list,
+        Some(other) => return Err(Refusal::invalid("action", WANTED, other)),
+    };
+    let mut bits = 0;
+    for value in list {
+        let known = Action::ALL.into_iter().find(|action| matches!(value, Json::Text(text) if text == action.code()));
+        bits |= 1 << known.ok_or_else(|| Refusal::invalid("action", WANTED, value))? as u32;
+    }
+    Ok((bits != 0).then_some(bits))
+}
+
+/// A text to search for; an empty one is none.
+pub(super) fn search(fields: &Fields, parameter: &'static str) -> Result<Option<String>, Refusal> {
+    let wanted = format!("a string of at most {MAX_SEARCH} characters");
+    // The last part of the name is what the field is called where it stands.
+    let name = parameter.rsplit('.').next().unwrap_or(parameter);
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Json::Text(text)) if text.chars().count() > MAX_SEARCH => {
+            Err(Refusal::invalid(parameter, wanted, Json::Text(text.clone())))
+        }
+        Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
+        Some(other) => Err(Refusal::invalid(parameter, wanted, other)),
+    }
+}

@@ -1,0 +1,63 @@
+//! `GET /o/oauth/authorize`: stands for the pages on which a person logs in and consents. It consents at once.
+
+use axum::{
+    extract::RawQuery,
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{error::Refusal, gate::Visit, params::Params};
+
+/// Sends the browser to `redirect_uri` with a code of six characters, and hands `state` back.
+pub(super) async fn consent(visit: Visit, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let params = Params::parse(query.as_deref().unwrap_or_default())?;
+    let settings = visit.account.settings();
+    if params.get("client_id") != Some(&settings.client_id) {
+        return Err(Refusal::BadClient);
+    }
+    let redirect_uri = params.get("redirect_uri").unwrap_or_default();
+    let registered = settings.redirect_uris.iter().any(|known| known == redirect_uri);
+    if redirect_uri.is_empty() || !(registered || is_loopback(redirect_uri)) {
+        return Err(Refusal::invalid("redirect_uri", "registered, or an http address of this machine", redirect_uri));
+    }
+    match params.get("response_type") {
+        Some("code") => {}
+        None => return Err(Refusal::Missing { parameter: "response_type", wanted: "code" }),
+        Some(other) => return Err(Refusal::UnsupportedResponseType(other.to_owned())),
+    }
+    let code = visit.account.tokens.make_code(Some(redirect_uri), visit.now);
+    let location = with_answer(redirect_uri, &code, params.get("state"));
+    let location = HeaderValue::try_from(location)
+        .map_err(|_| Refusal::invalid("redirect_uri", "an address that can stand in a header", redirect_uri))?;
+    Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
+}
+
+/// Appends the code, and the client's `state`, to the query of an address.
+fn with_answer(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
+    let (address, fragment) = match redirect_uri.split_once('#') {
+        Some((address, fragment)) => (address, Some(fragment)),
+        None => (redirect_uri, None),
+    };
+    let mut location = format!("{address}{}code={code}", if address.contains('?') { '&' } else { '?' });
+    if let Some(state) = state {
+        location.push_str("&state=");
+        location.extend(utf8_percent_encode(state, NON_ALPHANUMERIC));
+    }
+    if let Some(fragment) = fragment {
+        location.push('#');
+        location.push_str(fragment);
+    }
+    location
+}
+
+/// Whether an address leads back to this machine, where native clients wait for their code (RFC 8252).
+fn is_loopback(redirect_uri: &str) -> bool {
+    let Ok(uri) = redirect_uri.parse::<Uri>() else { return false };
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    is_web
+        && uri.host().is_some_and(|host| {
+            host == "localhost"
+                || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        })
+}

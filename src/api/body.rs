@@ -1,0 +1,209 @@
+//! JSON bodies: read whole, strictly, with errors that say what is wrong.
+//!
+//! Wrong types are refused rather than converted (A), so that a client's mistake is seen; so is a name that an object
+//! has twice. Unknown names are ignored, `null` means absent, and a body that is empty or `[]` has no fields (C).
+
+use std::fmt;
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::error::Refusal;
+
+/// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The fields of a JSON body.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<(String, Json)>);
+
+/// Any JSON value, as it was written.
+#[derive(Debug)]
+pub(super) enum Json {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    /// A number that is no `i64`, in the words of the parser.
+    Number(String),
+    Text(String),
+    List(Vec<Json>),
+    Object(Fields),
+}
+
+impl<S: Sync> FromRequest<S> for Fields {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        // The type is judged before the body is read, but a request without a body needs none.
+        let media_type = check_media_type(&parts.headers, "application/json");
+        if has_body(&parts.headers) {
+            media_type.clone()?;
+        }
+        let bytes = read(body).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::default());
+        }
+        media_type?;
+        Self::parse(&bytes)
+    }
+}
+
+/// Reads a body up to the largest size.
+pub(super) async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Refusal> {
+    axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
+        let too_long =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        Refusal::Unreadable(if too_long {
+            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
+        } else {
+            "The body ended before it was complete".to_owned()
+        })
+    })
+}
+
+/// Whether a request announces a body that is not empty.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
+}
+
+/// Whether the content type is `wanted`, in UTF-8 if it names a charset.
+pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Refusal> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Err(Refusal::UnsupportedMediaType { got: None, wanted });
+    };
+    let got = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut parts = got.split(';').map(str::trim);
+    let is_wanted = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(wanted));
+    let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.eq_ignore_ascii_case("charset")
+            || ["utf-8", "utf8"].iter().any(|utf8| value.trim_matches('"').eq_ignore_ascii_case(utf8))
+    });
+    if is_wanted && is_utf8 { Ok(()) } else { Err(Refusal::UnsupportedMediaType { got: Some(got), wanted }) }
+}
+
+impl Fields {
+    fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let json = serde_json::from_slice(bytes)
+            .map_err(|error| Refusal::Unreadable(format!("The body is not JSON: {error}")))?;
+        match json {
+            Json::Object(fields) => Ok(fields),
+            Json::List(list) if list.is_empty() => Ok(Self::default()),
+            other => Err(Refusal::Unreadable(format!("The body must be a JSON object, got {other}"))),
+        }
+    }
+
+    /// The value of a name; `null` is absent.
+    pub(super) fn get(&self, name: &str) -> Option<&Json> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value, Json::Null))
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self, name: &'static str, wanted: &str) -> Result<Option<i64>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::Integer(number)) => Ok(Some(*number)),
+            Some(other) => Err(Refusal::invalid(name, wanted, other)),
+        }
+    }
+
+    /// A text.
+    pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<&str>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(Refusal::invalid(name, wanted, other)),
+        }
+    }
+}
+
+/// As it would be written, shortened where it is refused.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Number(number) => f.write_str(number),
+            // A text always has a form in JSON.
+            Self::Text(text) => f.write_str(&serde_json::to_string(text).unwrap_or_default()),
+            Self::List(list) if list.is_empty() => f.write_str("an empty array"),
+            Self::List(_) => f.write_str("an array"),
+            Self::Object(_) => f.write_str("an object"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(i64::try_from(number).map_or_else(|_| Json::Number(number.to_string()), Json::Integer))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(format!("{number:?}")))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut fields: Vec<(String, Json)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Json>()? {
+            if fields.len() == MAX_FIELDS {
+                return Err(de::Error::custom(format_args!("an object has more than {MAX_FIELDS} names")));
+            }
+            if fields.iter().any(|(known, _)| *known == name) {
+                let name: String = name.chars().take(40).collect();
+                return Err(de::Error::custom(format_args!("the name {name:?} is given twice")));
+            }
+            fields.push((name, value));
+        }
+        Ok(Json::Object(Fields(fields)))
+    }
+}
+
+/// How many names an object may have: the largest request has a dozen, and each is compared with all before it.
+const MAX_FIELDS: usize = 256;

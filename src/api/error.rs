@@ -1,0 +1,187 @@
+//! The table of refusals: whatever the emulated surface answers with a 4xx or 5xx is a row of it.
+//!
+//! The statuses are documented (D). That every body is `{"error", "error_description"}` with these codes is assumed (A):
+//! the token service answers in that shape, one public client dies unless a 404 is JSON, another unless the body has
+//! `error`. The sentences are ours; they name the parameter, what it may be and what came.
+
+use std::fmt::{self, Write as _};
+
+use axum::{
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tower_governor::GovernorError;
+
+use super::wire::JSON;
+
+/// How many characters of a client's value are repeated in a description.
+const MAX_ECHO: usize = 100;
+
+/// A reason not to answer, which is also the answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Refusal {
+    /// The request names no token.
+    NoToken,
+    /// Nobody issued this token, or it was revoked.
+    UnknownToken(String),
+    /// This token has expired.
+    ExpiredToken(String),
+    /// The client of the token endpoint is unknown, or its secret is wrong.
+    BadClient,
+    /// There is nothing at this path.
+    NoSuchPath(String),
+    /// There is something, but not for this method.
+    MethodNotAllowed(Method),
+    /// The quota is used up; a request is let through again after so many seconds.
+    TooManyRequests { wait_seconds: u64 },
+    /// The body is not of the type that is read here.
+    UnsupportedMediaType { got: Option<String>, wanted: &'static str },
+    /// The body or the query cannot be read.
+    Unreadable(String),
+    /// A parameter is wrong.
+    Invalid { parameter: &'static str, wanted: String, got: String },
+    /// A parameter is missing.
+    Missing { parameter: &'static str, wanted: &'static str },
+    /// `limit` is above its maximum, which has a status of its own (D).
+    LimitTooLarge { max: u16, got: i64 },
+    /// The page is beyond the last one, or there is nothing to return (D).
+    NothingOnPage { page: u64 },
+    /// The token endpoint was not told which grant.
+    MissingGrantType,
+    /// The token endpoint does not know the grant.
+    UnsupportedGrantType(String),
+    /// A code, refresh token or redirect address does not fit.
+    InvalidGrant(String),
+    /// The consent page was asked for something else than a code.
+    UnsupportedResponseType(String),
+    /// Something broke. It never comes by itself.
+    ServerError,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+impl Refusal {
+    /// A parameter is wrong: what it may be, and what came.
+    pub(super) fn invalid(parameter: &'static str, wanted: impl Into<String>, got: impl fmt::Display) -> Self {
+        Self::Invalid { parameter, wanted: wanted.into(), got: got.to_string() }
+    }
+
+    /// Status and code of the row.
+    fn row(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::UnknownToken(_) | Self::ExpiredToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::BadClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::NoSuchPath(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::Unreadable(_) | Self::Invalid { .. } | Self::Missing { .. } | Self::MissingGrantType => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::LimitTooLarge { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            Self::NothingOnPage { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_out_of_range"),
+            Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::UnsupportedResponseType(_) => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
+            Self::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+/// The sentence in `error_description`.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToken => f.write_str("Full authentication is required to access this resource"),
+            Self::UnknownToken(token) => write!(f, "Invalid access token: {}", Echo(token)),
+            Self::ExpiredToken(token) => write!(f, "Access token expired: {}", Echo(token)),
+            Self::BadClient => f.write_str("Bad client credentials"),
+            Self::NoSuchPath(path) => write!(f, "There is nothing at {}", Echo(path)),
+            Self::MethodNotAllowed(method) => {
+                write!(f, "Request method {} is not supported here", Echo(method.as_str()))
+            }
+            Self::TooManyRequests { wait_seconds } => {
+                write!(f, "The request exceeds the API rate limit; the next one is let through in {wait_seconds} s")
+            }
+            Self::UnsupportedMediaType { got: Some(got), wanted } => {
+                write!(f, "Content-Type must be {wanted}, got {}", Echo(got))
+            }
+            Self::UnsupportedMediaType { got: None, wanted } => write!(f, "Content-Type must be {wanted}, got none"),
+            Self::Unreadable(why) => f.write_str(why),
+            Self::Invalid { parameter, wanted, got } => write!(f, "{parameter} must be {wanted}, got {}", Echo(got)),
+            Self::Missing { parameter, wanted } => write!(f, "{parameter} is required: {wanted}"),
+            Self::LimitTooLarge { max, got } => write!(f, "limit must be at most {max}, got {got}"),
+            Self::NothingOnPage { page } => {
+                write!(f, "There is nothing on page {page}: it is beyond the last page, or there is no data to return")
+            }
+            Self::MissingGrantType => f.write_str("Missing grant type"),
+            Self::UnsupportedGrantType(grant) => write!(f, "Unsupported grant type: {}", Echo(grant)),
+            Self::InvalidGrant(why) => f.write_str(why),
+            Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
+            Self::ServerError => f.write_str("Internal server error"),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, error) = self.row();
+        let description = self.to_string();
+        let body = Body { error, error_description: &description };
+        // Two strings always have a form in JSON.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, JSON)], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = challenge(error, &description);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<GovernorError> for Refusal {
+    fn from(error: GovernorError) -> Self {
+        match error {
+            GovernorError::TooManyRequests { wait_time, .. } => Self::TooManyRequests { wait_seconds: wait_time },
+            GovernorError::UnableToExtractKey | GovernorError::Other { .. } => Self::ServerError,
+        }
+    }
+}
+
+/// What a client sent, short enough to be repeated.
+struct Echo<'a>(&'a str);
+
+impl fmt::Display for Echo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(MAX_ECHO) {
+            None => f.write_str(self.0),
+            Some((end, _)) => write!(f, "{}… ({} characters)", &self.0[..end], self.0.chars().count()),
+        }
+    }
+}
+
+/// The header that goes with a 401. What cannot stand in a quoted string of a header is left out.
+fn challenge(error: &str, description: &str) -> HeaderValue {
+    let mut text = String::with_capacity(128);
+    // Writing to a string cannot fail.
+    let _ = write!(text, r#"Bearer realm="oauth", error="{error}", error_description=""#);
+    text.extend(description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')));
+    text.push('"');
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(r#"Bearer realm="oauth""#))
+}
+
+/// Whatever has no route.
+pub(super) async fn no_such_path(uri: Uri) -> Refusal {
+    Refusal::NoSuchPath(uri.path().to_owned())
+}
+
+/// Whatever has a route, but not for this method. The router adds `Allow`.
+pub(super) async fn method_not_allowed(method: Method) -> Refusal {
+    Refusal::MethodNotAllowed(method)
+}

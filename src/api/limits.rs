@@ -1,0 +1,63 @@
+//! How much a page holds, and which one it is.
+
+use super::error::Refusal;
+
+/// How many entries a page may hold, from 1 to `MAX`.
+///
+/// Above `MAX` upstream answers 406, below 1 it answers 400: two refusals for one number (D).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Limit<const MAX: u16>(u16);
+
+impl<const MAX: u16> Limit<MAX> {
+    pub(super) fn wanted() -> String {
+        format!("an integer from 1 to {MAX}")
+    }
+
+    pub(super) fn get(self) -> u16 {
+        self.0
+    }
+
+    pub(super) fn entries(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl<const MAX: u16> TryFrom<i64> for Limit<MAX> {
+    type Error = Refusal;
+
+    fn try_from(limit: i64) -> Result<Self, Refusal> {
+        match u16::try_from(limit) {
+            _ if limit < 1 => Err(Refusal::invalid("limit", Self::wanted(), limit)),
+            Ok(limit) if limit <= MAX => Ok(Self(limit)),
+            _ => Err(Refusal::LimitTooLarge { max: MAX, got: limit }),
+        }
+    }
+}
+
+/// The number of a page, from 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct PageNumber(u64);
+
+impl PageNumber {
+    pub(super) const WANTED: &'static str = "an integer from 1";
+
+    pub(super) fn get(self) -> u64 {
+        self.0
+    }
+
+    /// How many entries lie before the page.
+    pub(super) fn skip<const MAX: u16>(self, limit: Limit<MAX>) -> u64 {
+        (self.0 - 1).saturating_mul(limit.0.into())
+    }
+}
+
+impl TryFrom<i64> for PageNumber {
+    type Error = Refusal;
+
+    fn try_from(page: i64) -> Result<Self, Refusal> {
+        match u64::try_from(page) {
+            Ok(page) if page > 0 => Ok(Self(page)),
+            _ => Err(Refusal::invalid("page", Self::WANTED, page)),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The opaque `token` of `POST /o/api/v3.3/logs`.
+//!
+//! A token carries the whole query and the window as it stood on the first page, so that what happens while a client
+//! pages neither shifts nor doubles what it reads (C: clients rely on it). It is signed with a key of the account: one
+//! that was altered, or is another account's, is refused. Nothing is kept on the server, so a token does not expire and
+//! survives a restart with the same configuration.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::Mac;
+
+use super::limits::Limit;
+use crate::{
+    account::{self, Account},
+    world::{AgentType, Filter, Millis, Stream, Window},
+};
+
+/// The layout; a token of another one is refused.
+const VERSION: u8 = 1;
+/// How much of the signature a token carries.
+const SIGNATURE_BYTES: usize = 16;
+/// The longest token that is looked at; longer ones cannot be ours.
+const MAX_CHARACTERS: usize = 2_048;
+
+/// A query that is being paged through.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct PageToken {
+    pub(super) stream: Stream,
+    pub(super) window: Window,
+    pub(super) filter: Filter,
+    pub(super) limit: Limit<100>,
+    /// How many entries were served before.
+    pub(super) served: u64,
+}
+
+impl PageToken {
+    /// Writes the token for a client of an account.
+    pub(super) fn seal(&self, account: &Account) -> String {
+        let Self { stream, window, filter, limit, served } = self;
+        let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
+        let mut bytes = Vec::with_capacity(64);
+        bytes.push(VERSION);
+        bytes.push(*stream as u8);
+        bytes.extend(window.from.0.to_be_bytes());
+        bytes.extend(window.to.0.to_be_bytes());
+        bytes.extend(served.to_be_bytes());
+        bytes.extend(limit.get().to_be_bytes());
+        bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
+        bytes.push(agents);
+        bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
+        let signature = account.page_token_signer().chain_update(&bytes).finalize().into_bytes();
+        bytes.extend(&signature[..SIGNATURE_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token that this account has sealed; `None` for any other text.
+    pub(super) fn open(text: &str, account: &Account) -> Option<Self> {
+        if text.len() > MAX_CHARACTERS {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (bytes, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_BYTES)?)?;
+        if !account::is_signed(account.page_token_signer().chain_update(bytes), signature) {
+            return None;
+        }
+        let (version, rest) = take::<1>(bytes)?;
+        let (stream, rest) = take::<1>(rest)?;
+        let (from, rest) = take(rest)?;
+        let (to, rest) = take(rest)?;
+        let (served, rest) = take(rest)?;
+        let (limit, rest) = take(rest)?;
+        let (kinds, rest) = take(rest)?;
+        let (agents, search) = take::<1>(rest)?;
+        if version != [VERSION] {
+            return None;
+        }
+        let kinds = Some(u32::from_be_bytes(kinds)).filter(|&kinds| kinds != u32::MAX);
+        let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
+        let search = std::str::from_utf8(search).ok()?;
+        Some(Self {
+            stream: Stream::ALL.into_iter().find(|&known| known as u8 == stream[0])?,
+            window: Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) },
+            filter: Filter {
+                kinds,
+                agents: (!agents.is_empty()).then_some(agents),
+                search: (!search.is_empty()).then(|| search.to_owned()),
+            },
+            limit: i64::from(u16::from_be_bytes(limit)).try_into().ok()?,
+            served: u64::from_be_bytes(served),
+        })
+    }
+}
+
+const AGENTS: [AgentType; 2] = [AgentType::Endpoint, AgentType::DomainController];
+
+fn bit(agent: AgentType) -> u8 {
+    1 << agent as u8
+}
+
+fn take<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
+    bytes.split_first_chunk().map(|(first, rest)| (*first, rest))
+}

@@ -1,0 +1,72 @@
+//! Parameters in a query or in a form.
+//!
+//! Unknown ones are ignored (C: a client sends `?verify=True`). Of one that is given twice the first counts (A: servlet
+//! behaviour).
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::error::Refusal;
+
+/// Decoded pairs, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Params<'a> {
+    /// Reads `a=1&b=2`.
+    pub(super) fn parse(raw: &'a str) -> Result<Self, Refusal> {
+        let pairs = raw.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        });
+        decoded.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The first value of a name in text that may be broken elsewhere.
+    pub(super) fn first_lossy(raw: &str, name: &str) -> Option<String> {
+        let pairs = raw.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.into_iter().find(|(raw_name, _)| decode(raw_name).is_ok_and(|known| known == name))?;
+        Some(decode(value).map_or_else(|_| value.to_owned(), Cow::into_owned))
+    }
+
+    /// Adds the pairs of another list behind these.
+    pub(super) fn followed_by(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// The first value of a name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// A whole number, or a default where the name is missing.
+    pub(super) fn integer(&self, name: &'static str, wanted: &str, default: i64) -> Result<i64, Refusal> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| Refusal::invalid(name, wanted, format_args!("\"{text}\""))),
+        }
+    }
+}
+
+fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {
+    let mut rest = raw;
+    while let Some(at) = rest.find('%') {
+        let escape = rest.as_bytes().get(at + 1..at + 3);
+        if !escape.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            let shown: String = rest[at..].chars().take(3).collect();
+            return Err(Refusal::Unreadable(format!(
+                "A parameter has {shown} where % and two hexadecimal digits belong"
+            )));
+        }
+        rest = &rest[at + 3..];
+    }
+    let spaced = if raw.contains('+') { Cow::Owned(raw.replace('+', " ")) } else { Cow::Borrowed(raw) };
+    let decoded = match spaced {
+        Cow::Borrowed(text) => percent_decode_str(text).decode_utf8(),
+        Cow::Owned(ref text) => percent_decode_str(text).decode_utf8().map(|text| Cow::Owned(text.into_owned())),
+    };
+    decoded.map_err(|_| Refusal::Unreadable("A parameter is not UTF-8 when its escapes are decoded".to_owned()))
+}

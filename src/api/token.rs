@@ -1,0 +1,115 @@
+//! `/o/oauth/token`: access tokens for clients, codes and refresh tokens.
+//!
+//! A form by `POST` (D) and everything in the query by `GET` (C) do the same; the client may also be named by HTTP Basic
+//! (A: Spring Security OAuth2 takes it). This endpoint has no quota.
+
+use axum::{
+    extract::{RawQuery, Request},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Serialize;
+
+use super::{body, error::Refusal, gate::Visit, page, params::Params};
+use crate::account::tokens::{Grant, Issued};
+
+#[derive(Serialize)]
+struct Token<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    expires_in: i64,
+    scope: &'static str,
+    client_id: &'a str,
+}
+
+pub(super) async fn by_query(visit: Visit, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    grant(&visit, &headers, &Params::parse(query.as_deref().unwrap_or_default())?)
+}
+
+pub(super) async fn by_form(visit: Visit, RawQuery(query): RawQuery, request: Request) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let form = body::read(body).await?;
+    if !form.is_empty() {
+        body::check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
+    }
+    let form = std::str::from_utf8(&form).map_err(|_| Refusal::Unreadable("The form is not UTF-8".to_owned()))?;
+    // A servlet reads the query first, then the form.
+    let params = Params::parse(query.as_deref().unwrap_or_default())?.followed_by(Params::parse(form)?);
+    grant(&visit, &parts.headers, &params)
+}
+
+/// The client is checked first, then the grant (A: the order of Spring's filters).
+fn grant(visit: &Visit, headers: &HeaderMap, params: &Params<'_>) -> Result<Response, Refusal> {
+    let settings = visit.account.settings();
+    let (id, secret) = client(headers, params).ok_or(Refusal::NoToken)?;
+    if id != settings.client_id || secret != settings.client_secret {
+        return Err(Refusal::BadClient);
+    }
+    let tokens = &visit.account.tokens;
+    let issued = match params.get("grant_type").filter(|grant| !grant.is_empty()) {
+        None => return Err(Refusal::MissingGrantType),
+        // No refresh token, and the same token again while it lives (A: Spring's defaults).
+        Some("client_credentials") => tokens.issue(Grant::Client, visit.now),
+        Some("authorization_code") => {
+            redeem(visit, params)?;
+            tokens.issue(Grant::Person, visit.now)
+        }
+        Some("refresh_token") => {
+            let refresh = params.get("refresh_token").unwrap_or_default();
+            let invalid = || Refusal::InvalidGrant(format!("Invalid refresh token: {}", shortened(refresh)));
+            tokens.refresh(refresh, visit.now).ok_or_else(invalid)?
+        }
+        Some(other) => return Err(Refusal::UnsupportedGrantType(other.to_owned())),
+    };
+    Ok(answer(&issued, &settings.client_id))
+}
+
+/// Uses up the code, which must have been sent to the address that is named now.
+fn redeem(visit: &Visit, params: &Params<'_>) -> Result<(), Refusal> {
+    let code = params.get("code").unwrap_or_default();
+    let invalid = || Refusal::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
+    let sent_to = visit.account.tokens.redeem(code, visit.now).ok_or_else(invalid)?;
+    if sent_to.as_deref() != params.get("redirect_uri") {
+        return Err(Refusal::InvalidGrant("Redirect URI mismatch.".to_owned()));
+    }
+    Ok(())
+}
+
+/// The client's id and secret: by HTTP Basic, or as parameters.
+fn client(headers: &HeaderMap, params: &Params<'_>) -> Option<(String, String)> {
+    let basic = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+        let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok())??;
+        let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        Some((id.to_owned(), secret.to_owned()))
+    });
+    basic.or_else(|| {
+        let id = params.get("client_id")?;
+        Some((id.to_owned(), params.get("client_secret").unwrap_or_default().to_owned()))
+    })
+}
+
+fn answer(issued: &Issued, client_id: &str) -> Response {
+    let token = Token {
+        access_token: &issued.access_token,
+        token_type: "bearer",
+        refresh_token: issued.refresh_token.as_deref(),
+        expires_in: issued.expires_in_seconds,
+        scope: "read",
+        client_id,
+    };
+    // Texts and numbers always have a form in JSON.
+    let answer = page::answer(serde_json::to_vec(&token).unwrap_or_default());
+    let not_kept = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::PRAGMA, HeaderValue::from_static("no-cache")),
+    ];
+    (not_kept, answer).into_response()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
+}

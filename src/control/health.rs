@@ -1,0 +1,14 @@
+//! `GET /_mock/health`: whether the listener answers.
+
+use axum::Json;
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+pub(super) async fn show() -> Json<Health> {
+    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
