@@ -1,7 +1,7 @@
 //! `POST /o/api/v3/activities`: accesses of devices to applications, newest first.
 
 use axum::response::Response;
-use jiff::{civil::Date, tz::Offset};
+use jiff::civil::Date;
 
 use super::{
     body::{Fields, Json},
@@ -64,13 +64,7 @@ fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
         if end <= start {
             return Err(Refusal::invalid("end_date", "later than start_date", written(end)));
         }
-        let midnight = |date: Date| Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
-        let instant = |parameter, date| {
-            midnight(date)
-                .map_err(|_| Refusal::invalid(parameter, DATE, written(date)))
-                .map(jiff::Timestamp::as_millisecond)
-        };
-        let (from, to) = (instant("start_date", start)?, instant("end_date", end)? + DAY_MS - 1);
+        let (from, to) = (midnight(start), midnight(end) + DAY_MS - 1);
         return Ok(Window { from: Millis(from), to: Millis(to) });
     }
     // A day by default (D); an age that reaches beyond all time is all that retention keeps.
@@ -78,6 +72,11 @@ fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
         hours @ ..1 => Err(Refusal::invalid("age", AGE, hours)),
         hours => Ok(Window { from: Millis(now.0.saturating_sub(hours.saturating_mul(HOUR_MS))), to: now }),
     }
+}
+
+/// The beginning of a day in UTC (A), in milliseconds since 1970.
+fn midnight(date: Date) -> i64 {
+    date.duration_since(Date::constant(1970, 1, 1)).as_hours() * HOUR_MS
 }
 
 const DATE: &str = "a day as MM/DD/YYYY";

@@ -1,0 +1,107 @@
+//! Pages as bytes: the same in any order of asking and from any thread, and the same as ever.
+
+use std::sync::Arc;
+
+use expect_test::expect_file;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::harness::{Mock, V3, V33};
+
+const NOW: i64 = 1_768_478_400_000;
+const DAY: i64 = 86_400_000;
+
+/// Requests that overlap, repeat and differ in all that a page depends on.
+fn requests() -> Vec<(&'static str, String)> {
+    let mut requests = Vec::new();
+    for days in [1, 3, 30] {
+        for category in ["device", "admin", "webhook", "device_report"] {
+            for (limit, filter) in [(100, json!({})), (7, json!({})), (20, json!({"search":"LT"}))] {
+                let start = NOW - days * DAY + limit;
+                let query = json!({"event_category":category,"start_time":start,"limit":limit,"filter":filter});
+                requests.push((V33, query.to_string()));
+            }
+        }
+        for page in [1, 2, 5] {
+            requests.push((V3, json!({"age":24 * days,"page":page,"limit":30}).to_string()));
+        }
+    }
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn bytes_do_not_depend_on_order_or_threads() {
+    let mut expected = Vec::new();
+    for (path, body) in requests() {
+        expected.push(Mock::unlimited().post(path, body).await.body);
+    }
+    let shared = Arc::new(Mock::unlimited());
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let (mock, expected) = (shared.clone(), expected.clone());
+            tokio::spawn(async move {
+                let requests = requests();
+                for nth in 0..requests.len() {
+                    // Each task walks in a stride of its own; the number of requests is not a multiple of any of them.
+                    let place = (nth * [1, 7, 11, 13, 17, 19, 23, 29][task] + task) % requests.len();
+                    let (path, body) = requests[place].clone();
+                    assert_eq!(mock.post(path, body).await.body, expected[place], "{path} {}", requests[place].1);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a task without a difference");
+    }
+}
+
+/// The first pages of the default company, to be read.
+#[tokio::test]
+async fn first_pages_are_golden() {
+    let mock = Mock::new("--now 2018-05-18T12:00:00Z --rate-limit off");
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).expect("a value") + "\n";
+    expect_file!["../../fixtures/pages/logs-v2-device.json"]
+        .assert_eq(&pretty(&mock.v2("limit=10&event_type=1").await.ok()));
+    expect_file!["../../fixtures/pages/logs-v2-admin.json"]
+        .assert_eq(&pretty(&mock.v2("limit=10&event_type=2").await.ok()));
+    let documented =
+        json!({"action":["blocked"],"page":1,"limit":20,"start_date":"05/15/2018","end_date":"05/18/2018"});
+    expect_file!["../../fixtures/pages/activities-v3.json"].assert_eq(&pretty(&mock.v3(documented).await.ok()));
+    for category in ["device", "admin", "webhook", "device_report"] {
+        let page = mock.v33(json!({"event_category":category,"age":86400,"limit":10})).await.ok();
+        let path = format!("{}/fixtures/pages/logs-v3.3-{category}.json", env!("CARGO_MANIFEST_DIR"));
+        expect_file![path].assert_eq(&pretty(&page));
+    }
+}
+
+/// Ten thousand events of each category, for two seeds: a change of any byte of them is a change of this file.
+#[tokio::test]
+async fn ten_thousand_events_of_each_category_are_golden() {
+    let mut digests = String::new();
+    for seed in [1, 2] {
+        let mock = Mock::new(&format!("--rate-limit off --retention-days 3650 --devices 500 --seed {seed}"));
+        for category in ["device", "admin", "webhook", "device_report"] {
+            let mut hash = Sha256::new();
+            let mut query = json!({"event_category":category,"start_time":0,"limit":100});
+            for _ in 0..100 {
+                let page = mock.v33(query.clone()).await.ok();
+                let rows = page["data"].as_array().expect("data");
+                assert_eq!(rows.len(), 100, "{category}");
+                rows.iter().for_each(|row| hash.update(row.to_string() + "\n"));
+                query["token"] = page["token"].clone();
+            }
+            digests += &format!("seed {seed} {category} {}\n", hex(&hash.finalize()));
+        }
+        let mut hash = Sha256::new();
+        for page in 1..=200 {
+            let rows = mock.v3(json!({"start_date":"01/01/2025","end_date":"01/01/2026","page":page})).await.ok();
+            rows.as_array().expect("rows").iter().for_each(|row| hash.update(row.to_string() + "\n"));
+        }
+        digests += &format!("seed {seed} activity {}\n", hex(&hash.finalize()));
+    }
+    expect_file!["../../fixtures/world/digests.txt"].assert_eq(&digests);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
