@@ -1,1 +1,57 @@
-fn main() {}
+//! What a page costs by its place in the window, by the size of the fleet and by the length of the history, without any
+//! cache: selected, found and told.
+//!
+//! `cargo bench --bench place`
+
+use divan::{Bencher, black_box};
+use opswat_mock::world::{Filter, Millis, Order, Shape, Stream, Window, World};
+
+const NOW: i64 = 1_768_478_400_000;
+const DAY: i64 = 86_400_000;
+const PAGE: usize = 100;
+
+fn main() {
+    divan::main();
+}
+
+fn page(world: &World, stream: Stream, days: i64, number: u64) -> usize {
+    let window = Window { from: Millis(NOW - days * DAY), to: Millis(NOW) };
+    let selection = world.select(stream, window, Filter::default());
+    let events = selection.page((number - 1) * PAGE as u64, PAGE, Order::NewestFirst);
+    assert_eq!(events.len(), PAGE, "a full page");
+    events.iter().map(|event| black_box(world.tell(event))).count()
+}
+
+/// Page 1 against page 20 000 of one window: 10 000 devices, ten years.
+#[divan::bench(args = [1, 100, 20_000])]
+fn by_place(bencher: Bencher, number: u64) {
+    let world = World::new(Shape { seed: 1, devices: 10_000 });
+    bencher.bench_local(|| page(&world, Stream::Device, 3650, number));
+}
+
+/// The first page of thirty days.
+#[divan::bench(args = [100, 10_000, 100_000])]
+fn by_fleet(bencher: Bencher, devices: u32) {
+    let world = World::new(Shape { seed: 1, devices });
+    bencher.bench_local(|| page(&world, Stream::Device, 30, 1));
+}
+
+/// The tenth page of the default fleet.
+#[divan::bench(args = [30, 365, 3650])]
+fn by_days_of_history(bencher: Bencher, days: i64) {
+    let world = World::new(Shape { seed: 1, devices: 100 });
+    bencher.bench_local(|| page(&world, Stream::Device, days, 10));
+}
+
+/// The first page of thirty days of each stream.
+#[divan::bench(args = Stream::ALL)]
+fn by_stream(bencher: Bencher, stream: &Stream) {
+    let world = World::new(Shape { seed: 1, devices: 1000 });
+    bencher.bench_local(|| page(&world, *stream, 30, 1));
+}
+
+/// A world, from nothing to its first page: what a cold start adds.
+#[divan::bench(args = [100, 100_000])]
+fn from_nothing(bencher: Bencher, devices: u32) {
+    bencher.bench_local(|| page(&World::new(Shape { seed: 1, devices }), Stream::Device, 30, 1));
+}

@@ -1,1 +1,176 @@
-fn main() {}
+//! A v3.3 page of 100 events through every gate, beside a bare axum route that sends the same bytes.
+//!
+//! Both are served in this process and get the same requests over loopback from the same client, in turns. What counts
+//! is the ratio: the requests a second of either depend on the machine and its mood.
+//!
+//! `cargo bench --bench serve`
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Bytes, http::header, routing::post};
+use opswat_mock::{account::Account, config::Config, router, server};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
+
+const CONNECTIONS: usize = 16;
+const ROUNDS: usize = 9;
+const ROUND: Duration = Duration::from_millis(700);
+const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+const NOW: u64 = 1_768_478_400_000;
+const DAY: u64 = 86_400_000;
+
+fn main() {
+    // `cargo test --benches` only wants to know whether it runs.
+    let rounds = if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS };
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(measure(rounds));
+}
+
+async fn measure(rounds: usize) {
+    // A quota that is never used up is a quota all the same: each request passes its gate.
+    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "1000000000/1"];
+    let config = Config::load(flags.map(Into::into)).expect("flags");
+    let account = Arc::new(Account::new(config.settings(), config.clock()));
+    let mock =
+        listen(|listener| async move { server::run(listener, router(account), std::future::pending()).await }).await;
+
+    let page = Client::connect(mock).await.send(&request(NOW - 5 * DAY)).await.to_vec();
+    let body = Bytes::from(page[position(&page, b"\r\n\r\n") + 4..].to_vec());
+    let events = String::from_utf8_lossy(&body).matches("\"timestamp\"").count();
+    assert_eq!(events, 100, "a full page");
+    let bare = Router::new().route(
+        "/o/api/v3.3/logs",
+        post({
+            let body = body.clone();
+            || async { ([(header::CONTENT_TYPE, "application/json;charset=UTF-8")], body) }
+        }),
+    );
+    let bare = listen(|listener| async move { axum::serve(listener, bare).await.expect("served") }).await;
+
+    println!(
+        "a page of {events} events ({} bytes), {CONNECTIONS} connections, {rounds} rounds of {ROUND:?}\n",
+        body.len()
+    );
+    let windows = AtomicU64::new(0);
+    let repeated = || NOW - 5 * DAY;
+    // A step that is no multiple of anything, through all that retention keeps.
+    let changing = || NOW - 29 * DAY + windows.fetch_add(1, Ordering::Relaxed) * 777_777 % (25 * DAY);
+    let mut rates: [Vec<f64>; 3] = Default::default();
+    for _ in 0..rounds {
+        rates[0].push(load(bare, &repeated).await);
+        rates[1].push(load(mock, &repeated).await);
+        rates[2].push(load(mock, &changing).await);
+    }
+    println!("{:<34}{:>12}{:>20}", "", "requests/s", "of the bare route");
+    for (nth, name) in
+        ["bare axum route", "mock, the same window again", "mock, another window each time"].iter().enumerate()
+    {
+        let ratio = median(rates[nth].iter().zip(&rates[0]).map(|(rate, bare)| rate / bare).collect());
+        println!("{name:<34}{:>12.0}{ratio:>20.2}", median(rates[nth].clone()));
+    }
+}
+
+async fn listen<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpListener) -> F) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(serve(listener));
+    address
+}
+
+/// Requests a second that a server answers in one round.
+async fn load(server: SocketAddr, start: &(impl Fn() -> u64 + Sync)) -> f64 {
+    let began = Instant::now();
+    let clients = (0..CONNECTIONS).map(|_| async {
+        let mut client = Client::connect(server).await;
+        let mut answered = 0_u32;
+        while began.elapsed() < ROUND {
+            client.send(&request(start())).await;
+            answered += 1;
+        }
+        answered
+    });
+    let answered: u32 = join(clients.collect()).await.into_iter().sum();
+    f64::from(answered) / began.elapsed().as_secs_f64()
+}
+
+/// Drives all futures at once in this task.
+async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pinned: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pinned {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        if pinned.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    pinned.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+fn request(start: u64) -> String {
+    let body = format!(
+        r#"{{"event_category":"device_report","start_time":{start},"end_time":{},"limit":100}}"#,
+        start + 3 * DAY
+    );
+    format!(
+        "POST /o/api/v3.3/logs HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A client that does as little as possible, so that the server's share of the time is large.
+struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    async fn connect(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).await.expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        Self { stream, buffer: vec![0; 256 * 1024] }
+    }
+
+    async fn send(&mut self, request: &str) -> &[u8] {
+        self.stream.write_all(request.as_bytes()).await.expect("written");
+        let (mut read, mut whole) = (0, usize::MAX);
+        while read < whole {
+            read += self.stream.read(&mut self.buffer[read..]).await.expect("read");
+            if whole == usize::MAX {
+                let head = position(&self.buffer[..read], b"\r\n\r\n");
+                let length = position(&self.buffer[..head], b"content-length: ") + 16;
+                let digits = self.buffer[length..].iter().take_while(|byte| byte.is_ascii_digit());
+                whole = head + 4 + digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+                assert!(self.buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&self.buffer[..head]));
+            }
+        }
+        &self.buffer[..read]
+    }
+}
+
+fn position(bytes: &[u8], pattern: &[u8]) -> usize {
+    bytes.windows(pattern.len()).position(|window| window == pattern).expect("the pattern")
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -15,7 +15,6 @@ use axum::Router;
 use self::account::Account;
 
 /// Everything that an account's server answers.
-#[must_use]
 pub fn router(account: Arc<Account>) -> Router {
     control::router().merge(api::router(account))
 }

@@ -244,7 +244,7 @@ proptest! {
             .into_iter()
             .filter_map(|entry| {
                 let Entry::Webhook(entry) = entry else { unreachable!("of another stream") };
-                (!entry.details.contains("attempt")).then(|| (entry.device.id, entry.event, entry.at.0))
+                (!entry.details.contains("attempt")).then_some((entry.device.id, entry.event, entry.at.0))
             })
             .collect();
         for (id, event, at) in first_attempts {

@@ -57,6 +57,7 @@ pub struct Account {
 impl Account {
     /// Makes an account that lives by a clock.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "HMAC takes a key of any length")]
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let Shape { seed, devices } = settings.shape;
         // Whatever decides which history a page token points into is part of the key: a token that was made for another

@@ -124,12 +124,11 @@ impl Quota {
         let standing = quota.standing(full_at.get(), now);
         match outcome {
             Ok(()) => {
-                match buckets.get_mut(key) {
-                    Some(bucket) => *bucket = full_at.get(),
-                    None => {
-                        make_room(&mut buckets, now);
-                        buckets.insert(key.clone(), full_at.get());
-                    }
+                if let Some(bucket) = buckets.get_mut(key) {
+                    *bucket = full_at.get();
+                } else {
+                    make_room(&mut buckets, now);
+                    buckets.insert(key.clone(), full_at.get());
                 }
                 Ok(Some(standing))
             }

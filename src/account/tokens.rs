@@ -38,8 +38,8 @@ pub(crate) enum Grant {
 /// A token as its client sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Issued {
-    pub(crate) access_token: Arc<str>,
-    pub(crate) refresh_token: Option<Arc<str>>,
+    pub(crate) access: Arc<str>,
+    pub(crate) refresh: Option<Arc<str>>,
     pub(crate) expires_in_seconds: i64,
 }
 
@@ -59,15 +59,22 @@ struct Table {
     expiry: HashMap<Arc<str>, Millis>,
     /// The keys of `expiry`, oldest first.
     order: VecDeque<Arc<str>>,
-    /// The last token of each grant, and the refresh token that belongs to it.
-    current: [Option<(Arc<str>, Option<Arc<str>>)>; 2],
+    /// The last token of each grant.
+    current: [Option<Current>; 2],
     codes: VecDeque<Code>,
+}
+
+/// A token, and the refresh token that belongs to it.
+#[derive(Clone, Debug)]
+struct Current {
+    access: Arc<str>,
+    refresh: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Code {
-    code: String,
-    redirect_uri: Option<String>,
+    text: String,
+    redirect_uri: String,
     until: Millis,
 }
 
@@ -94,11 +101,11 @@ impl Tokens {
     /// The token of a grant: the one that lives, with the time that is left to it, or a new one.
     pub(crate) fn issue(&self, grant: Grant, now: Millis) -> Issued {
         let mut table = self.table();
-        if let Some((token, refresh)) = &table.current[grant as usize]
-            && let Some(&expiry) = table.expiry.get(token)
+        if let Some(current) = &table.current[grant as usize]
+            && let Some(&expiry) = table.expiry.get(&current.access)
             && now < expiry
         {
-            return issued(token, refresh.as_ref(), expiry, now);
+            return issued(current, expiry, now);
         }
         let refresh = (grant == Grant::Person).then(|| self.make_up(&mut table));
         self.renew(&mut table, grant, refresh, now)
@@ -107,22 +114,21 @@ impl Tokens {
     /// A new access token for a refresh token, which stays valid; the former access token does not.
     pub(crate) fn refresh(&self, refresh: &str, now: Millis) -> Option<Issued> {
         let mut table = self.table();
-        let (token, current) = table.current[Grant::Person as usize].clone()?;
-        let current = current.filter(|current| **current == *refresh)?;
-        table.expiry.remove(&token);
-        table.order.retain(|issued| *issued != token);
-        Some(self.renew(&mut table, Grant::Person, Some(current), now))
+        let Current { access, refresh: known } = table.current[Grant::Person as usize].clone()?;
+        let refresh = known.filter(|known| **known == *refresh)?;
+        table.expiry.remove(&access);
+        table.order.retain(|issued| *issued != access);
+        Some(self.renew(&mut table, Grant::Person, Some(refresh), now))
     }
 
     /// A code of six characters that can be redeemed once.
-    pub(crate) fn make_code(&self, redirect_uri: Option<&str>, now: Millis) -> String {
+    pub(crate) fn make_code(&self, redirect_uri: &str, now: Millis) -> String {
         const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let mut table = self.table();
         let mut bits = self.bits(&mut table);
-        let code: String = (0..6)
+        let text: String = (0..6)
             .map(|_| {
                 // Below 62 by the remainder.
-                #[expect(clippy::cast_possible_truncation, reason = "an index below 62")]
                 let index = (bits % 62) as usize;
                 bits /= 62;
                 char::from(ALPHABET[index])
@@ -131,32 +137,33 @@ impl Tokens {
         if table.codes.len() == MAX_ISSUED {
             table.codes.pop_front();
         }
-        let redirect_uri = redirect_uri.map(ToOwned::to_owned);
-        table.codes.push_back(Code { code: code.clone(), redirect_uri, until: Millis(now.0 + CODE_LIFE_MS) });
-        code
+        let (redirect_uri, until) = (redirect_uri.to_owned(), Millis(now.0 + CODE_LIFE_MS));
+        table.codes.push_back(Code { text: text.clone(), redirect_uri, until });
+        text
     }
 
     /// Uses a code up. `None` when nobody has it, or it was used, or it is too old; otherwise the address to which it
     /// was sent.
-    pub(crate) fn redeem(&self, code: &str, now: Millis) -> Option<Option<String>> {
+    pub(crate) fn redeem(&self, code: &str, now: Millis) -> Option<String> {
         let mut table = self.table();
-        let place = table.codes.iter().position(|known| known.code == code)?;
+        let place = table.codes.iter().position(|known| known.text == code)?;
         let known = table.codes.remove(place)?;
         (now < known.until).then_some(known.redirect_uri)
     }
 
     fn renew(&self, table: &mut Table, grant: Grant, refresh: Option<Arc<str>>, now: Millis) -> Issued {
-        let token = self.make_up(table);
+        let access = self.make_up(table);
         let expiry = Millis(now.0 + LIFE_MS);
         if table.order.len() == MAX_ISSUED
             && let Some(oldest) = table.order.pop_front()
         {
             table.expiry.remove(&oldest);
         }
-        table.order.push_back(token.clone());
-        table.expiry.insert(token.clone(), expiry);
-        let issued = issued(&token, refresh.as_ref(), expiry, now);
-        table.current[grant as usize] = Some((token, refresh));
+        table.order.push_back(access.clone());
+        table.expiry.insert(access.clone(), expiry);
+        let current = Current { access, refresh };
+        let issued = issued(&current, expiry, now);
+        table.current[grant as usize] = Some(current);
         issued
     }
 
@@ -180,8 +187,8 @@ impl Tokens {
     }
 }
 
-fn issued(token: &Arc<str>, refresh: Option<&Arc<str>>, expiry: Millis, now: Millis) -> Issued {
+fn issued(current: &Current, expiry: Millis, now: Millis) -> Issued {
     // Whole seconds that are surely left, as upstream's sample counts them: 43199 at the moment of issue.
     let expires_in_seconds = (expiry.0 - now.0 - 1) / 1000;
-    Issued { access_token: token.clone(), refresh_token: refresh.cloned(), expires_in_seconds }
+    Issued { access: current.access.clone(), refresh: current.refresh.clone(), expires_in_seconds }
 }

@@ -26,7 +26,7 @@ pub(super) async fn consent(visit: Visit, RawQuery(query): RawQuery) -> Result<R
         None => return Err(Refusal::Missing { parameter: "response_type", wanted: "code" }),
         Some(other) => return Err(Refusal::UnsupportedResponseType(other.to_owned())),
     }
-    let code = visit.account.tokens.make_code(Some(redirect_uri), visit.now);
+    let code = visit.account.tokens.make_code(redirect_uri, visit.now);
     let location = with_answer(redirect_uri, &code, params.get("state"));
     let location = HeaderValue::try_from(location)
         .map_err(|_| Refusal::invalid("redirect_uri", "an address that can stand in a header", redirect_uri))?;

@@ -55,8 +55,8 @@ impl<S: Sync> FromRequest<S> for Fields {
 /// Reads a body up to the largest size.
 pub(super) async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Refusal> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
-        let too_long =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        let too_long = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
         Refusal::Unreadable(if too_long {
             format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
         } else {

@@ -113,7 +113,6 @@ impl fmt::Display for Refusal {
                 write!(f, "Content-Type must be {wanted}, got {}", Echo(got))
             }
             Self::UnsupportedMediaType { got: None, wanted } => write!(f, "Content-Type must be {wanted}, got none"),
-            Self::Unreadable(why) => f.write_str(why),
             Self::Invalid { parameter, wanted, got } => write!(f, "{parameter} must be {wanted}, got {}", Echo(got)),
             Self::Missing { parameter, wanted } => write!(f, "{parameter} is required: {wanted}"),
             Self::LimitTooLarge { max, got } => write!(f, "limit must be at most {max}, got {got}"),
@@ -122,7 +121,7 @@ impl fmt::Display for Refusal {
             }
             Self::MissingGrantType => f.write_str("Missing grant type"),
             Self::UnsupportedGrantType(grant) => write!(f, "Unsupported grant type: {}", Echo(grant)),
-            Self::InvalidGrant(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::InvalidGrant(why) => f.write_str(why),
             Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
             Self::ServerError => f.write_str("Internal server error"),
         }

@@ -54,12 +54,11 @@ fn read(fields: &Fields, caller: &Caller) -> Result<PageToken, Refusal> {
     };
     // Last, because what is wrong in another way comes before a limit that is too large. Twenty entries by default (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
-    Ok(match sealed {
-        Some(sealed) => PageToken { limit: limit.unwrap_or(sealed.limit), ..sealed },
-        None => {
-            let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
-            PageToken { stream, window: caller.account.readable(window, caller.now), filter, limit, served: 0 }
-        }
+    Ok(if let Some(sealed) = sealed {
+        PageToken { limit: limit.unwrap_or(sealed.limit), ..sealed }
+    } else {
+        let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
+        PageToken { stream, window: caller.account.readable(window, caller.now), filter, limit, served: 0 }
     })
 }
 

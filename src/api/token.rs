@@ -15,7 +15,7 @@ use super::{body, error::Refusal, gate::Visit, page, params::Params};
 use crate::account::tokens::{Grant, Issued};
 
 #[derive(Serialize)]
-struct Token<'a> {
+struct Answer<'a> {
     access_token: &'a str,
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ fn redeem(visit: &Visit, params: &Params<'_>) -> Result<(), Refusal> {
     let code = params.get("code").unwrap_or_default();
     let invalid = || Refusal::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
     let sent_to = visit.account.tokens.redeem(code, visit.now).ok_or_else(invalid)?;
-    if sent_to.as_deref() != params.get("redirect_uri") {
+    if params.get("redirect_uri") != Some(&sent_to) {
         return Err(Refusal::InvalidGrant("Redirect URI mismatch.".to_owned()));
     }
     Ok(())
@@ -93,16 +93,16 @@ fn client(headers: &HeaderMap, params: &Params<'_>) -> Option<(String, String)> 
 }
 
 fn answer(issued: &Issued, client_id: &str) -> Response {
-    let token = Token {
-        access_token: &issued.access_token,
+    let answer = Answer {
+        access_token: &issued.access,
         token_type: "bearer",
-        refresh_token: issued.refresh_token.as_deref(),
+        refresh_token: issued.refresh.as_deref(),
         expires_in: issued.expires_in_seconds,
         scope: "read",
         client_id,
     };
     // Texts and numbers always have a form in JSON.
-    let answer = page::answer(serde_json::to_vec(&token).unwrap_or_default());
+    let answer = page::answer(serde_json::to_vec(&answer).unwrap_or_default());
     let not_kept = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::PRAGMA, HeaderValue::from_static("no-cache")),

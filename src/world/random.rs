@@ -4,14 +4,14 @@
 //! instead: a [`Key`] (seed and [`Lane`]) says which stream, an index says which place in it. Nothing is shared, so
 //! nothing can drift, and any place costs the same.
 //!
-//! The mixing function is `SplitMix64`'s: a few nanoseconds, the same on every platform, no floating point. It is not
+//! The mixing function is SplitMix64's: a few nanoseconds, the same on every platform, no floating point. It is not
 //! meant to withstand anybody who wants to predict it.
 
 use std::convert::Infallible;
 
 use rand::rand_core::TryRng;
 
-/// The step of the `SplitMix64` sequence: 2⁶⁴ divided by the golden ratio, made odd.
+/// The step of the SplitMix64 sequence: 2⁶⁴ divided by the golden ratio, made odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Which aspect of the world a stream decides.
@@ -174,7 +174,7 @@ impl Permutation {
     fn turn(&self, element: u64, round: u64) -> u64 {
         let low = element & ((1 << self.low_bits) - 1);
         let high = element >> self.low_bits;
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             let mask = self.key.at(high << 3 | round) & ((1 << self.low_bits) - 1);
             high << self.low_bits | (low ^ mask)
         } else {
@@ -184,7 +184,7 @@ impl Permutation {
     }
 }
 
-/// The finalizer of `SplitMix64`: a bijection of 64 bits in which every bit of the input moves every bit of the output.
+/// The finalizer of SplitMix64: a bijection of 64 bits in which every bit of the input moves every bit of the output.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -75,7 +75,6 @@ impl Rhythm {
         let since = u64::try_from(at.0 + self.zone - MONDAY).unwrap_or(0);
         let (weeks, rest) = (since / (WEEK as u64 * HOUR), since % (WEEK as u64 * HOUR));
         // Below 168 by the remainder.
-        #[expect(clippy::cast_possible_truncation, reason = "an hour of the week")]
         let hour = (rest / HOUR) as usize;
         weeks * self.week() + self.before[hour] + self.weights[hour] * (rest % HOUR)
     }

@@ -221,8 +221,8 @@ impl Device {
         // Releases are counted from the account's beginning; before, everybody had the first.
         let release = ((rolled_out - super::lifecycle::ACCOUNT_MADE.0).max(0)) / MONTH;
         match self.agent {
-            AgentType::Endpoint => format!("7.6.{}.0", release),
-            AgentType::DomainController => format!("10.4.{}.0", release),
+            AgentType::Endpoint => format!("7.6.{release}.0"),
+            AgentType::DomainController => format!("10.4.{release}.0"),
         }
     }
 }
@@ -233,7 +233,6 @@ fn capitals(number: u64, length: usize) -> String {
     let mut digits = vec![0; length];
     for digit in digits.iter_mut().rev() {
         // Below 36 by the remainder.
-        #[expect(clippy::cast_possible_truncation, reason = "an index below 36")]
         let index = (rest % 36) as usize;
         *digit = DIGITS[index];
         rest /= 36;

@@ -99,7 +99,9 @@ impl Rota {
 
     /// Whether the fleet's place `slot` is a member.
     pub(super) fn has(&self, slot: u64) -> bool {
-        slot >= self.first && (slot - self.first) % self.step == 0 && (slot - self.first) / self.step < self.members
+        slot >= self.first
+            && (slot - self.first).is_multiple_of(self.step)
+            && (slot - self.first) / self.step < self.members
     }
 
     /// How many turns of the member at `slot` come at less than `effort`, and the last of them.
