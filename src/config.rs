@@ -27,7 +27,7 @@ const MAX_RETENTION_DAYS: i64 = 70_000;
 
 /// A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "opswat-mock", version, max_term_width = 100)]
+#[command(name = "opswat-mock", version, max_term_width = 100, next_line_help = true)]
 pub struct Config {
     /// Address to listen on
     #[arg(long, env = "OPSWAT_MOCK_HOST", value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -49,14 +49,14 @@ pub struct Config {
     #[arg(long, env = "OPSWAT_MOCK_NOW", value_name = "RFC3339")]
     pub now: Option<Instant>,
     /// Access token that is valid from the start and never expires
-    #[arg(long, env = "OPSWAT_MOCK_TOKEN", value_name = "TEXT", default_value = TOKEN, hide_env_values = true)]
+    #[arg(long, env = "OPSWAT_MOCK_TOKEN", value_name = "TEXT", default_value = TOKEN)]
     pub token: Credential,
     /// Client id for the token endpoint
-    #[arg(long, env = "OPSWAT_MOCK_CLIENT_ID", value_name = "TEXT", default_value = CLIENT_ID, hide_env_values = true)]
+    #[arg(long, env = "OPSWAT_MOCK_CLIENT_ID", value_name = "TEXT", default_value = CLIENT_ID)]
     pub client_id: Credential,
     /// Client secret for the token endpoint
     #[arg(long, env = "OPSWAT_MOCK_CLIENT_SECRET", value_name = "TEXT", default_value = CLIENT_SECRET,
-        hide_env_values = true)]
+        )]
     pub client_secret: Credential,
     /// Address to which /o/oauth/authorize may send a code, besides those of this machine; several times or with commas
     #[arg(long, env = "OPSWAT_MOCK_REDIRECT_URI", value_name = "URI", value_delimiter = ',')]
@@ -98,9 +98,9 @@ impl Config {
     /// When the user asked for help or the version, and when a value is wrong.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut command = Self::command();
+        let mut command = command();
         // Only the file's name is wanted here; whatever else is wrong comes up when all is read.
-        let first = Self::command().ignore_errors(true).try_get_matches_from(&arguments);
+        let first = command.clone().ignore_errors(true).try_get_matches_from(&arguments);
         let file = first.ok().and_then(|found| found.try_get_one::<PathBuf>("config").ok().flatten().cloned());
         if let Some(file) = file {
             let text = fs::read_to_string(&file).map_err(|error| {
@@ -134,29 +134,34 @@ impl Config {
     }
 }
 
+/// The command line. Its help names the variables of the environment, and not what they hold.
+pub(crate) fn command() -> clap::Command {
+    Config::command().mut_args(|argument| argument.hide_env_values(true))
+}
+
 /// Makes what a file says the defaults of the flags.
-fn with_defaults(mut command: clap::Command, text: &str) -> Result<clap::Command, String> {
+fn with_defaults(mut flags: clap::Command, text: &str) -> Result<clap::Command, String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
     })?;
     for (key, value) in table {
         let known: Vec<&str> =
-            command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
+            flags.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
         if !known.contains(&key.as_str()) {
             return Err(format!("unknown key {key}; the keys are {}", known.join(", ")));
         }
         let values = texts(&key, value)?;
-        let flags = values.iter().map(|value| format!("--{key}={value}"));
+        let given = values.iter().map(|value| format!("--{key}={value}"));
         // Without the environment, which has its own say later.
-        let alone = Config::command().mut_args(|argument| argument.env(None::<&'static str>));
+        let alone = command().mut_args(|argument| argument.env(None::<&'static str>));
         alone
-            .try_get_matches_from(std::iter::once("opswat-mock".to_owned()).chain(flags))
+            .try_get_matches_from(std::iter::once("opswat-mock".to_owned()).chain(given))
             .map_err(|error| format!("key {key}: {}", line(&error)))?;
         let id = key.replace('-', "_");
-        command = command.mut_arg(id, |argument| argument.default_values(values));
+        flags = flags.mut_arg(id, |argument| argument.default_values(values));
     }
-    Ok(command)
+    Ok(flags)
 }
 
 fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {

@@ -1,4 +1,50 @@
-//! opswat-mock
+//! A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
+//!
+//! # Promises
+//!
+//! 1. **Pure history.** What is served follows from the account's seed and shape, the query and the account's clock. The
+//!    same of these give the same bytes: in any order, from any thread, in any build.
+//! 2. **No cost until looked at.** Starting, and a page of the history, cost the same for ten devices and a hundred
+//!    thousand, for a month and for ten years, for the first page and the last. A search by text is the exception: it
+//!    reads the window.
+//! 3. **One clock.** Windows, expiry of tokens, quota and `Date` read the account's clock, once a request.
+//! 4. **Refusals come from one table**, in upstream's shape; nothing else leaves `/o` with a 4xx or 5xx.
+//! 5. **Provenance.** What is emulated is documented (D), seen in a client (C) or assumed (A); `docs/fidelity.md` says
+//!    which, and what the other reading would be.
+//! 6. **Bounded.** Bodies, header lines, connections, issued tokens, buckets and cached pages have limits with names.
+//!
+//! # Layout
+//!
+//! | room | what lives there |
+//! | --- | --- |
+//! | [`world`] | the company and its history: pure, from a seed and a window to events |
+//! | [`clock`] | the only reader of the machine's time |
+//! | [`account`] | what one account owns: world, clock, tokens, quota, cached pages |
+//! | `api` | the emulated surface, one file a route, and the gates before it |
+//! | `control` | the surface under `/_mock` |
+//! | [`server`] | connections, their limits, the end |
+//! | [`config`] | flags, environment and file |
+//! | [`cli`] | the commands of the binary |
+//!
+//! Arrows go down only; `tests/layering.rs` holds them.
+//!
+//! # In a test
+//!
+//! [`router`] is a value: nothing is bound and nothing runs until somebody serves it.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use opswat_mock::{account::Account, config::Config, router};
+//!
+//! let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--seed", "7"];
+//! let config = Config::load(flags.map(Into::into)).expect("flags that are right");
+//! let account = Arc::new(Account::new(config.settings(), config.clock()));
+//! let router = router(account.clone());
+//! account.clock().advance(Duration::from_secs(60)); // the quota is whole again, tokens are a minute older
+//! # drop(router);
+//! ```
+
 pub mod account;
 mod api;
 pub mod cli;

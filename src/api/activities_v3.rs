@@ -9,13 +9,12 @@ use super::{
     gate::Caller,
     limits::{Limit, PageNumber},
     page::{self, Page},
+    search,
 };
 use crate::world::{Action, Filter, Millis, Stream, Window};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// How many characters may be searched for (A).
-pub(super) const MAX_SEARCH: usize = 256;
 
 /// The fields of the body.
 struct ActivitiesQuery {
@@ -46,7 +45,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
 impl ActivitiesQuery {
     fn read(fields: &Fields, now: Millis) -> Result<Self, Refusal> {
         let window = window(fields, now)?;
-        let filter = Filter { kinds: actions(fields)?, search: search(fields, "search")?, agents: None };
+        let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
         let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
         // Last, because what is wrong in another way comes before a limit that is too large. Fifty entries by default (D).
         let limit = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
@@ -108,19 +107,4 @@ fn actions(fields: &Fields) -> Result<Option<u32>, Refusal> {
         bits |= 1 << known.ok_or_else(|| Refusal::invalid("action", WANTED, value))? as u32;
     }
     Ok((bits != 0).then_some(bits))
-}
-
-/// A text to search for; an empty one is none.
-pub(super) fn search(fields: &Fields, parameter: &'static str) -> Result<Option<String>, Refusal> {
-    let wanted = format!("a string of at most {MAX_SEARCH} characters");
-    // The last part of the name is what the field is called where it stands.
-    let name = parameter.rsplit('.').next().unwrap_or(parameter);
-    match fields.get(name) {
-        None => Ok(None),
-        Some(Json::Text(text)) if text.chars().count() > MAX_SEARCH => {
-            Err(Refusal::invalid(parameter, wanted, Json::Text(text.clone())))
-        }
-        Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
-        Some(other) => Err(Refusal::invalid(parameter, wanted, other)),
-    }
 }

@@ -9,6 +9,7 @@ use super::{
     limits::Limit,
     page::{self, Page},
     page_token::PageToken,
+    search,
 };
 use crate::world::{AdminEvent, AgentType, DeviceEvent, Filter, Millis, Stream, WebhookEvent, Window};
 
@@ -145,7 +146,7 @@ fn filter(fields: &Fields, stream: Stream) -> Result<Filter, Refusal> {
             Stream::DeviceReport | Stream::Activity => None,
         },
         agents: if stream == Stream::Device { agents(asked)? } else { None },
-        search: if stream == Stream::Admin { None } else { super::activities_v3::search(asked, "filter.search")? },
+        search: if stream == Stream::Admin { None } else { search::text(asked, "filter.search")? },
     })
 }
 

@@ -3,7 +3,7 @@
 //! A [`World`] is a seed and a [`Shape`]. Everything that ever happened or will happen in it follows from them: which
 //! events lie in a window, how many there are, which one is the n-th, what each says. Any question costs about the same,
 //! however long the history and however large the fleet, because events are *counted and found* rather than generated
-//! in order (see [`rota`] and [`lifecycle`]).
+//! in order (`rota` says how, `lifecycle` what).
 //!
 //! This module is pure. It reads no clock, no file and no environment, keeps nothing between two questions, and knows
 //! nothing of HTTP. "Now" is the end of a window that the caller chooses.

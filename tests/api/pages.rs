@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use expect_test::expect_file;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -94,7 +95,7 @@ async fn ten_thousand_events_of_each_category_are_golden() {
                 hash.update(rows);
                 query["token"] = page["token"].clone();
             }
-            digests += &format!("seed {seed} {category} {:x}\n", hash.finalize());
+            digests += &format!("seed {seed} {category} {:x}\n", Bytes::copy_from_slice(&hash.finalize()));
         }
         let mut hash = Sha256::new();
         for page in 1..=200 {
@@ -102,7 +103,7 @@ async fn ten_thousand_events_of_each_category_are_golden() {
             assert_eq!(answer.ok().as_array().map(Vec::len), Some(50));
             hash.update(&answer.body);
         }
-        digests += &format!("seed {seed} activity {:x}\n", hash.finalize());
+        digests += &format!("seed {seed} activity {:x}\n", Bytes::copy_from_slice(&hash.finalize()));
     }
     expect_file!["../../fixtures/world/digests.txt"].assert_eq(&digests);
 }

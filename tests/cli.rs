@@ -1,0 +1,277 @@
+//! The binary from outside: flags, environment, file, exit codes, the banner, signals.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+};
+
+fn mock() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opswat-mock"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OPSWAT_MOCK_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the binary runs")
+}
+
+/// A file of its own for a test.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("a file for the test");
+    path
+}
+
+/// A server that was started; its banner up to the requests to try. Ends with the test.
+struct Server {
+    child: Child,
+    banner: String,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let lines = output.lines().map_while(Result::ok).take_while(|line| line != "Try it:");
+        let banner = lines.map(|line| line + "\n").collect();
+        Self { child, banner }
+    }
+
+    fn port(&self) -> u16 {
+        let first = self.banner.lines().next().expect("a banner");
+        first.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in {first}"))
+    }
+
+    fn get(&self, target: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port())).expect("a connection");
+        write!(stream, "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_banner_has_all_that_a_client_needs() {
+    let server = Server::start(mock().args(["--port", "0", "--now", "2018-05-18T12:00:00Z", "--seed", "7"]));
+    let port = server.port();
+    let banner = server.banner.replace(&port.to_string(), "PORT");
+    for line in [
+        concat!("opswat-mock ", env!("CARGO_PKG_VERSION"), " at http://127.0.0.1:PORT"),
+        "  history        30 days back from now; the clock stopped at 2018-05-18T12:00:00Z",
+        "  quota          10 requests in 60 s for each token and API (--rate-limit off)",
+        "  access token   TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
+        "  client id      LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+        "  client secret  SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+    ] {
+        assert!(banner.lines().any(|printed| printed == line), "{line} is not in\n{banner}");
+    }
+    assert!(banner.contains(", 100 devices, seed 7\n"), "{banner}");
+    let answer = server.get("/o/api/v2/logs?limit=1&access_token=TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"May 18, 2018 \""), "{answer}");
+}
+
+#[test]
+fn the_port_file_is_there_once_the_listener_is() {
+    let path = file("port", "stale");
+    let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
+    assert_eq!(fs::read_to_string(path).expect("the port file"), format!("{}\n", server.port()));
+    assert!(server.get("/_mock/health").ends_with(concat!(
+        r#"{"status":"ok","version":""#,
+        env!("CARGO_PKG_VERSION"),
+        r#""}"#
+    )));
+}
+
+#[test]
+fn a_signal_ends_it_with_success() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start(mock().args(["--port", "0"]));
+        // An idle connection does not hold it up.
+        let _idle = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+        server.signal(signal);
+        assert_eq!(server.child.wait().expect("an end").code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_flag_beats_the_environment_and_that_beats_the_file() {
+    let path = file(
+        "order.toml",
+        "seed = 3\ndevices = 33\nretention-days = 3\nhost = \"127.0.0.3\"\nnow = 2020-02-02T00:00:00Z\nport = 0\n",
+    );
+    let mut command = mock();
+    command.args(["--config"]).arg(path).args(["--seed", "1", "--host", "127.0.0.1"]);
+    command.env("OPSWAT_MOCK_SEED", "2").env("OPSWAT_MOCK_DEVICES", "22");
+    let server = Server::start(&mut command);
+    assert!(server.banner.contains(", 22 devices, seed 1\n"), "{}", server.banner);
+    assert!(
+        server.banner.contains("3 days back from now; the clock stopped at 2020-02-02T00:00:00Z"),
+        "{}",
+        server.banner
+    );
+}
+
+#[test]
+fn everything_can_come_from_the_environment() {
+    let path = file("environment.toml", "devices = 5\n");
+    let mut command = mock();
+    for (name, value) in [
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("SEED", "9"),
+        ("NOW", "2020-02-02T00:00:00Z"),
+        ("TOKEN", "a-token"),
+        ("CLIENT_ID", "a-client"),
+        ("CLIENT_SECRET", "a-secret"),
+        ("REDIRECT_URI", "https://a.example/,https://b.example/"),
+        ("RATE_LIMIT", "off"),
+        ("RETENTION_DAYS", "9"),
+        ("CONFIG", path.to_str().expect("UTF-8")),
+    ] {
+        command.env(format!("OPSWAT_MOCK_{name}"), value);
+    }
+    let server = Server::start(&mut command);
+    assert!(
+        server.banner.contains(", 5 devices, seed 9\n") && server.banner.contains("  quota          off\n"),
+        "{}",
+        server.banner
+    );
+    assert!(server.get("/o/api/v2/logs?access_token=a-token").starts_with("HTTP/1.1 200"));
+    for redirect in ["https://a.example/", "https://b.example/"] {
+        let consent = format!("/o/oauth/authorize?client_id=a-client&response_type=code&redirect_uri={redirect}");
+        assert!(server.get(&consent).starts_with("HTTP/1.1 302"), "{redirect}");
+    }
+}
+
+#[test]
+fn a_wrong_value_ends_the_start_with_one_line() {
+    for (arguments, line) in [
+        ("--port 70000", "invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535"),
+        ("--port x", "invalid value 'x' for '--port <PORT>': invalid digit found in string"),
+        ("--host nowhere", "invalid value 'nowhere' for '--host <ADDRESS>': invalid IP address syntax"),
+        ("--seed -1", "unexpected argument '-1' found"),
+        ("--seed=-1", "invalid value '-1' for '--seed <NUMBER>': invalid digit found in string"),
+        ("--devices 100001", "invalid value '100001' for '--devices <NUMBER>': 100001 is not in 0..=100000"),
+        ("--retention-days 0", "invalid value '0' for '--retention-days <DAYS>': 0 is not in 1..=70000"),
+        (
+            "--now yesterday",
+            "invalid value 'yesterday' for '--now <RFC3339>': must be an instant such as 2018-05-18T12:00:00Z, \
+             from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
+        ),
+        (
+            "--now 2013-10-04T07:59:59Z",
+            "invalid value '2013-10-04T07:59:59Z' for '--now <RFC3339>': must be an instant such as \
+             2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
+        ),
+        (
+            "--rate-limit ten",
+            "invalid value 'ten' for '--rate-limit <LIMIT>': must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute \
+             such as 10, or off",
+        ),
+        ("--token=", "invalid value '' for '--token <TEXT>': must be 1 to 256 visible ASCII characters"),
+        ("--client-id ü", "invalid value 'ü' for '--client-id <TEXT>': must be 1 to 256 visible ASCII characters"),
+        ("--prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
+        ("serve", "unexpected argument 'serve' found"),
+        ("--port 1 --port 2", "the argument '--port <PORT>' cannot be used multiple times"),
+    ] {
+        let output = run(mock().args(arguments.split(' ')));
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!((output.status.code(), error), (Some(2), format!("opswat-mock: {line}\n")), "{arguments}");
+        assert!(output.stdout.is_empty(), "{arguments}");
+    }
+    let output = run(mock().env("OPSWAT_MOCK_DEVICES", "many"));
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    let line = "opswat-mock: invalid value 'many' for '--devices <NUMBER>': invalid digit found in string\n";
+    assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
+}
+
+#[test]
+fn a_wrong_file_ends_the_start_with_one_line() {
+    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days";
+    for (nth, (text, line)) in [
+        ("prot = 1\n", format!("unknown key prot; the keys are {keys}")),
+        ("config = \"x\"\n", format!("unknown key config; the keys are {keys}")),
+        ("client_id = \"x\"\n", format!("unknown key client_id; the keys are {keys}")),
+        ("port = 70000\n", "key port: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535".to_owned()),
+        ("seed = true\n", "key seed: a boolean cannot stand here".to_owned()),
+        ("seed = [1, 2]\n", "key seed: the argument '--seed <NUMBER>' cannot be used multiple times".to_owned()),
+        ("seed = 1\n\nport =\n", "line 3: string values must be quoted, expected literal string".to_owned()),
+        ("seed = 1\nseed = 2\n", "line 2: duplicate key".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = file(&format!("wrong-{nth}.toml"), text);
+        let output = run(mock().arg("--config").arg(&path));
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(
+            (output.status.code(), error),
+            (Some(2), format!("opswat-mock: {}: {line}\n", path.display())),
+            "{text}"
+        );
+    }
+    let output = run(mock().args(["--config", "no-such-file.toml"]));
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    let line =
+        "opswat-mock: cannot read the configuration file no-such-file.toml: No such file or directory (os error 2)\n";
+    assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
+}
+
+#[test]
+fn a_port_in_use_ends_the_start_with_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port();
+    let output = run(mock().args(["--port", &port.to_string()]));
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    let line = format!("opswat-mock: port {port} of 127.0.0.1 is in use; another one: --port, or 0 for a free one\n");
+    assert_eq!((output.status.code(), error), (Some(1), line));
+}
+
+#[test]
+fn the_help_gives_each_flag_its_default_and_its_variable() {
+    let output = run(mock().arg("--help"));
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).expect("UTF-8");
+    for (flag, default) in [
+        ("--host", "127.0.0.1"),
+        ("--port", "8080"),
+        ("--seed", "1"),
+        ("--devices", "100"),
+        ("--token", "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234"),
+        ("--client-id", "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST"),
+        ("--client-secret", "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST"),
+        ("--rate-limit", "10/60"),
+        ("--retention-days", "30"),
+    ] {
+        let about = help.split(&format!("{flag} <")).nth(1).unwrap_or_else(|| panic!("no {flag} in {help}"));
+        let about: Vec<&str> = about.split("\n  -").next().expect("a part").split_whitespace().collect();
+        let about = about.join(" ");
+        assert!(about.contains(&format!("[default: {default}]")), "{flag}: {about}");
+        let variable = format!("[env: OPSWAT_MOCK_{}]", flag[2..].replace('-', "_").to_uppercase());
+        assert!(about.contains(&variable), "{flag}: {about}");
+    }
+    let version = run(mock().arg("--version"));
+    assert_eq!(
+        String::from_utf8(version.stdout).expect("UTF-8"),
+        concat!("opswat-mock ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}

@@ -1,0 +1,123 @@
+//! The README and the table of fidelity say what is so: flags, requests and their answers, sources.
+
+use std::{fs, sync::Arc};
+
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
+use clap::CommandFactory;
+use opswat_mock::{account::Account, config::Config, router};
+use tower::ServiceExt;
+
+fn read(name: &str) -> String {
+    fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a document")
+}
+
+/// The code blocks of a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn the_table_of_flags_is_the_help() {
+    let printed: Vec<String> =
+        read("README.md").lines().filter(|line| line.starts_with("| `--")).map(str::to_owned).collect();
+    let command = Config::command();
+    let flags: Vec<String> = command
+        .get_arguments()
+        .filter_map(|flag| {
+            let name = flag.get_long()?;
+            let code = |text: &str| if text.is_empty() { String::new() } else { format!(" `{text}`") };
+            let default = flag.get_default_values().first().and_then(|value| value.to_str()).unwrap_or_default();
+            let variable = flag.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+            let key = if name == "config" { "" } else { name };
+            let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+            Some(format!("| `--{name}` |{} |{} |{} | {help} |", code(default), code(variable), code(key)))
+        })
+        .collect();
+    assert_eq!(printed, flags);
+}
+
+#[test]
+fn the_file_of_the_readme_is_read() {
+    let readme = read("README.md");
+    let [toml] = blocks(&readme, "toml")[..] else { panic!("one file") };
+    let path = format!("{}/readme.toml", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&path, toml).expect("a file for the test");
+    let config = Config::load(["opswat-mock", "--config", &path].map(Into::into)).expect("a file that is right");
+    assert_eq!((config.port, config.seed), (0, 7));
+}
+
+#[tokio::test]
+async fn the_requests_of_the_readme_are_answered_as_it_says() {
+    let readme = read("README.md");
+    let requests: Vec<&str> = blocks(&readme, "sh").into_iter().filter(|block| block.contains("curl ")).collect();
+    assert!(requests.len() >= 5, "the README has requests to paste");
+    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z"];
+    let config = Config::load(flags.map(Into::into)).expect("flags");
+    let router = router(Arc::new(Account::new(config.settings(), config.clock())));
+    for block in requests {
+        let (comment, command) = block.split_once('\n').expect("a comment, then a command");
+        let (status, start) = comment.strip_prefix("# ").and_then(|rest| rest.split_once(": ")).expect("a status");
+        let response = router.clone().oneshot(request(command)).await.expect("a router does not fail");
+        assert_eq!(response.status().as_str(), status, "{command}");
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a whole body");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        // What the README shows of an answer is its form: the names up to the first value that differs.
+        let form = start.split(['…', ':']).next().expect("a start");
+        assert!(body.starts_with(form), "{body} does not start with {form}");
+        if status != "200" {
+            assert_eq!(body, start);
+        }
+    }
+}
+
+/// The request that a line of curl makes.
+fn request(command: &str) -> Request<Body> {
+    let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");
+    let mut words = words.into_iter();
+    assert_eq!(words.next().as_deref(), Some("curl"));
+    let (mut target, mut headers, mut data) = (None, Vec::new(), Vec::new());
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-s" => {}
+            "-H" => headers.push(words.next().expect("a header")),
+            "-d" => data.push(words.next().expect("data")),
+            url => target = Some(url.strip_prefix("http://127.0.0.1:8080").expect("the default address").to_owned()),
+        }
+    }
+    let mut request = Request::builder().uri(target.expect("an address"));
+    if !data.is_empty() {
+        request = request.method("POST");
+        if !headers.iter().any(|header| header.starts_with("Content-Type")) {
+            headers.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+        }
+    }
+    for header in headers {
+        let (name, value) = header.split_once(": ").expect("a name and a value");
+        request = request.header(name, value);
+    }
+    request.body(Body::from(data.join("&"))).expect("a request")
+}
+
+#[test]
+fn every_emulated_behaviour_has_a_source() {
+    let text = read("docs/fidelity.md");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| behaviour"))
+        .map(|line| line.trim_matches('|').split(" |").map(|cell| cell.trim_matches(['|', ' '])).collect())
+        .collect();
+    assert!(rows.len() > 80, "{}", rows.len());
+    for row in rows {
+        let [behaviour, known, other] = row[..] else { panic!("{row:?} has not three cells") };
+        assert!(["D", "C", "A", "D, C"].contains(&known), "{behaviour}: {known}");
+        assert_eq!(
+            known == "A",
+            !other.is_empty(),
+            "{behaviour}: what is assumed has another reading, and nothing else has"
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! What only a socket shows: broken requests, and a server that goes on after them and stops when it is told.
+
+use std::sync::Arc;
+
+use opswat_mock::{account::Account, config::Config, router, server};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+
+struct Served {
+    port: u16,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+async fn serve() -> Served {
+    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "off"];
+    let config = Config::load(flags.map(Into::into)).expect("flags");
+    let account = Arc::new(Account::new(config.settings(), config.clock()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (stop, stopped) = oneshot::channel();
+    let ended = tokio::spawn(server::run(listener, router(account), async {
+        let _ = stopped.await;
+    }));
+    Served { port, stop, ended }
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection")
+    }
+
+    /// What comes back for these bytes, until the server ends the connection.
+    async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        // The server may end the connection before it has read all.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn is_well(&self) -> bool {
+        let answer = self
+            .exchange(format!("GET /o/api/v2/logs?access_token={TOKEN} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+            .await;
+        answer.starts_with("HTTP/1.1 200 OK\r\n")
+    }
+}
+
+#[tokio::test]
+async fn broken_requests_end_alone() {
+    let served = serve().await;
+    let post = |length: usize, body: &str| {
+        format!(
+            "POST /o/api/v3/activities HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let line = |bytes: usize| format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(bytes));
+    for (what, bytes, start) in [
+        ("garbage", "\x16\x03\x01 garbage \r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        (
+            "a line of 16 KiB",
+            line(16 * 1024),
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;charset=UTF-8\r\n",
+        ),
+        ("a line of 100 KiB", line(100 * 1024), "HTTP/1.1 431 "),
+        (
+            "a body that ends early",
+            post(100, "{\"limit\":1"),
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json",
+        ),
+        ("two requests at once", post(2, "{}") + &post(2, "[]"), "HTTP/1.1 200 OK\r\n"),
+        ("an early body limit", post(1 << 40, "{}"), "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json"),
+    ] {
+        let answer = served.exchange(bytes.as_bytes()).await;
+        assert!(answer.starts_with(start), "{what}: {}", &answer[..answer.len().min(300)]);
+        assert!(served.is_well().await, "after {what}");
+    }
+    let both = served.exchange((post(2, "{}") + &post(2, "[]")).as_bytes()).await;
+    assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2);
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_when_the_server_stops() {
+    let served = serve().await;
+    let mut under_way = served.connect().await;
+    let head = format!(
+        "POST /o/api/v3/activities HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\nexpect: 100-continue\r\n\
+         content-type: application/json\r\ncontent-length: 2\r\n\r\n"
+    );
+    under_way.write_all(head.as_bytes()).await.expect("written");
+    // The server waits for the body: the request is surely under way.
+    let mut go_on = [0; 25];
+    under_way.read_exact(&mut go_on).await.expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    served.stop.send(()).expect("a server that runs");
+    under_way.write_all(b"{}").await.expect("written");
+    let mut answer = String::new();
+    under_way.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    served.ended.await.expect("an end");
+    assert!(TcpStream::connect(("127.0.0.1", served.port)).await.is_err(), "nobody listens any more");
+}
