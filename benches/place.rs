@@ -19,7 +19,10 @@ fn page(world: &World, stream: Stream, days: i64, number: u64) -> usize {
     let selection = world.select(stream, window, Filter::default());
     let events = selection.page((number - 1) * PAGE as u64, PAGE, Order::NewestFirst);
     assert_eq!(events.len(), PAGE, "a full page");
-    events.iter().map(|event| black_box(world.tell(event))).count()
+    for event in &events {
+        black_box(world.tell(event));
+    }
+    events.len()
 }
 
 /// Page 1 against page 20 000 of one window: 10 000 devices, ten years.
@@ -43,11 +46,11 @@ fn by_days_of_history(bencher: Bencher, days: i64) {
     bencher.bench_local(|| page(&world, Stream::Device, days, 10));
 }
 
-/// The first page of thirty days of each stream.
-#[divan::bench(args = Stream::ALL)]
-fn by_stream(bencher: Bencher, stream: &Stream) {
+/// The first page of thirty days of each stream, in the order of [`Stream::ALL`].
+#[divan::bench(args = 0..Stream::ALL.len())]
+fn by_stream(bencher: Bencher, stream: usize) {
     let world = World::new(Shape { seed: 1, devices: 1000 });
-    bencher.bench_local(|| page(&world, *stream, 30, 1));
+    bencher.bench_local(|| page(&world, Stream::ALL[stream], 30, 1));
 }
 
 /// A world, from nothing to its first page: what a cold start adds.

@@ -114,10 +114,6 @@ fn every_emulated_behaviour_has_a_source() {
     for row in rows {
         let [behaviour, known, other] = row[..] else { panic!("{row:?} has not three cells") };
         assert!(["D", "C", "A", "D, C"].contains(&known), "{behaviour}: {known}");
-        assert_eq!(
-            known == "A",
-            !other.is_empty(),
-            "{behaviour}: what is assumed has another reading, and nothing else has"
-        );
+        assert!(known != "A" || !other.is_empty(), "{behaviour}: what is assumed has another reading");
     }
 }

@@ -1,6 +1,6 @@
 //! What one account owns: a world, a clock, tokens, a quota, the key of its page tokens.
 //!
-//! Nothing is shared between two accounts but the [`PageCache`], which holds only what can be computed again.
+//! Nothing is shared between two accounts.
 
 pub(crate) mod pages;
 pub(crate) mod quota;
