@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+
 use crate::world::{Entry, Event, Millis, Stream, World};
 
 /// How many events are rendered together.
@@ -34,7 +36,7 @@ struct Chunks {
 /// Neighbouring events, rendered newest first with commas between them.
 #[derive(Debug)]
 struct Chunk {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// Where each event begins and ends in `bytes`, newest first.
     places: Vec<Range<u32>>,
 }
@@ -44,7 +46,7 @@ impl PageCache {
         Self { chunks: Mutex::default() }
     }
 
-    /// Appends the events at `places` of a stream, newest first, with commas between them.
+    /// Appends the events at `places` of a stream, newest first, with commas between them. Nothing is copied.
     pub(crate) fn append(
         &self,
         world: &World,
@@ -52,7 +54,7 @@ impl PageCache {
         places: Range<u64>,
         near: Millis,
         render: fn(&Entry, &mut Vec<u8>),
-        into: &mut Vec<u8>,
+        into: &mut Vec<Bytes>,
     ) {
         let mut end = places.end;
         while end > places.start {
@@ -61,9 +63,9 @@ impl PageCache {
             let start = places.start.max(first);
             let chunk = self.chunk(world, stream, number, near, render);
             if end < places.end {
-                into.push(b',');
+                into.push(Bytes::from_static(b","));
             }
-            into.extend_from_slice(chunk.slice(start - first, end - first));
+            into.push(chunk.slice(start - first, end - first));
             end = start;
         }
     }
@@ -122,15 +124,14 @@ impl Chunk {
             render(&world.tell(event), &mut bytes);
             places.push(start..place(&bytes));
         }
-        bytes.shrink_to_fit();
-        Self { bytes, places }
+        Self { bytes: bytes.into_boxed_slice().into(), places }
     }
 
     /// The events from one place to before another, counted from the oldest of the chunk.
-    fn slice(&self, from: u64, to: u64) -> &[u8] {
+    fn slice(&self, from: u64, to: u64) -> Bytes {
         // Both are at most `CHUNK`.
         let newest_first = |oldest_first: u64| self.places.len() - usize::try_from(oldest_first).unwrap_or(usize::MAX);
         let (newest, oldest) = (newest_first(to), newest_first(from) - 1);
-        &self.bytes[self.places[newest].start as usize..self.places[oldest].end as usize]
+        self.bytes.slice(self.places[newest].start as usize..self.places[oldest].end as usize)
     }
 }

@@ -8,7 +8,7 @@ use super::{
     error::Refusal,
     gate::Caller,
     limits::{Limit, PageNumber},
-    page::{self, Page},
+    page::Page,
     search,
 };
 use crate::world::{Action, Filter, Millis, Stream, Window};
@@ -34,12 +34,11 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         skip: query.page.skip(query.limit),
         take: query.limit.entries(),
     };
-    let mut body = vec![b'['];
-    if page.write(&caller, &mut body) == 0 {
+    let rows = page.rows(&caller);
+    if rows.count == 0 {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }
-    body.push(b']');
-    Ok(page::answer(body))
+    Ok(rows.answer("[", "]"))
 }
 
 impl ActivitiesQuery {

@@ -7,7 +7,7 @@ use super::{
     error::Refusal,
     gate::Caller,
     limits::Limit,
-    page::{self, Page},
+    page::Page,
     page_token::PageToken,
     search,
 };
@@ -31,16 +31,12 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         skip: query.served,
         take: query.limit.entries(),
     };
-    let mut body = Vec::with_capacity(query.limit.entries() * 320);
-    body.extend_from_slice(br#"{"data":["#);
-    let served = page.write(&caller, &mut body);
-    body.extend_from_slice(br#"],"token":""#);
-    if served > 0 {
-        let next = PageToken { served: query.served + served, ..query };
-        body.extend_from_slice(next.seal(&caller.account).as_bytes());
-    }
-    body.extend_from_slice(br#""}"#);
-    Ok(page::answer(body))
+    let rows = page.rows(&caller);
+    let next = match rows.count {
+        0 => String::new(),
+        count => PageToken { served: query.served + count, ..query }.seal(&caller.account),
+    };
+    Ok(rows.answer(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
 
 /// The query of a first page, or the one that the page token carries. With a token, the fields that it carries are still
