@@ -4,7 +4,7 @@
 //! `cargo bench --bench place`
 
 use divan::{Bencher, black_box};
-use opswat_mock::world::{Filter, Millis, Order, Shape, Stream, Window, World};
+use opswat_mock::world::{Filter, Lag, Millis, Order, Shape, Stream, Window, World};
 
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
@@ -28,33 +28,33 @@ fn page(world: &World, stream: Stream, days: i64, number: u64) -> usize {
 /// Page 1 against page 20 000 of one window: 10 000 devices, ten years.
 #[divan::bench(args = [1, 100, 20_000])]
 fn by_place(bencher: Bencher, number: u64) {
-    let world = World::new(Shape { seed: 1, devices: 10_000 });
+    let world = World::new(Shape { seed: 1, devices: 10_000, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Stream::Device, 3650, number));
 }
 
 /// The first page of thirty days.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet(bencher: Bencher, devices: u32) {
-    let world = World::new(Shape { seed: 1, devices });
+    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Stream::Device, 30, 1));
 }
 
 /// The tenth page of the default fleet.
 #[divan::bench(args = [30, 365, 3650])]
 fn by_days_of_history(bencher: Bencher, days: i64) {
-    let world = World::new(Shape { seed: 1, devices: 100 });
+    let world = World::new(Shape { seed: 1, devices: 100, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Stream::Device, days, 10));
 }
 
 /// The first page of thirty days of each stream, in the order of [`Stream::ALL`].
 #[divan::bench(args = 0..Stream::ALL.len())]
 fn by_stream(bencher: Bencher, stream: usize) {
-    let world = World::new(Shape { seed: 1, devices: 1000 });
+    let world = World::new(Shape { seed: 1, devices: 1000, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Stream::ALL[stream], 30, 1));
 }
 
 /// A world, from nothing to its first page: what a cold start adds.
 #[divan::bench(args = [100, 100_000])]
 fn from_nothing(bencher: Bencher, devices: u32) {
-    bencher.bench_local(|| page(&World::new(Shape { seed: 1, devices }), Stream::Device, 30, 1));
+    bencher.bench_local(|| page(&World::new(Shape { seed: 1, devices, lag: Lag::NONE }), Stream::Device, 30, 1));
 }

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use crate::{
     account::{QuotaLimit, Settings},
     clock::{self, Clock},
-    world::{ACCOUNT_MADE, MAX_DEVICES, Millis, Shape},
+    world::{ACCOUNT_MADE, Lag, MAX_DEVICES, Millis, Shape},
 };
 
 /// The access token that the vendor's documents print.
@@ -68,6 +68,9 @@ pub struct Config {
     #[arg(long, env = "OPSWAT_MOCK_RETENTION_DAYS", value_name = "DAYS", default_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=MAX_RETENTION_DAYS))]
     pub retention_days: u32,
+    /// Seconds from an event until it is visible: SECONDS, or FROM..TO for a different lag of each event
+    #[arg(long, env = "OPSWAT_MOCK_LAG", value_name = "SECONDS", default_value = "0")]
+    pub lag: Lag,
     /// TOML file with the same names, such as port = 8080; flags and environment go before it
     #[arg(long, env = "OPSWAT_MOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -117,7 +120,7 @@ impl Config {
     pub fn settings(&self) -> Settings {
         Settings {
             name: "default".to_owned(),
-            shape: Shape { seed: self.seed, devices: self.devices },
+            shape: Shape { seed: self.seed, devices: self.devices, lag: self.lag },
             access_token: self.token.0.clone(),
             client_id: self.client_id.0.clone(),
             client_secret: self.client_secret.0.clone(),

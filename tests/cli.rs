@@ -206,7 +206,7 @@ fn a_wrong_value_ends_the_start_with_one_line() {
 
 #[test]
 fn a_wrong_file_ends_the_start_with_one_line() {
-    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days";
+    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days, lag";
     for (nth, (text, line)) in [
         ("prot = 1\n", format!("unknown key prot; the keys are {keys}")),
         ("config = \"x\"\n", format!("unknown key config; the keys are {keys}")),
@@ -261,6 +261,7 @@ fn the_help_gives_each_flag_its_default_and_its_variable() {
         ("--client-secret", "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST"),
         ("--rate-limit", "10/60"),
         ("--retention-days", "30"),
+        ("--lag", "0"),
     ] {
         let about = help.split(&format!("{flag} <")).nth(1).unwrap_or_else(|| panic!("no {flag} in {help}"));
         let about: Vec<&str> = about.split("\n  -").next().expect("a part").split_whitespace().collect();

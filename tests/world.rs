@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use opswat_mock::world::{
-    Action, AdminEvent, DeviceEvent, Entry, Event, Filter, Millis, Order, Shape, Status, Stream, WebhookEvent, Window,
-    World,
+    Action, AdminEvent, DeviceEvent, Entry, Event, Filter, Lag, Millis, Order, Shape, Status, Stream, WebhookEvent,
+    Window, World,
 };
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ const MADE: i64 = 1_380_873_600_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 
 fn world(seed: u64, devices: u32) -> World {
-    World::new(Shape { seed, devices })
+    World::new(Shape { seed, devices, lag: Lag::NONE })
 }
 
 fn window(from: i64, length: i64) -> Window {

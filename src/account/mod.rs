@@ -59,10 +59,10 @@ impl Account {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "HMAC takes a key of any length")]
     pub fn new(settings: Settings, clock: Clock) -> Self {
-        let Shape { seed, devices } = settings.shape;
+        let Shape { seed, devices, lag } = settings.shape;
         // Whatever decides which history a page token points into is part of the key: a token that was made for another
         // history is refused rather than misread.
-        let secret = format!("{}\n{}\n{seed}\n{devices}", settings.name, settings.client_secret);
+        let secret = format!("{}\n{}\n{seed}\n{devices}\n{lag}", settings.name, settings.client_secret);
         let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
         Self {
             clock,

@@ -8,7 +8,7 @@ use super::{
     error::Refusal,
     gate::Caller,
     limits::{Limit, PageNumber},
-    page::Page,
+    page::{Begin, Page},
     search,
 };
 use crate::world::{Action, Filter, Millis, Stream, Window};
@@ -31,8 +31,9 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         stream: Stream::Activity,
         window: caller.account.readable(query.window, caller.now),
         filter: query.filter,
-        skip: query.page.skip(query.limit),
+        begin: Begin::Entries(query.page.skip(query.limit)),
         take: query.limit.entries(),
+        seen_at: caller.now,
     };
     let rows = page.rows(&caller);
     if rows.count == 0 {

@@ -37,7 +37,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Re
     let query = LogsQuery::read(&Params::parse(query.as_deref().unwrap_or_default())?)?;
     let window = caller.account.readable(Window { from: Millis(0), to: caller.now }, caller.now);
     let world = caller.account.world();
-    let selection = world.select(query.stream, window, Filter::default());
+    let selection = world.select_seen(query.stream, window, Filter::default(), caller.now);
     let events = selection.page(query.page.skip(query.limit), query.limit.entries(), Order::NewestFirst);
     if events.is_empty() {
         return Err(Refusal::NothingOnPage { page: query.page.get() });

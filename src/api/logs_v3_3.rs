@@ -7,7 +7,7 @@ use super::{
     error::Refusal,
     gate::Caller,
     limits::Limit,
-    page::Page,
+    page::{Begin, Page},
     page_token::PageToken,
     search,
 };
@@ -28,13 +28,14 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         stream: query.stream,
         window: query.window,
         filter: query.filter.clone(),
-        skip: query.served,
+        begin: Begin::Read(query.read),
         take: query.limit.entries(),
+        seen_at: query.seen_at,
     };
     let rows = page.rows(&caller);
     let next = match rows.count {
         0 => String::new(),
-        count => PageToken { served: query.served + count, ..query }.seal(&caller.account),
+        _ => PageToken { read: rows.read, ..query }.seal(&caller.account),
     };
     Ok(rows.answer(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
@@ -55,7 +56,14 @@ fn read(fields: &Fields, caller: &Caller) -> Result<PageToken, Refusal> {
         PageToken { limit: limit.unwrap_or(sealed.limit), ..sealed }
     } else {
         let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
-        PageToken { stream, window: caller.account.readable(window, caller.now), filter, limit, served: 0 }
+        PageToken {
+            stream,
+            window: caller.account.readable(window, caller.now),
+            filter,
+            limit,
+            read: 0,
+            seen_at: caller.now,
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    ops::Range,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{gate::Caller, wire};
-use crate::world::{Filter, Order, Stream, Window};
+use crate::world::{Event, Filter, Found, Millis, Order, Selection, Stream, Window, World};
 
 /// A page as a handler asks for it.
 pub(super) struct Page {
@@ -23,15 +24,28 @@ pub(super) struct Page {
     /// What can be read: already cut to retention and to now.
     pub(super) window: Window,
     pub(super) filter: Filter,
-    /// How many entries lie before the page.
-    pub(super) skip: u64,
+    /// Where the page begins.
+    pub(super) begin: Begin,
     /// How many it may hold.
     pub(super) take: usize,
+    /// When the first page was asked for: what was not visible then is not in any of them.
+    pub(super) seen_at: Millis,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// After so many entries that pass the filter.
+    Entries(u64),
+    /// After so many entries that pass the filter without its search.
+    Read(u64),
 }
 
 /// The rows of a page, with commas between them.
 pub(super) struct Rows {
     pub(super) count: u64,
+    /// How many entries that pass the filter without its search lie before the next page.
+    pub(super) read: u64,
     pieces: Vec<Bytes>,
 }
 
@@ -39,26 +53,57 @@ impl Page {
     /// Finds and writes the rows of the page. Without a filter they are ready more often than not.
     pub(super) fn rows(self, caller: &Caller) -> Rows {
         let world = caller.account.world();
-        let near = self.window.to;
-        let selection = world.select(self.stream, self.window, self.filter);
+        let (Begin::Entries(skip) | Begin::Read(skip)) = self.begin;
+        let selection = world.select_seen(self.stream, self.window, self.filter, self.seen_at);
         if let Some(places) = selection.places() {
-            let end = places.end.saturating_sub(self.skip).max(places.start);
-            let start = end.saturating_sub(self.take as u64).max(places.start);
-            // Two chunks, a comma, and what stands before and after.
-            let mut pieces = Vec::with_capacity(5);
-            caller.account.pages.append(world, self.stream, start..end, near, wire::write_row, &mut pieces);
-            return Rows { count: end - start, pieces };
+            return Self::ready(caller, self.stream, &selection, &places, skip, self.take);
         }
-        let events = selection.page(self.skip, self.take, Order::NewestFirst);
-        let mut written = Vec::new();
-        for event in &events {
-            if !written.is_empty() {
-                written.push(b',');
-            }
-            wire::write_row(&world.tell(event), &mut written);
-        }
-        Rows { count: events.len() as u64, pieces: vec![written.into()] }
+        let Found { events, read } = match self.begin {
+            Begin::Read(read) => selection.after(read, self.take),
+            Begin::Entries(skip) => Found { events: selection.page(skip, self.take, Order::NewestFirst), read: 0 },
+        };
+        Rows { count: events.len() as u64, read, pieces: vec![written(world, &events)] }
     }
+
+    /// The rows of a page without a filter: slices of what is ready, after those that only some can see yet.
+    fn ready(
+        caller: &Caller,
+        stream: Stream,
+        selection: &Selection<'_>,
+        places: &Range<u64>,
+        skip: u64,
+        take: usize,
+    ) -> Rows {
+        // Two chunks and what stands before, between and after.
+        let mut pieces = Vec::with_capacity(6);
+        let fresh = selection.fresh();
+        let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
+        let fresh: Vec<Event> = fresh[left.saturating_sub(take)..left].iter().rev().copied().collect();
+        if !fresh.is_empty() {
+            pieces.push(written(caller.account.world(), &fresh));
+        }
+        let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
+        let end = places.end.saturating_sub(solid_skip).max(places.start);
+        let start = end.saturating_sub((take - fresh.len()) as u64).max(places.start);
+        if start < end && !fresh.is_empty() {
+            pieces.push(Bytes::from_static(b","));
+        }
+        let (pages, world) = (&caller.account.pages, caller.account.world());
+        pages.append(world, stream, start..end, selection.near(), wire::write_row, &mut pieces);
+        let count = end - start + fresh.len() as u64;
+        Rows { count, read: skip.saturating_add(count), pieces }
+    }
+}
+
+fn written(world: &World, events: &[Event]) -> Bytes {
+    let mut rows = Vec::new();
+    for event in events {
+        if !rows.is_empty() {
+            rows.push(b',');
+        }
+        wire::write_row(&world.tell(event), &mut rows);
+    }
+    rows.into()
 }
 
 impl Rows {

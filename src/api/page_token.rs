@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The layout; a token of another one is refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// How much of the signature a token carries.
 const SIGNATURE_BYTES: usize = 16;
 /// The longest token that is looked at; longer ones cannot be ours.
@@ -28,21 +28,24 @@ pub(super) struct PageToken {
     pub(super) window: Window,
     pub(super) filter: Filter,
     pub(super) limit: Limit<100>,
-    /// How many entries were served before.
-    pub(super) served: u64,
+    /// How many entries of the window lie before the next page; those that a search left out are among them.
+    pub(super) read: u64,
+    /// When the first page was asked for.
+    pub(super) seen_at: Millis,
 }
 
 impl PageToken {
     /// Writes the token for a client of an account.
     pub(super) fn seal(&self, account: &Account) -> String {
-        let Self { stream, window, filter, limit, served } = self;
+        let Self { stream, window, filter, limit, read, seen_at } = self;
         let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
         let mut bytes = Vec::with_capacity(64);
         bytes.push(VERSION);
         bytes.push(*stream as u8);
         bytes.extend(window.from.0.to_be_bytes());
         bytes.extend(window.to.0.to_be_bytes());
-        bytes.extend(served.to_be_bytes());
+        bytes.extend(seen_at.0.to_be_bytes());
+        bytes.extend(read.to_be_bytes());
         bytes.extend(limit.get().to_be_bytes());
         bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
         bytes.push(agents);
@@ -66,7 +69,8 @@ impl PageToken {
         let (stream, rest) = take::<1>(rest)?;
         let (from, rest) = take(rest)?;
         let (to, rest) = take(rest)?;
-        let (served, rest) = take(rest)?;
+        let (seen_at, rest) = take(rest)?;
+        let (read, rest) = take(rest)?;
         let (limit, rest) = take(rest)?;
         let (kinds, rest) = take(rest)?;
         let (agents, search) = take::<1>(rest)?;
@@ -85,7 +89,8 @@ impl PageToken {
                 search: (!search.is_empty()).then(|| search.to_owned()),
             },
             limit: i64::from(u16::from_be_bytes(limit)).try_into().ok()?,
-            served: u64::from_be_bytes(served),
+            read: u64::from_be_bytes(read),
+            seen_at: Millis(i64::from_be_bytes(seen_at)),
         })
     }
 }

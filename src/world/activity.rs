@@ -71,6 +71,13 @@ const GUARDED_APPS: [(&str, &str); 5] = [
 const WATCHED_APPS: [(&str, &str); 3] =
     [("Dropbox", "Monitor cloud storage"), ("Box", "Monitor cloud storage"), ("Google Workspace", "Monitor mail")];
 
+/// What an activity may say that is not about its device: applications, rules, statuses.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    let apps = GUARDED_APPS.into_iter().chain(WATCHED_APPS).flat_map(|(app, rule)| [app, rule]);
+    let statuses = [Status::Compliant, Status::NonCompliant, Status::Exempted].map(Status::label);
+    apps.chain(OPEN_APPS).chain([OPEN_RULE]).chain(statuses)
+}
+
 impl World {
     pub(super) fn tell_activity(&self, happening: &Happening, action: Action, device: DeviceRef) -> Activity {
         let track = self.life.track(happening.track);

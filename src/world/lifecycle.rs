@@ -397,6 +397,52 @@ impl Lifecycle {
         }
     }
 
+    /// Adds the events of a track, between two moments, that tell of one place of the fleet.
+    pub(super) fn collect_of(&self, track: usize, slot: u64, after: Moment, until: Moment, into: &mut Vec<Happening>) {
+        let told = &self.tracks[track];
+        let rota = &self.rotas[told.rota];
+        if told.story == Story::Office || !rota.has(slot) {
+            return;
+        }
+        let (from, to) = match told.story {
+            Story::Report => (after.uptime, until.uptime),
+            _ => (after.office, until.office),
+        };
+        // Events come up to so much effort after their turn; what an echo adds or takes is less than a round.
+        let later = match told.when {
+            When::Turn => 0,
+            When::Blocks(blocks) => (blocks + 1) * rota.block,
+            When::Effort(later) => later,
+            When::Echo { of, .. } => match self.tracks[of].when {
+                When::Blocks(blocks) => (blocks + 1) * rota.block,
+                When::Effort(later) => later,
+                When::Turn | When::Echo { .. } => 0,
+            },
+        };
+        into.extend(
+            rota.turns_near(slot, from.saturating_sub(later), to)
+                .filter_map(|turn| self.index_of(track, turn))
+                .map(|index| Happening { at: self.at(track, index), track, index })
+                .filter(|happening| happening.at > after.at && happening.at <= until.at),
+        );
+    }
+
+    /// Which event of a track tells of a turn, if one does: the inverse of [`turn`](Self::turn).
+    fn index_of(&self, track: usize, turn: u64) -> Option<u64> {
+        let told = &self.tracks[track];
+        match told.when {
+            When::Turn | When::Effort(_) => told.cast.has(turn).then(|| told.cast.before(turn)),
+            When::Blocks(_) => told.cast.has(turn).then(|| {
+                let (order, start) = self.pairing(told, turn);
+                start + order.forward(told.cast.before(turn) - start)
+            }),
+            When::Echo { of, .. } => {
+                let told_at = self.tracks[of].cast.turn(self.index_of(of, turn)?);
+                told.cast.has(told_at).then(|| told.cast.before(told_at))
+            }
+        }
+    }
+
     /// The turn that an event tells of.
     pub(super) fn turn(&self, happening: &Happening) -> u64 {
         let told = &self.tracks[happening.track];
@@ -460,6 +506,12 @@ impl Lifecycle {
         (told.story == Story::Office).then(|| self.rotas[told.rota].slot_of(self.turn(happening)))
     }
 
+    /// The generations of a place of the fleet of which something is heard between two moments.
+    pub(super) fn generations(&self, slot: u64, after: Moment, until: Moment) -> std::ops::RangeInclusive<u64> {
+        // The one before may not have left yet, or end what it began.
+        self.generation(slot, after.office).saturating_sub(1)..=self.generation(slot, until.office)
+    }
+
     /// Which device is at a place of the fleet at an effort of the office.
     fn generation(&self, slot: u64, effort: u64) -> u64 {
         let life = self.lives.iter().map(|&rota| &self.rotas[rota]).find(|rota| rota.has(slot));
@@ -491,6 +543,11 @@ impl Lifecycle {
     /// Randomness for what an event says. Events that tell of the same turn of the same story share it.
     pub(super) fn detail(&self, happening: &Happening) -> (Key, u64) {
         (self.rotas[self.tracks[happening.track].rota].order.sub(Lane::Detail as u64), self.turn(happening))
+    }
+
+    /// Randomness for how late the events of a track become visible.
+    pub(super) fn lag_key(&self, track: usize) -> Key {
+        self.tracks[track].key.sub(Lane::Lag as u64)
     }
 
     /// The hours from the beginning of a story to one of its later events, at least 1.

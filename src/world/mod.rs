@@ -9,9 +9,9 @@
 //! nothing of HTTP. "Now" is the end of a window that the caller chooses.
 //!
 //! ```
-//! use opswat_mock::world::{Filter, Millis, Order, Shape, Stream, Window, World};
+//! use opswat_mock::world::{Filter, Lag, Millis, Order, Shape, Stream, Window, World};
 //!
-//! let world = World::new(Shape { seed: 7, devices: 100 });
+//! let world = World::new(Shape { seed: 7, devices: 100, lag: Lag::NONE });
 //! let day = Window { from: Millis(1_768_435_200_000), to: Millis(1_768_521_599_999) };
 //! let events = world.select(Stream::Device, day, Filter::default());
 //! let newest = events.page(0, 10, Order::NewestFirst);
@@ -23,12 +23,14 @@ mod activity;
 mod admin;
 mod device;
 mod device_report;
+mod lag;
 mod lifecycle;
 mod query;
 mod random;
 mod rhythm;
 mod roster;
 mod rota;
+mod search;
 mod text;
 mod webhook;
 
@@ -37,8 +39,9 @@ pub use self::{
     admin::{AdminEntry, AdminEvent},
     device::{DeviceEntry, DeviceEvent},
     device_report::{DeviceReport, Severity},
+    lag::Lag,
     lifecycle::{Status, Stream},
-    query::{Event, Filter, Order, Selection, Window},
+    query::{Event, Filter, Found, Order, Selection, Window},
     roster::{AgentType, Device, Person},
     webhook::{WebhookEntry, WebhookEvent},
 };
@@ -65,6 +68,8 @@ pub struct Shape {
     pub seed: u64,
     /// How many devices the company has at a time, up to [`MAX_DEVICES`].
     pub devices: u32,
+    /// How long events take from happening to being visible.
+    pub lag: Lag,
 }
 
 /// One company and its whole history. Cheap to make and to keep: a few kilobytes, whatever its shape.
@@ -115,6 +120,18 @@ impl World {
     #[must_use]
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// When an event can be seen: when it happened, and its lag after that.
+    #[must_use]
+    pub fn visible_at(&self, event: &Event) -> Millis {
+        let Event(happening) = event;
+        let delay_ms = self.lag().draw(self.life.lag_key(happening.track), happening.index);
+        Millis(happening.at.0 + delay_ms)
+    }
+
+    fn lag(&self) -> Lag {
+        self.shape.lag
     }
 
     /// The name of the company.

@@ -2,15 +2,20 @@
 //!
 //! The events of a stream have one order: by time, then by track, then by number. Counting what happened up to an
 //! instant costs one step per track, so the instant at which the n-th event happens is found by bisection, and a page is
-//! the few events round it. Only a search by text has to read; it reads newest first, no further than the page, and
-//! never beyond the window.
+//! the few events round it. Filters on kinds and agents choose tracks. What was not visible yet when somebody looked can
+//! only be among the events of the last [`Lag`](super::Lag), so only those are looked at one by one. Searching for a
+//! text has a file of its own.
 
 use std::{borrow::Cow, ops::Range};
 
-use super::{AgentType, Entry, Happening, Millis, Stream, World, lifecycle::ACCOUNT_MADE};
+use super::{
+    AgentType, Happening, Millis, Stream, World,
+    lifecycle::ACCOUNT_MADE,
+    search::{Needle, Search},
+};
 
-/// How many events a search reads at a time.
-const SEARCH_STRIDE: u64 = 512;
+/// 2200-01-01: nobody asks for later.
+const LAST: Millis = Millis(7_258_118_400_000);
 
 /// A stretch of time, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,19 +47,31 @@ pub enum Order {
 }
 
 /// One event, by its address. [`World::tell`] tells what it says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Event(pub(super) Happening);
 
 /// The events of one stream that a window and a filter choose.
 #[derive(Clone, Debug)]
 pub struct Selection<'w> {
-    world: &'w World,
-    tracks: Cow<'w, [usize]>,
-    /// Counted from the beginning of the world, over the chosen tracks.
-    places: Range<u64>,
-    to: Millis,
-    search: Option<String>,
+    pub(super) world: &'w World,
+    pub(super) tracks: Cow<'w, [usize]>,
+    /// The events that are surely visible, counted from the beginning of the world over the chosen tracks.
+    pub(super) places: Range<u64>,
+    /// The visible ones among the last, which come after those; oldest first.
+    pub(super) fresh: Vec<Event>,
+    /// The instant of the last of the places, or a later one.
+    pub(super) near: Millis,
+    search: Option<Search>,
     whole: bool,
+}
+
+/// A page of a search, and how far it has read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// The events, newest first.
+    pub events: Vec<Event>,
+    /// How many events, found or not, lie before the next page.
+    pub read: u64,
 }
 
 impl Event {
@@ -66,41 +83,67 @@ impl Event {
 }
 
 impl World {
-    /// The events of a stream that happened in a window and pass a filter.
+    /// The events of a stream that happened in a window and pass a filter, whether they were visible by then or not.
     #[must_use]
     pub fn select(&self, stream: Stream, window: Window, filter: Filter) -> Selection<'_> {
-        let whole = filter.kinds.is_none() && filter.agents.is_none();
-        let all = &self.streams[stream as usize];
-        let tracks = if whole {
-            Cow::Borrowed(all.as_slice())
-        } else {
-            let wanted = |&track: &usize| {
-                let track = self.life.track(track);
-                filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
-                    && filter
-                        .agents
-                        .as_ref()
-                        .is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
-            };
-            Cow::Owned(all.iter().copied().filter(wanted).collect())
-        };
+        self.select_seen(stream, window, filter, LAST)
+    }
+
+    /// Those of them that somebody sees who looks at an instant.
+    #[must_use]
+    pub fn select_seen(&self, stream: Stream, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
+        let whole = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
+        let tracks = self.tracks(stream, &filter);
         let from = Millis(window.from.0.max(ACCOUNT_MADE.0));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
-        let last = self.count(&tracks, to);
+        // Whatever happened so long ago has surely arrived.
+        let settled =
+            Millis((seen_at.0.saturating_sub(self.lag().longest_ms())).clamp(from.0 - 1, to.0.max(from.0 - 1)));
+        let last = self.count(&tracks, settled);
         let places = self.count(&tracks, Millis(from.0 - 1)).min(last)..last;
-        let search = filter.search.map(|text| text.to_lowercase());
-        Selection { world: self, tracks, places, to, search, whole }
+        let fresh = if settled < to { self.between(&tracks, settled, to) } else { Vec::new() };
+        let fresh = fresh.into_iter().filter(|event| self.visible_at(event) <= seen_at).collect();
+        let needle = filter.search.map(|text| Needle::new(&text));
+        let search = needle.map(|needle| Search::new(self, stream, Window { from, to }, needle));
+        Selection { world: self, tracks, places, fresh, near: settled, search, whole }
     }
 
     /// The events of a stream at places counted from the beginning of the world, oldest first.
+    ///
+    /// `near` is an instant from which to look for them, the nearer the faster.
     #[must_use]
     pub fn slice(&self, stream: Stream, places: Range<u64>, near: Millis) -> Vec<Event> {
         self.slice_of(&self.streams[stream as usize], places, near)
     }
 
-    fn count(&self, tracks: &[usize], until: Millis) -> u64 {
+    fn tracks(&self, stream: Stream, filter: &Filter) -> Cow<'_, [usize]> {
+        let all = &self.streams[stream as usize];
+        if filter.kinds.is_none() && filter.agents.is_none() {
+            return Cow::Borrowed(all.as_slice());
+        }
+        let wanted = |&track: &usize| {
+            let track = self.life.track(track);
+            filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
+                && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
+        };
+        Cow::Owned(all.iter().copied().filter(wanted).collect())
+    }
+
+    /// How many events of some tracks happened at or before an instant.
+    pub(super) fn count(&self, tracks: &[usize], until: Millis) -> u64 {
         let moment = self.life.after(until);
         tracks.iter().map(|&track| self.life.count(track, moment)).sum()
+    }
+
+    /// The events of some tracks that happened after one instant and not after another, oldest first.
+    pub(super) fn between(&self, tracks: &[usize], after: Millis, until: Millis) -> Vec<Event> {
+        let (after, until) = (self.life.after(after), self.life.after(until));
+        let mut found = Vec::new();
+        for &track in tracks {
+            self.life.collect(track, after, until, &mut found);
+        }
+        found.sort_unstable();
+        found.into_iter().map(Event).collect()
     }
 
     fn slice_of(&self, tracks: &[usize], places: Range<u64>, near: Millis) -> Vec<Event> {
@@ -109,22 +152,18 @@ impl World {
         }
         let last = self.instant_of(tracks, places.end - 1, near);
         let first = self.instant_of(tracks, places.start, last);
-        let (after, until) = (self.life.after(Millis(first.0 - 1)), self.life.after(last));
-        let mut found = Vec::new();
-        let mut before = 0;
-        for &track in tracks {
-            before += self.life.count(track, after);
-            self.life.collect(track, after, until, &mut found);
-        }
-        found.sort_unstable();
+        let mut found = self.between(tracks, Millis(first.0 - 1), last);
+        let before = self.count(tracks, Millis(first.0 - 1));
         // Both fit: what was found is in memory.
         let place = |place: u64| usize::try_from(place - before).unwrap_or(usize::MAX).min(found.len());
         let (start, end) = (place(places.start), place(places.end));
-        found[start..end].iter().copied().map(Event).collect()
+        found.truncate(end);
+        found.drain(..start);
+        found
     }
 
     /// The instant at which the event at a place happens: the first one by which more than `place` events happened.
-    fn instant_of(&self, tracks: &[usize], place: u64, near: Millis) -> Millis {
+    pub(super) fn instant_of(&self, tracks: &[usize], place: u64, near: Millis) -> Millis {
         let happened = |at: i64| self.count(tracks, Millis(at)) > place;
         let mut late = near.0;
         let mut stride = 3_600_000;
@@ -155,18 +194,13 @@ impl World {
     }
 }
 
-/// 2200-01-01: nobody asks for later.
-const LAST: Millis = Millis(7_258_118_400_000);
-
 impl Selection<'_> {
-    /// How many events there are.
-    ///
-    /// Counted without looking at any of them, unless there is a search.
+    /// How many events there are. Counted without looking at any of them, unless there is a search.
     #[must_use]
     pub fn count(&self) -> u64 {
         match &self.search {
-            None => self.places.end - self.places.start,
-            Some(_) => self.page(0, usize::MAX, Order::NewestFirst).len() as u64,
+            None => self.unsearched(),
+            Some(_) => self.after(0, usize::MAX).events.len() as u64,
         }
     }
 
@@ -175,86 +209,84 @@ impl Selection<'_> {
     /// `None` when a filter leaves some of the stream's events out.
     #[must_use]
     pub fn places(&self) -> Option<Range<u64>> {
-        (self.whole && self.search.is_none()).then(|| self.places.clone())
+        self.whole.then(|| self.places.clone())
+    }
+
+    /// The events that come after [`places`](Self::places) and are visible although later ones are not; oldest first.
+    #[must_use]
+    pub fn fresh(&self) -> &[Event] {
+        &self.fresh
+    }
+
+    /// An instant near the last of [`places`](Self::places).
+    #[must_use]
+    pub fn near(&self) -> Millis {
+        self.near
     }
 
     /// Up to `take` events after the first `skip`, in an order.
     #[must_use]
     pub fn page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
-        if let Some(text) = &self.search {
-            return self.found(text, skip, take, order);
+        if self.search.is_none() {
+            return self.unsearched_page(skip, take, order);
         }
-        let Range { start, end } = self.places;
-        let (skip, take) = (skip.min(end - start), take as u64);
-        match order {
-            Order::OldestFirst => {
-                let start = start + skip;
-                self.slice(start..end.min(start.saturating_add(take)))
-            }
-            Order::NewestFirst => {
-                let end = end - skip;
-                let mut events = self.slice(start.max(end.saturating_sub(take))..end);
-                events.reverse();
-                events
+        let (mut found, mut skipped) = (Found { events: Vec::new(), read: 0 }, 0);
+        if order == Order::OldestFirst {
+            let mut events = self.after(0, usize::MAX).events;
+            events.reverse();
+            let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+            return events.into_iter().skip(skip).take(take).collect();
+        }
+        while skipped < skip {
+            // In parts, so that a page far back does not hold all that lies before it.
+            let part = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
+            found = self.after(found.read, part);
+            skipped += found.events.len() as u64;
+            if found.events.len() < part {
+                return Vec::new();
             }
         }
+        self.after(found.read, take).events
     }
 
-    fn slice(&self, places: Range<u64>) -> Vec<Event> {
-        self.world.slice_of(&self.tracks, places, self.to)
+    /// Up to `take` events, newest first, after the first `read` of those that the window and the filter without its
+    /// search choose. Where a search goes on from is a place among all of these, so that it reads nothing twice.
+    #[must_use]
+    pub fn after(&self, read: u64, take: usize) -> Found {
+        let Some(search) = &self.search else {
+            let events = self.unsearched_page(read, take, Order::NewestFirst);
+            return Found { read: read + events.len() as u64, events };
+        };
+        search.after(self, read, take)
     }
 
-    fn found(&self, text: &str, skip: u64, take: usize, order: Order) -> Vec<Event> {
-        let Range { start, end } = self.places;
-        let mut skipped = 0;
-        let mut found = Vec::new();
-        let mut read = 0;
-        while read < end - start && found.len() < take {
-            let stride = SEARCH_STRIDE.min(end - start - read);
-            let events = match order {
-                Order::OldestFirst => self.slice(start + read..start + read + stride),
-                Order::NewestFirst => {
-                    let mut events = self.slice(end - read - stride..end - read);
-                    events.reverse();
-                    events
-                }
-            };
-            read += stride;
-            for event in events {
-                if !self.world.mentions(&event, text) {
-                    continue;
-                }
-                if skipped < skip {
-                    skipped += 1;
-                } else if found.len() < take {
-                    found.push(event);
-                }
-            }
+    /// How many events there are when the search is left out.
+    pub(super) fn unsearched(&self) -> u64 {
+        self.places.end - self.places.start + self.fresh.len() as u64
+    }
+
+    /// A page when the search is left out.
+    pub(super) fn unsearched_page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
+        let total = self.unsearched();
+        let skip = skip.min(total);
+        let take = (take as u64).min(total - skip);
+        // Counted from the oldest.
+        let (start, end) = match order {
+            Order::OldestFirst => (skip, skip + take),
+            Order::NewestFirst => (total - skip - take, total - skip),
+        };
+        let solid = self.places.end - self.places.start;
+        let places = self.places.start + start.min(solid)..self.places.start + end.min(solid);
+        let mut events = self.world.slice_of(&self.tracks, places, self.near);
+        // Both are at most the number of fresh ones, which are in memory.
+        let fresh = |place: u64| usize::try_from(place.saturating_sub(solid)).unwrap_or(usize::MAX);
+        events.extend_from_slice(&self.fresh[fresh(start)..fresh(end)]);
+        if order == Order::NewestFirst {
+            events.reverse();
         }
-        found
+        events
     }
 }
 
-impl World {
-    /// Whether a text, in lower case, occurs in one of the fields by which an event's stream is searched.
-    fn mentions(&self, event: &Event, text: &str) -> bool {
-        let has = |field: &str| field.to_lowercase().contains(text);
-        match self.tell(event) {
-            Entry::Admin(_) => true,
-            Entry::Device(entry) => has(&entry.device.name) || has(&entry.device.id),
-            Entry::Webhook(entry) => has(&entry.device.name) || has(&entry.device.id),
-            Entry::Report(entry) => has(&entry.device.name) || has(&entry.device.id),
-            Entry::Activity(entry) => [
-                entry.device.name.as_str(),
-                &entry.device.id,
-                entry.device.group,
-                &entry.app_user.email,
-                entry.app_name,
-                entry.access_rule,
-                entry.device_status.label(),
-            ]
-            .into_iter()
-            .any(has),
-        }
-    }
-}
+/// How many found events are held at once while a page of a search is looked for by its number.
+const SKIP_AT_ONCE: usize = 4_096;

@@ -45,6 +45,8 @@ pub(crate) enum Lane {
     Receiver = 11,
     /// The tokens and codes an account makes up.
     Token = 12,
+    /// How long an event takes to become visible.
+    Lag = 13,
 }
 
 /// The address of one stream of draws.

@@ -146,19 +146,28 @@ impl Roster {
     }
 
     pub(super) fn device(&self, device: DeviceRef) -> Device {
-        let DeviceRef { slot, generation } = device;
-        let (machine, (prefix, os)) = self.machine(device);
+        let slot = device.slot;
+        let (machine, (_, os)) = self.machine(device);
         let agent = if slot < self.controllers_from { AgentType::Endpoint } else { AgentType::DomainController };
         let username = match machine {
             "server" | "domain controller" => "svc-opswat".to_owned(),
             _ => self.person(slot).username,
         };
-        let group =
-            if agent == AgentType::Endpoint { self.machines.sub(1).pick(slot, &GROUPS) } else { "Domain controllers" };
+        let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot));
+        Device { name, id, username, group, agent, os, machine, slot }
+    }
+
+    /// The name of a device: what the house calls machines of its kind, and a serial part.
+    pub(super) fn hostname(&self, device: DeviceRef) -> String {
+        let (_, (prefix, _)) = self.machine(device);
         // Unique as long as fewer than 60 million devices ever lived: each has a number of its own.
-        let serial = self.serials.forward((generation * self.devices + slot) % SERIALS);
-        let name = format!("{prefix}{}", capitals(serial, 5));
-        Device { name, id: self.device_id(device), username, group, agent, os, machine, slot }
+        let serial = self.serials.forward((device.generation * self.devices + device.slot) % SERIALS);
+        format!("{prefix}{}", capitals(serial, 5))
+    }
+
+    /// The group that the devices at a place of the fleet belong to.
+    pub(super) fn group(&self, slot: u64) -> &'static str {
+        if slot < self.controllers_from { self.machines.sub(1).pick(slot, &GROUPS) } else { "Domain controllers" }
     }
 
     /// The places of the fleet with short lives are virtual machines and phones, the others what people sit at.
@@ -178,7 +187,7 @@ impl Roster {
     }
 
     /// Ten to sixteen capitals and digits, as hardware makers have serial numbers, or 32 hexadecimal digits.
-    fn device_id(&self, device: DeviceRef) -> String {
+    pub(super) fn device_id(&self, device: DeviceRef) -> String {
         let key = self.ids.sub(device.generation);
         let (high, low) = (key.at(device.slot), key.sub(0).at(device.slot));
         match mix(high) % 8 {

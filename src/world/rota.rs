@@ -123,6 +123,14 @@ impl Rota {
         (over, over.checked_sub(1).map(|round| self.turn_in_round(member, round)))
     }
 
+    /// The turns of the member at `slot` in the rounds that come near to a stretch of effort, one round more at each end.
+    pub(super) fn turns_near(&self, slot: u64, from: u64, to: u64) -> impl Iterator<Item = u64> {
+        let member = (slot - self.first) / self.step;
+        let round = |effort: u64| effort.saturating_sub(self.begin) / self.block / self.classes;
+        let rounds = round(from).saturating_sub(1)..(round(to) + 2).min(self.rounds);
+        rounds.map(move |round| self.turn_in_round(member, round))
+    }
+
     /// The turn that a member has in a round.
     fn turn_in_round(&self, member: u64, round: u64) -> u64 {
         let class = member % self.classes;

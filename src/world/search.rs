@@ -1,0 +1,193 @@
+//! Searching the events of a selection for a text.
+//!
+//! First the fleet is asked which of its devices the text names. When they are few, their events are found one by one
+//! through the rotas, and the history of all others is not looked at; when they are many (or when the text may name
+//! something else, such as an application), a page is found soon by reading. Both read newest first, and only as far as
+//! the page. What cannot be avoided is a look at every device that lived in the window.
+
+use std::collections::HashSet;
+
+use super::{
+    Entry, Event, Happening, Millis, Order, Stream, Window, World, lifecycle::DeviceRef, query::Found, query::Selection,
+};
+
+/// How many devices are few: fewer than the events that would be read for a page.
+const FEW: usize = 256;
+/// How many events are read at a time.
+const STRIDE: usize = 512;
+/// How much time is looked at first for the events of few devices; twice as much each time after.
+const FIRST_STRETCH_MS: i64 = 3_600_000;
+
+/// A text that is looked for in any case.
+#[derive(Clone, Debug)]
+pub(super) struct Needle(String);
+
+/// A text, and the devices that it names.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    needle: Needle,
+    /// `None` when they are many, or when the text may name something else.
+    few: Option<HashSet<DeviceRef>>,
+}
+
+impl Needle {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_lowercase())
+    }
+
+    /// Whether the text occurs in a field.
+    fn is_in(&self, field: &str) -> bool {
+        if !(self.0.is_ascii() && field.is_ascii()) {
+            return field.to_lowercase().contains(&self.0);
+        }
+        let (field, text) = (field.as_bytes(), self.0.as_bytes());
+        text.is_empty() || field.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text))
+    }
+}
+
+impl Search {
+    pub(super) fn new(world: &World, stream: Stream, window: Window, needle: Needle) -> Self {
+        let elsewhere = stream == Stream::Activity && super::activity::words().any(|word| needle.is_in(word));
+        let few = if elsewhere || stream == Stream::Admin { None } else { world.few_named(stream, window, &needle) };
+        Self { needle, few }
+    }
+
+    /// See [`Selection::after`].
+    pub(super) fn after(&self, selection: &Selection<'_>, read: u64, take: usize) -> Found {
+        let mut found = Found { events: Vec::new(), read };
+        let fresh = selection.fresh.len() as u64;
+        if self.few.is_none() || read < fresh {
+            let end = if self.few.is_none() { selection.unsearched() } else { fresh };
+            self.read_on(selection, end, take, &mut found);
+        }
+        if let Some(few) = &self.few
+            && found.events.len() < take
+        {
+            self.follow(selection, few, take, &mut found);
+        }
+        found
+    }
+
+    /// Reads event after event.
+    fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, found: &mut Found) {
+        while found.read < end && found.events.len() < take {
+            let left = usize::try_from(end - found.read).unwrap_or(usize::MAX);
+            for event in selection.unsearched_page(found.read, STRIDE.min(left), Order::NewestFirst) {
+                found.read += 1;
+                if selection.world.mentions(&event, &self.needle) {
+                    found.events.push(event);
+                    if found.events.len() == take {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds the events of few devices, in ever longer stretches of time.
+    fn follow(&self, selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, found: &mut Found) {
+        let Selection { world, tracks, places, near, .. } = selection;
+        let solid = found.read - selection.fresh.len() as u64;
+        let Some(next) = places.end.checked_sub(solid + 1).filter(|&next| next >= places.start) else { return };
+        // The newest event that was not read yet, and all before it.
+        let newest = world.instant_of(tracks, next, *near);
+        let newest_place = world.place_of(tracks, newest);
+        let first = world.instant_of(tracks, places.start, newest);
+        let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
+        let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
+        while until >= first && found.events.len() < take {
+            let after = Millis((until.0 - stretch).max(first.0 - 1));
+            let mut events = world.events_of(tracks, &slots, after, until);
+            events.retain(|event| world.life.device(&event.0).is_some_and(|device| few.contains(&device)));
+            events.sort_unstable();
+            for event in events.into_iter().rev() {
+                // Of the events of the newest millisecond some may have been read before.
+                if event.at() == newest && world.place(tracks, &event, newest_place) > next {
+                    continue;
+                }
+                found.events.push(event);
+                if found.events.len() == take {
+                    let place = world.place(tracks, &event, world.place_of(tracks, event.at()));
+                    found.read = selection.fresh.len() as u64 + (places.end - place);
+                    return;
+                }
+            }
+            until = after;
+            stretch *= 2;
+        }
+        found.read = selection.unsearched();
+    }
+}
+
+impl World {
+    /// The devices heard of in a window that a text names, if they are few.
+    fn few_named(&self, stream: Stream, window: Window, needle: &Needle) -> Option<HashSet<DeviceRef>> {
+        let (after, until) = (self.life.after(Millis(window.from.0 - 1)), self.life.after(window.to));
+        let mut named = HashSet::new();
+        for slot in 0..u64::from(self.shape.devices) {
+            for generation in self.life.generations(slot, after, until) {
+                let device = DeviceRef { slot, generation };
+                if self.names(stream, device, needle) {
+                    if named.len() == FEW {
+                        return None;
+                    }
+                    named.insert(device);
+                }
+            }
+        }
+        Some(named)
+    }
+
+    /// Whether a text names a device, in one of the fields of a device by which a stream is searched.
+    fn names(&self, stream: Stream, device: DeviceRef, needle: &Needle) -> bool {
+        needle.is_in(&self.roster.hostname(device))
+            || needle.is_in(&self.roster.device_id(device))
+            || (stream == Stream::Activity
+                && (needle.is_in(self.roster.group(device.slot))
+                    || needle.is_in(&self.roster.person(device.slot).email)))
+    }
+
+    /// Whether a text occurs in one of the fields by which an event's stream is searched.
+    fn mentions(&self, event: &Event, needle: &Needle) -> bool {
+        match self.tell(event) {
+            Entry::Admin(_) => true,
+            Entry::Device(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Entry::Webhook(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Entry::Report(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Entry::Activity(entry) => [
+                entry.device.name.as_str(),
+                &entry.device.id,
+                entry.device.group,
+                &entry.app_user.email,
+                entry.app_name,
+                entry.access_rule,
+                entry.device_status.label(),
+            ]
+            .into_iter()
+            .any(|field| needle.is_in(field)),
+        }
+    }
+
+    /// The events of some tracks and some places of the fleet, after one instant and not after another.
+    fn events_of(&self, tracks: &[usize], slots: &HashSet<u64>, after: Millis, until: Millis) -> Vec<Event> {
+        let (after, until) = (self.life.after(after), self.life.after(until));
+        let mut found: Vec<Happening> = Vec::new();
+        for &track in tracks {
+            for &slot in slots {
+                self.life.collect_of(track, slot, after, until, &mut found);
+            }
+        }
+        found.into_iter().map(Event).collect()
+    }
+
+    /// How many events of some tracks happened before an instant.
+    fn place_of(&self, tracks: &[usize], at: Millis) -> u64 {
+        self.count(tracks, Millis(at.0 - 1))
+    }
+
+    /// The place of an event, when so many happened before its millisecond.
+    fn place(&self, tracks: &[usize], event: &Event, before: u64) -> u64 {
+        let same = self.between(tracks, Millis(event.at().0 - 1), event.at());
+        before + same.iter().take_while(|other| *other < event).count() as u64
+    }
+}

@@ -1,0 +1,140 @@
+//! Searches and late arrivals, against the plain reading of the whole window.
+
+use opswat_mock::world::{Entry, Event, Filter, Lag, Millis, Order, Shape, Stream, Window, World};
+use proptest::prelude::*;
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+const MADE: i64 = 1_380_873_600_000;
+const YEAR_2100: i64 = 4_102_444_800_000;
+
+/// The fields by which an entry can be found.
+fn fields(entry: Entry) -> Vec<String> {
+    match entry {
+        Entry::Device(entry) => vec![entry.device.name, entry.device.id],
+        Entry::Webhook(entry) => vec![entry.device.name, entry.device.id],
+        Entry::Report(entry) => vec![entry.device.name, entry.device.id],
+        Entry::Activity(entry) => vec![
+            entry.device.name,
+            entry.device.id,
+            entry.device.group.to_owned(),
+            entry.app_user.email,
+            entry.app_name.to_owned(),
+            entry.access_rule.to_owned(),
+            entry.device_status.label().to_owned(),
+        ],
+        Entry::Admin(_) => panic!("not searched"),
+    }
+}
+
+fn searched() -> impl Strategy<Value = Stream> {
+    prop::sample::select(vec![Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity])
+}
+
+fn search(text: &str) -> Filter {
+    Filter { search: Some(text.to_owned()), ..Filter::default() }
+}
+
+fn reversed(mut events: Vec<Event>) -> Vec<Event> {
+    events.reverse();
+    events
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// A part of a field of some event, short or whole: what it finds is what a reader of the window would find.
+    #[test]
+    fn a_search_finds_what_a_reader_finds(
+        seed: u64,
+        devices in 1_u32..400,
+        from in MADE..YEAR_2100,
+        hours in 1_i64..300,
+        stream in searched(),
+        of: prop::sample::Index,
+        field: prop::sample::Index,
+        start: prop::sample::Index,
+        length: prop::sample::Index,
+        size in 1_usize..60,
+        lag in prop_oneof![Just(Lag::NONE), Just("0..7200".parse().expect("a lag"))],
+    ) {
+        let world = World::new(Shape { seed, devices, lag });
+        let window = Window { from: Millis(from), to: Millis(from + hours * HOUR) };
+        let all = world.select_seen(stream, window, Filter::default(), window.to).page(0, usize::MAX, Order::NewestFirst);
+        prop_assume!(!all.is_empty());
+        let of = fields(world.tell(&all[of.index(all.len())]));
+        let field = &of[field.index(of.len())];
+        let start = start.index(field.len());
+        let text = &field[start..=start + length.index(field.len() - start)].to_lowercase();
+        let has = |event: &&Event| fields(world.tell(event)).iter().any(|field| field.to_lowercase().contains(text));
+        let expected: Vec<Event> = all.iter().filter(has).copied().collect();
+
+        let selection = world.select_seen(stream, window, search(text), window.to);
+        prop_assert_eq!(selection.count(), expected.len() as u64);
+        prop_assert_eq!(selection.page(0, usize::MAX, Order::OldestFirst), reversed(expected.clone()));
+        let (mut read, mut pages) = (0, Vec::new());
+        loop {
+            let found = selection.after(read, size);
+            prop_assert!(found.events.is_empty() || found.read > read);
+            if found.events.is_empty() {
+                break;
+            }
+            read = found.read;
+            pages.extend(found.events);
+        }
+        prop_assert_eq!(&pages, &expected, "{} by {}", text, size);
+        let by_number: Vec<Event> =
+            (0..=expected.len()).step_by(size).flat_map(|skip| selection.page(skip as u64, size, Order::NewestFirst)).collect();
+        prop_assert_eq!(by_number, expected);
+    }
+
+    /// What is seen at an instant is what was visible by then; what is seen later is that and more.
+    #[test]
+    fn an_event_is_seen_once_its_lag_is_over(
+        seed: u64,
+        devices in 0_u32..150,
+        from in MADE..YEAR_2100,
+        (least, more) in (0_u32..4000, 0_u32..20_000),
+        waited in 0_i64..30_000,
+        size in 1_usize..60,
+    ) {
+        let lag: Lag = format!("{least}..{}", least + more).parse().expect("a lag");
+        let world = World::new(Shape { seed, devices, lag });
+        let plain = World::new(Shape { seed, devices, lag: Lag::NONE });
+        let window = Window { from: Millis(from), to: Millis(from + 20 * HOUR) };
+        let seen_at = Millis(window.to.0 + waited * 1000);
+        for stream in Stream::ALL {
+            let all = world.select(stream, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst);
+            prop_assert_eq!(&all, &plain.select(stream, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst));
+            for event in &all {
+                let late = world.visible_at(event).0 - event.at().0;
+                prop_assert!(late >= i64::from(least) * 1000 && late <= i64::from(least + more) * 1000, "{late}");
+                prop_assert_eq!(plain.visible_at(event), event.at());
+            }
+            let expected: Vec<Event> = all.into_iter().filter(|event| world.visible_at(event) <= seen_at).collect();
+            let seen = world.select_seen(stream, window, Filter::default(), seen_at);
+            prop_assert_eq!(seen.count(), expected.len() as u64);
+            for order in [Order::NewestFirst, Order::OldestFirst] {
+                let pages: Vec<Event> =
+                    (0..=expected.len()).step_by(size).flat_map(|skip| seen.page(skip as u64, size, order)).collect();
+                prop_assert_eq!(pages, if order == Order::NewestFirst { expected.clone() } else { reversed(expected.clone()) });
+            }
+        }
+    }
+}
+
+/// A text that names a device exactly does not read the history of the others: it is found in a large fleet at once.
+#[test]
+fn one_device_of_a_large_fleet_is_followed() {
+    let world = World::new(Shape { seed: 1, devices: 100_000, lag: Lag::NONE });
+    let month = Window { from: Millis(1_768_435_200_000 - 30 * DAY), to: Millis(1_768_435_200_000) };
+    let newest = world.select(Stream::DeviceReport, month, Filter::default()).page(12_345, 1, Order::NewestFirst);
+    let Entry::Report(report) = world.tell(&newest[0]) else { panic!("of another stream") };
+    let found =
+        world.select(Stream::DeviceReport, month, search(&report.device.name)).page(0, usize::MAX, Order::NewestFirst);
+    assert!((40..140).contains(&found.len()), "{} reports in a month", found.len());
+    assert!(found.contains(&newest[0]));
+    for event in found {
+        assert!(matches!(world.tell(&event), Entry::Report(other) if other.device.id == report.device.id));
+    }
+}
