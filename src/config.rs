@@ -4,7 +4,7 @@
 //! the fields of [`Config`]. What a file says becomes the default of the flag of that name, so it is checked and worded
 //! like a flag.
 
-use std::{ffi::OsString, fmt, fs, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{env, ffi::OsString, fmt, fs, net::IpAddr, path::PathBuf, str::FromStr};
 
 use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ pub struct Config {
     pub client_secret: Credential,
     /// Address to which /o/oauth/authorize may send a code, besides those of this machine; several times or with commas
     #[arg(long, env = "OPSWAT_MOCK_REDIRECT_URI", value_name = "URI", value_delimiter = ',')]
-    pub redirect_uri: Vec<String>,
+    pub redirect_uri: Vec<RedirectUri>,
     /// Quota for each token and each API: REQUESTS/SECONDS, REQUESTS a minute, or off
     #[arg(long, env = "OPSWAT_MOCK_RATE_LIMIT", value_name = "LIMIT", default_value = "10/60")]
     pub rate_limit: QuotaLimit,
@@ -80,9 +80,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Instant(Millis);
 
-/// A token, id or secret: something that can stand in a header and in a form.
+/// A token, id or secret: something that stands in a header, a form and a shell without being quoted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credential(String);
+
+/// An address with a scheme and without a fragment, in ASCII.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RedirectUri(String);
 
 /// Why there is no [`Config`].
 #[derive(Debug)]
@@ -124,7 +128,7 @@ impl Config {
             access_token: self.token.0.clone(),
             client_id: self.client_id.0.clone(),
             client_secret: self.client_secret.0.clone(),
-            redirect_uris: self.redirect_uri.clone(),
+            redirect_uris: self.redirect_uri.iter().map(|RedirectUri(uri)| uri.clone()).collect(),
             quota: self.rate_limit,
             retention_days: self.retention_days,
         }
@@ -139,7 +143,12 @@ impl Config {
 
 /// The command line. Its help names the variables of the environment, and not what they hold.
 pub(crate) fn command() -> clap::Command {
-    Config::command().mut_args(|argument| argument.hide_env_values(true))
+    Config::command().mut_args(|argument| {
+        // Compose and CI pass variables that nobody set as empty ones.
+        let empty = argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+        let argument = argument.hide_env_values(true);
+        if empty { argument.env(None::<&'static str>) } else { argument }
+    })
 }
 
 /// Makes what a file says the defaults of the flags.
@@ -152,9 +161,13 @@ fn with_defaults(mut flags: clap::Command, text: &str) -> Result<clap::Command, 
         let known: Vec<&str> =
             flags.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
         if !known.contains(&key.as_str()) {
-            return Err(format!("unknown key {key}; the keys are {}", known.join(", ")));
+            let shown: String = key.escape_debug().take(40).collect();
+            return Err(format!("unknown key {shown}; the keys are {}", known.join(", ")));
         }
         let values = texts(&key, value)?;
+        if values.is_empty() {
+            return Err(format!("key {key}: an empty array cannot stand here"));
+        }
         let given = values.iter().map(|value| format!("--{key}={value}"));
         // Without the environment, which has its own say later.
         let alone = command().mut_args(|argument| argument.env(None::<&'static str>));
@@ -208,12 +221,31 @@ impl FromStr for Instant {
     }
 }
 
+impl FromStr for RedirectUri {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once(':').unwrap_or_default();
+        let has_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        if has_scheme && !rest.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be an address such as https://client.example/callback".to_owned())
+        }
+    }
+}
+
 impl FromStr for Credential {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let visible = !text.is_empty() && text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if visible { Ok(Self(text.to_owned())) } else { Err("must be 1 to 256 visible ASCII characters".to_owned()) }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if (1..=256).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be 1 to 256 letters, digits or any of - . _ ~".to_owned())
+        }
     }
 }
 

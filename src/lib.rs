@@ -4,11 +4,12 @@
 //!
 //! 1. **Pure history.** What is served follows from the account's seed and shape, the query and the account's clock. The
 //!    same of these give the same bytes: in any order, from any thread, in any build.
-//! 2. **No cost until looked at.** Starting, and a page of the history, cost the same for ten devices and a hundred
-//!    thousand, for a month and for ten years, for the first page and the last. A search by text is the exception: it
-//!    reads the window.
+//! 2. **No cost until looked at.** Starting costs the same for ten devices and a hundred thousand, and a page of the
+//!    history costs much the same for a month and for ten years, for the first place and the last. A search by text is the
+//!    exception: it looks at every device that lived in the window.
 //! 3. **One clock.** Windows, expiry of tokens, quota and `Date` read the account's clock, once a request.
-//! 4. **Refusals come from one table**, in upstream's shape; nothing else leaves `/o` with a 4xx or 5xx.
+//! 4. **Refusals come from one table**, in upstream's shape; no request that is HTTP within the server's limits is
+//!    answered with another 4xx or 5xx, but under `/_mock`.
 //! 5. **Provenance.** What is emulated is documented (D), seen in a client (C) or assumed (A); `docs/fidelity.md` says
 //!    which, and what the other reading would be.
 //! 6. **Bounded.** Bodies, header lines, connections, issued tokens, buckets and cached pages have limits with names.

@@ -76,8 +76,8 @@ fn the_banner_has_all_that_a_client_needs() {
     let banner = server.banner.replace(&port.to_string(), "PORT");
     for line in [
         concat!("opswat-mock ", env!("CARGO_PKG_VERSION"), " at http://127.0.0.1:PORT"),
-        "  history        30 days back from now; the clock stopped at 2018-05-18T12:00:00Z",
-        "  quota          10 requests in 60 s for each token and API (--rate-limit off)",
+        "  history        30 days back from now (--retention-days); the clock stopped at 2018-05-18T12:00:00Z",
+        "  quota          10 requests in 60 s for each token and API; it stands still with the clock; --rate-limit off ends it",
         "  access token   TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
         "  client id      LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
         "  client secret  SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
@@ -99,6 +99,32 @@ fn the_port_file_is_there_once_the_listener_is() {
         env!("CARGO_PKG_VERSION"),
         r#""}"#
     )));
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_reason_to_fail() {
+    for flag in ["--help", "--version"] {
+        let mut child =
+            mock().arg(flag).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("an end");
+        assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]), "{flag}");
+    }
+}
+
+#[test]
+fn a_port_file_behind_a_link_is_written_where_the_link_leads() {
+    let real = file("real-port", "stale");
+    let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("linked-port");
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(&real, &link).expect("a link");
+    let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&link));
+    assert_eq!(fs::read_to_string(real).expect("the port file"), format!("{}\n", server.port()));
+    assert!(link.is_symlink());
+    let nowhere = run(mock().args(["--port", "0", "--port-file", "no/such/directory/port"]));
+    let error = String::from_utf8(nowhere.stderr).expect("UTF-8");
+    let line = "opswat-mock: cannot write no/such/directory/port: No such file or directory (os error 2)\n";
+    assert_eq!((nowhere.status.code(), error.as_str()), (Some(1), line));
 }
 
 #[test]
@@ -124,7 +150,7 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
     let server = Server::start(&mut command);
     assert!(server.banner.contains(", 22 devices, seed 1\n"), "{}", server.banner);
     assert!(
-        server.banner.contains("3 days back from now; the clock stopped at 2020-02-02T00:00:00Z"),
+        server.banner.contains("3 days back from now (--retention-days); the clock stopped at 2020-02-02T00:00:00Z"),
         "{}",
         server.banner
     );
@@ -145,6 +171,8 @@ fn everything_can_come_from_the_environment() {
         ("REDIRECT_URI", "https://a.example/,https://b.example/"),
         ("RATE_LIMIT", "off"),
         ("RETENTION_DAYS", "9"),
+        ("LAG", ""),
+        ("PORT_FILE", ""),
         ("CONFIG", path.to_str().expect("UTF-8")),
     ] {
         command.env(format!("OPSWAT_MOCK_{name}"), value);
@@ -187,8 +215,19 @@ fn a_wrong_value_ends_the_start_with_one_line() {
             "invalid value 'ten' for '--rate-limit <LIMIT>': must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute \
              such as 10, or off",
         ),
-        ("--token=", "invalid value '' for '--token <TEXT>': must be 1 to 256 visible ASCII characters"),
-        ("--client-id ü", "invalid value 'ü' for '--client-id <TEXT>': must be 1 to 256 visible ASCII characters"),
+        ("--token=", "invalid value '' for '--token <TEXT>': must be 1 to 256 letters, digits or any of - . _ ~"),
+        (
+            "--client-id ü",
+            "invalid value 'ü' for '--client-id <TEXT>': must be 1 to 256 letters, digits or any of - . _ ~",
+        ),
+        (
+            "--lag 9..5",
+            "invalid value '9..5' for '--lag <SECONDS>': must be SECONDS such as 30, or FROM..TO such as 5..120, at most 86400",
+        ),
+        (
+            "--redirect-uri here",
+            "invalid value 'here' for '--redirect-uri <URI>': must be an address such as https://client.example/callback",
+        ),
         ("--prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
         ("serve", "unexpected argument 'serve' found"),
         ("--port 1 --port 2", "the argument '--port <PORT>' cannot be used multiple times"),
@@ -213,6 +252,8 @@ fn a_wrong_file_ends_the_start_with_one_line() {
         ("client_id = \"x\"\n", format!("unknown key client_id; the keys are {keys}")),
         ("port = 70000\n", "key port: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535".to_owned()),
         ("seed = true\n", "key seed: a boolean cannot stand here".to_owned()),
+        ("seed = []\n", "key seed: an empty array cannot stand here".to_owned()),
+        ("\"a\\nb\" = 1\n", format!("unknown key a\\nb; the keys are {keys}")),
         ("seed = [1, 2]\n", "key seed: the argument '--seed <NUMBER>' cannot be used multiple times".to_owned()),
         ("seed = 1\n\nport =\n", "line 3: string values must be quoted, expected literal string".to_owned()),
         ("seed = 1\nseed = 2\n", "line 2: duplicate key".to_owned()),

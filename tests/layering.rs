@@ -24,10 +24,10 @@ const OUTSIDE: [(&str, &[&str]); 9] = [
     ("axum", &["api", "control", "server", "lib"]),
     ("tower_governor", &["api"]),
     ("governor", &["account"]),
-    ("tokio", &["server", "cli"]),
+    ("tokio", &["account", "api", "server", "cli"]),
     ("clap", &["config"]),
     ("std::fs", &["cli", "config"]),
-    ("std::env", &["cli"]),
+    ("std::env", &["cli", "config"]),
     ("SystemTime", &["clock"]),
     ("Instant::now", &[]),
 ];

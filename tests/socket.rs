@@ -64,15 +64,21 @@ async fn broken_requests_end_alone() {
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         )
     };
-    let line = |bytes: usize| format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(bytes));
+    let line =
+        |bytes: usize| format!("GET /o/oauth/token HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(bytes));
     for (what, bytes, start) in [
+        (
+            "a large body",
+            post(3 << 20, &"x".repeat(3 << 20)),
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json",
+        ),
         ("garbage", "\x16\x03\x01 garbage \r\n\r\n".to_owned(), "HTTP/1.1 400 "),
         (
             "a line of 16 KiB",
             line(16 * 1024),
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;charset=UTF-8\r\n",
         ),
-        ("a line of 100 KiB", line(100 * 1024), "HTTP/1.1 431 "),
+        ("a line of 1 MiB", line(1024 * 1024), "HTTP/1.1 431 "),
         (
             "a body that ends early",
             post(100, "{\"limit\":1"),
@@ -87,6 +93,15 @@ async fn broken_requests_end_alone() {
     }
     let both = served.exchange((post(2, "{}") + &post(2, "[]")).as_bytes()).await;
     assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2);
+}
+
+/// As `nc -N` does: the request, then the end of what the client has to say.
+#[tokio::test]
+async fn a_client_that_has_finished_speaking_gets_its_answer() {
+    let served = serve().await;
+    for _ in 0..200 {
+        assert!(served.is_well().await);
+    }
 }
 
 #[tokio::test]

@@ -314,6 +314,25 @@ fn most_devices_are_compliant_most_of_the_time() {
 }
 
 #[test]
+fn another_seed_is_another_story_even_for_one_device() {
+    let story = |seed| -> Vec<DeviceEvent> {
+        let entries = told(&world(seed, 1), Stream::Device, window(1_768_435_200_000, 200 * DAY));
+        entries
+            .into_iter()
+            .filter_map(|entry| if let Entry::Device(entry) = entry { Some(entry.event) } else { None })
+            .collect()
+    };
+    let stories = [1, 2, 3, 4].map(story);
+    for (nth, story) in stories.iter().enumerate() {
+        assert!(stories[..nth].iter().all(|other| other != story), "seed {} repeats another", nth + 1);
+        // The longest common beginning of the story and itself some time later: it does not go in circles.
+        for period in 1..story.len() / 2 {
+            assert_ne!(story[..story.len() - period], story[period..], "seed {} repeats itself", nth + 1);
+        }
+    }
+}
+
+#[test]
 fn a_company_without_devices_has_administrators_still() {
     let world = world(1, 0);
     let week = window(1_768_435_200_000, 7 * DAY);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 
 pub use self::quota::QuotaLimit;
 use self::{pages::PageCache, quota::Quota, tokens::Tokens};
@@ -18,6 +19,8 @@ use crate::{
     world::{Millis, Shape, Window, World},
 };
 
+/// How many searches of an account run at once; others wait.
+const MAX_SEARCHES: usize = 2;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -50,7 +53,9 @@ pub struct Account {
     world: World,
     pub(crate) tokens: Tokens,
     pub(crate) quota: Quota,
-    pub(crate) pages: Arc<PageCache>,
+    pub(crate) pages: PageCache,
+    /// Places for searches: they compute for longer than other requests.
+    pub(crate) searches: Arc<Semaphore>,
     page_token_key: Hmac<Sha256>,
 }
 
@@ -69,7 +74,8 @@ impl Account {
             world: World::new(settings.shape),
             tokens: Tokens::new(&settings),
             quota: Quota::new(settings.quota),
-            pages: Arc::new(PageCache::new()),
+            pages: PageCache::new(),
+            searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
             page_token_key,
             settings,
         }

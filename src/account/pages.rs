@@ -2,7 +2,8 @@
 //!
 //! Events are numbered from the beginning of their stream, and [`CHUNK`] neighbours are rendered together, newest first.
 //! A page without a filter is a slice of at most two chunks, whatever window it belongs to. The cache holds only what
-//! follows from the account's seed and shape, so it is never wrong, only full.
+//! follows from the account's seed and shape, so it is never wrong, only full. An answer that is still being sent keeps its
+//! chunks alive beyond that.
 
 use std::{
     collections::{HashMap, VecDeque},

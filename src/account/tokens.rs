@@ -11,11 +11,11 @@ use std::{
 use super::Settings;
 use crate::world::{Millis, World};
 
-/// How long a token lives: 12 h, less the second that upstream's sample has lost on the way (43199).
+/// How long a token lives: 12 h.
 const LIFE_MS: i64 = 43_200_000;
 /// How long a code can be redeemed.
 const CODE_LIFE_MS: i64 = 600_000;
-/// How many issued tokens, refresh tokens and codes are remembered of each kind; the oldest go first.
+/// How many issued tokens, and how many codes, are remembered; the oldest go first. Of refresh tokens there is one.
 const MAX_ISSUED: usize = 1_000;
 
 /// What an access token is worth.
@@ -107,7 +107,9 @@ impl Tokens {
         {
             return issued(current, expiry, now);
         }
-        let refresh = (grant == Grant::Person).then(|| self.make_up(&mut table));
+        // The account has one person who consents, and that person has one refresh token.
+        let known = table.current[grant as usize].as_ref().and_then(|current| current.refresh.clone());
+        let refresh = (grant == Grant::Person).then(|| known.unwrap_or_else(|| self.make_up(&mut table)));
         self.renew(&mut table, grant, refresh, now)
     }
 

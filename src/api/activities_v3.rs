@@ -35,7 +35,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         take: query.limit.entries(),
         seen_at: caller.now,
     };
-    let rows = page.rows(&caller);
+    let rows = page.rows(&caller).await?;
     if rows.count == 0 {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }

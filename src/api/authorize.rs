@@ -16,20 +16,26 @@ pub(super) async fn consent(visit: Visit, RawQuery(query): RawQuery) -> Result<R
     if params.get("client_id") != Some(&settings.client_id) {
         return Err(Refusal::BadClient);
     }
-    let redirect_uri = params.get("redirect_uri").unwrap_or_default();
+    let wanted = "an address of this machine, or one that --redirect-uri names";
+    let Some(redirect_uri) = params.get("redirect_uri").filter(|uri| !uri.is_empty()) else {
+        return Err(Refusal::Missing { parameter: "redirect_uri", wanted });
+    };
     let registered = settings.redirect_uris.iter().any(|known| known == redirect_uri);
-    if redirect_uri.is_empty() || !(registered || is_loopback(redirect_uri)) {
-        return Err(Refusal::invalid("redirect_uri", "registered, or an http address of this machine", redirect_uri));
+    if !(registered || is_loopback(redirect_uri)) {
+        return Err(Refusal::invalid("redirect_uri", wanted, redirect_uri));
     }
     match params.get("response_type") {
         Some("code") => {}
         None => return Err(Refusal::Missing { parameter: "response_type", wanted: "code" }),
         Some(other) => return Err(Refusal::UnsupportedResponseType(other.to_owned())),
     }
+    if HeaderValue::from_str(redirect_uri).is_err() || !redirect_uri.is_ascii() {
+        return Err(Refusal::invalid("redirect_uri", "an address that can stand in a header", redirect_uri));
+    }
     let code = visit.account.tokens.make_code(redirect_uri, visit.now);
     let location = with_answer(redirect_uri, &code, params.get("state"));
-    let location = HeaderValue::try_from(location)
-        .map_err(|_| Refusal::invalid("redirect_uri", "an address that can stand in a header", redirect_uri))?;
+    // Visible ASCII: the address was looked at, the code is made of letters and digits, the state is escaped.
+    let location = HeaderValue::try_from(location).map_err(|_| Refusal::ServerError)?;
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }
 
@@ -57,7 +63,7 @@ fn is_loopback(redirect_uri: &str) -> bool {
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
     is_web
         && uri.host().is_some_and(|host| {
-            host == "localhost"
+            host.eq_ignore_ascii_case("localhost")
                 || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
         })
 }

@@ -3,18 +3,25 @@
 //! Wrong types are refused rather than converted (A), so that a client's mistake is seen; so is a name that an object
 //! has twice. Unknown names are ignored, `null` means absent, and a body that is empty or `[]` has no fields (C).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use tokio::time::timeout;
 
 use super::error::Refusal;
 
 /// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
 const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How much of a longer one is read and thrown away before the connection is given up.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+/// How long a client may take to send a body.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fields of a JSON body.
 #[derive(Debug, Default)]
@@ -53,16 +60,32 @@ impl<S: Sync> FromRequest<S> for Fields {
 }
 
 /// Reads a body up to the largest size.
-pub(super) async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Refusal> {
-    axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
-        let too_long = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
-        Refusal::Unreadable(if too_long {
-            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
-        } else {
-            "The body ended before it was complete".to_owned()
-        })
-    })
+///
+/// What is longer is still taken off the line, up to a bound: a client that is in the middle of sending would otherwise
+/// find its connection reset and never see why.
+pub(super) async fn read(mut body: axum::body::Body) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    let whole = async {
+        while let Some(frame) = body.frame().await {
+            let ended = |_| Refusal::Unreadable("The body ended before it was complete".to_owned());
+            let Ok(data) = frame.map_err(ended)?.into_data() else { continue };
+            length += data.len();
+            if length <= MAX_BODY_BYTES {
+                bytes.extend_from_slice(&data);
+            } else if length > MAX_DRAINED_BYTES {
+                break;
+            }
+        }
+        Ok::<(), Refusal>(())
+    };
+    let seconds = BODY_READ_TIMEOUT.as_secs();
+    let late = |_| Refusal::Unreadable(format!("The body was not complete after {seconds} s"));
+    timeout(BODY_READ_TIMEOUT, whole).await.map_err(late)??;
+    if length > MAX_BODY_BYTES {
+        return Err(Refusal::Unreadable(format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")));
+    }
+    Ok(bytes.freeze())
 }
 
 /// Whether a request announces a body that is not empty.
@@ -89,7 +112,7 @@ pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Res
 impl Fields {
     fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let json = serde_json::from_slice(bytes)
-            .map_err(|error| Refusal::Unreadable(format!("The body is not JSON: {error}")))?;
+            .map_err(|error| Refusal::Unreadable(format!("The body cannot be read as JSON: {error}")))?;
         match json {
             Json::Object(fields) => Ok(fields),
             Json::List(list) if list.is_empty() => Ok(Self::default()),

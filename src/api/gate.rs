@@ -41,7 +41,7 @@ pub(super) struct Caller {
 /// The first gate, and what every answer carries: the date of the account's clock, and the state of the quota.
 pub(super) async fn admit(State(account): State<Arc<Account>>, mut request: Request, next: Next) -> Response {
     let visit = Visit { now: account.clock().now(), account };
-    let caller = match check_lines(&request).and_then(|()| authenticate(&visit, &request)) {
+    let caller = match authenticate(&visit, &request) {
         Ok(caller) => caller,
         Err(refusal) => return dated(refusal.into_response(), visit.now),
     };
@@ -81,12 +81,23 @@ pub(super) async fn count(api: Api, request: Request, next: Next) -> Response {
             response
         }
         Ok(Ok(standing)) => {
-            let mut response = next.run(request).await;
+            let mut response = match check_lines(&request) {
+                Ok(()) => next.run(request).await,
+                Err(refusal) => refusal.into_response(),
+            };
             if let Some(standing) = standing {
                 response.extensions_mut().insert(Counted(standing));
             }
             response
         }
+    }
+}
+
+/// The gate of routes that need no token.
+pub(super) async fn short_lines(request: Request, next: Next) -> Response {
+    match check_lines(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 

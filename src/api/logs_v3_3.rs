@@ -32,7 +32,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         take: query.limit.entries(),
         seen_at: query.seen_at,
     };
-    let rows = page.rows(&caller);
+    let rows = page.rows(&caller).await?;
     let next = match rows.count {
         0 => String::new(),
         _ => PageToken { read: rows.read, ..query }.seal(&caller.account),
@@ -68,8 +68,9 @@ fn read(fields: &Fields, caller: &Caller) -> Result<PageToken, Refusal> {
 }
 
 fn open(text: &str, stream: Stream, caller: &Caller) -> Result<PageToken, Refusal> {
-    let Some(token) = PageToken::open(text, &caller.account) else {
-        let wanted = "the token of the page before, as it was answered, of the same account";
+    // One from the future was made by another clock, which this account has never shown.
+    let Some(token) = PageToken::open(text, &caller.account).filter(|token| token.seen_at <= caller.now) else {
+        let wanted = "the token of the page before, as it was answered, of the same account and configuration";
         return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
     };
     if token.stream != stream {

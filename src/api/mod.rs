@@ -65,8 +65,8 @@ impl Api {
 /// Everything under `/o`, and the refusal of every other path.
 pub(crate) fn router(account: Arc<Account>) -> Router {
     Router::new()
-        .route("/o/oauth/token", get(token::by_query).post(token::by_form))
-        .route("/o/oauth/authorize", get(authorize::consent))
+        .route("/o/oauth/token", get(token::by_query).post(token::by_form).route_layer(from_fn(gate::short_lines)))
+        .route("/o/oauth/authorize", get(authorize::consent).route_layer(from_fn(gate::short_lines)))
         .route(Api::LogsV2.path(), limited(Api::LogsV2, get(logs_v2::list)))
         .route(Api::ActivitiesV3.path(), limited(Api::ActivitiesV3, post(activities_v3::list)))
         .route(Api::LogsV3_3.path(), limited(Api::LogsV3_3, post(logs_v3_3::list)))

@@ -15,8 +15,11 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{gate::Caller, wire};
-use crate::world::{Event, Filter, Found, Millis, Order, Selection, Stream, Window, World};
+use super::{error::Refusal, gate::Caller, wire};
+use crate::{
+    account::Account,
+    world::{Event, Filter, Found, Millis, Order, Selection, Stream, Window, World},
+};
 
 /// A page as a handler asks for it.
 pub(super) struct Page {
@@ -50,13 +53,29 @@ pub(super) struct Rows {
 }
 
 impl Page {
-    /// Finds and writes the rows of the page. Without a filter they are ready more often than not.
-    pub(super) fn rows(self, caller: &Caller) -> Rows {
-        let world = caller.account.world();
+    /// Finds and writes the rows of the page. Without a filter they are ready more often than not; a search, which may
+    /// take long, does not hold up those who serve other requests.
+    pub(super) async fn rows(self, caller: &Caller) -> Result<Rows, Refusal> {
+        if self.filter.search.is_none() {
+            return Ok(self.find(&caller.account));
+        }
+        let account = caller.account.clone();
+        // The semaphore is never closed. The search keeps its place when the client has gone.
+        let place = account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+        let search = tokio::task::spawn_blocking(move || {
+            let rows = self.find(&account);
+            drop(place);
+            rows
+        });
+        search.await.map_err(|_| Refusal::ServerError)
+    }
+
+    fn find(self, account: &Account) -> Rows {
+        let world = account.world();
         let (Begin::Entries(skip) | Begin::Read(skip)) = self.begin;
         let selection = world.select_seen(self.stream, self.window, self.filter, self.seen_at);
         if let Some(places) = selection.places() {
-            return Self::ready(caller, self.stream, &selection, &places, skip, self.take);
+            return Self::ready(account, self.stream, &selection, &places, skip, self.take);
         }
         let Found { events, read } = match self.begin {
             Begin::Read(read) => selection.after(read, self.take),
@@ -67,7 +86,7 @@ impl Page {
 
     /// The rows of a page without a filter: slices of what is ready, after those that only some can see yet.
     fn ready(
-        caller: &Caller,
+        account: &Account,
         stream: Stream,
         selection: &Selection<'_>,
         places: &Range<u64>,
@@ -80,7 +99,7 @@ impl Page {
         let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
         let fresh: Vec<Event> = fresh[left.saturating_sub(take)..left].iter().rev().copied().collect();
         if !fresh.is_empty() {
-            pieces.push(written(caller.account.world(), &fresh));
+            pieces.push(written(account.world(), &fresh));
         }
         let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
         let end = places.end.saturating_sub(solid_skip).max(places.start);
@@ -88,8 +107,7 @@ impl Page {
         if start < end && !fresh.is_empty() {
             pieces.push(Bytes::from_static(b","));
         }
-        let (pages, world) = (&caller.account.pages, caller.account.world());
-        pages.append(world, stream, start..end, selection.near(), wire::write_row, &mut pieces);
+        account.pages.append(account.world(), stream, start..end, selection.near(), wire::write_row, &mut pieces);
         let count = end - start + fresh.len() as u64;
         Rows { count, read: skip.saturating_add(count), pieces }
     }

@@ -58,7 +58,7 @@ fn grant(visit: &Visit, headers: &HeaderMap, params: &Params<'_>) -> Result<Resp
             tokens.issue(Grant::Person, visit.now)
         }
         Some("refresh_token") => {
-            let refresh = params.get("refresh_token").unwrap_or_default();
+            let refresh = required(params, "refresh_token", "the one that came with the access token")?;
             let invalid = || Refusal::InvalidGrant(format!("Invalid refresh token: {}", shortened(refresh)));
             tokens.refresh(refresh, visit.now).ok_or_else(invalid)?
         }
@@ -69,7 +69,7 @@ fn grant(visit: &Visit, headers: &HeaderMap, params: &Params<'_>) -> Result<Resp
 
 /// Uses up the code, which must have been sent to the address that is named now.
 fn redeem(visit: &Visit, params: &Params<'_>) -> Result<(), Refusal> {
-    let code = params.get("code").unwrap_or_default();
+    let code = required(params, "code", "the code that /o/oauth/authorize handed out")?;
     let invalid = || Refusal::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
     let sent_to = visit.account.tokens.redeem(code, visit.now).ok_or_else(invalid)?;
     if params.get("redirect_uri") != Some(&sent_to) {
@@ -108,6 +108,10 @@ fn answer(issued: &Issued, client_id: &str) -> Response {
         (header::PRAGMA, HeaderValue::from_static("no-cache")),
     ];
     (not_kept, answer).into_response()
+}
+
+fn required<'a>(params: &'a Params<'_>, parameter: &'static str, wanted: &'static str) -> Result<&'a str, Refusal> {
+    params.get(parameter).filter(|text| !text.is_empty()).ok_or(Refusal::Missing { parameter, wanted })
 }
 
 fn shortened(text: &str) -> String {

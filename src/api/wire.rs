@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use serde::{Serialize, Serializer};
 
-use crate::world::{AgentType, Entry, Millis};
+use crate::world::{Entry, Millis};
 
 /// The content type of every answer (A: what a servlet container writes).
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
@@ -145,11 +145,8 @@ pub(super) fn write_row(entry: &Entry, into: &mut Vec<u8>) {
 pub(super) fn v2_line(entry: &Entry) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
         Entry::Device(entry) => {
-            let agent = match entry.device.agent {
-                AgentType::Endpoint => "MetaDefender Endpoint",
-                AgentType::DomainController => "OPSWAT Domain Controller Client",
-            };
-            let category = format!("{agent} (Version {})", entry.device.agent_version(entry.at));
+            let (agent, version) = (entry.device.agent.product(), entry.device.agent_version(entry.at));
+            let category = format!("{agent} (Version {version})");
             (entry.at, category, entry.device.name.as_str(), entry.event.label())
         }
         Entry::Admin(entry) => (entry.at, "Administrator".to_owned(), entry.admin.email.as_str(), entry.event.label()),

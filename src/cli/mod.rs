@@ -2,7 +2,7 @@
 
 mod serve;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use crate::config::{Config, Stop};
 
@@ -15,12 +15,18 @@ pub fn run() -> ExitCode {
     match Config::load(std::env::args_os()) {
         Ok(config) => serve::run(&config),
         Err(Stop::Asked(text)) => {
-            print!("{text}");
+            // Whoever reads it may have read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(Stop::Wrong(line)) => {
-            eprintln!("opswat-mock: {line}");
+            complain(&line);
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// Says in one line why the command ends, to whoever listens.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "opswat-mock: {line}");
 }

@@ -9,11 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    net::TcpListener,
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::{
     account::{Account, QuotaLimit},
@@ -23,13 +19,16 @@ use crate::{
 
 /// Serves until SIGINT or SIGTERM. Exit code 1 when the port cannot be had.
 pub(super) fn run(config: &Config) -> ExitCode {
-    let served = Runtime::new()
-        .map_err(|error| format!("cannot start: {error}"))
-        .and_then(|runtime| runtime.block_on(serve(config)));
+    let served = Runtime::new().map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
+        let served = runtime.block_on(serve(config));
+        // A search whose client has gone is not waited for.
+        runtime.shutdown_background();
+        served
+    });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            eprintln!("opswat-mock: {line}");
+            super::complain(&line);
             ExitCode::FAILURE
         }
     }
@@ -58,7 +57,10 @@ async fn serve(config: &Config) -> Result<(), String> {
 }
 
 /// The first SIGINT or SIGTERM.
+#[cfg(unix)]
 fn stopped() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
@@ -68,11 +70,25 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Writes the port beside the file and moves it there, so that nobody reads half of it.
+/// The first Ctrl-C.
+#[cfg(not(unix))]
+fn stopped() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+/// Writes the port beside the file and moves it there, so that nobody reads half of it. A link is followed; what is no
+/// file, such as a pipe, is written to as it is.
 fn write_port(path: &Path, port: u16) -> io::Result<()> {
+    let text = format!("{port}\n");
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return fs::write(path, text);
+    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, format!("{port}\n"))?;
+    fs::write(&beside, text)?;
     fs::rename(&beside, path)
 }
 
@@ -96,12 +112,13 @@ impl fmt::Display for Banner<'_> {
         let quota = match config.rate_limit {
             QuotaLimit::Off => "off".to_owned(),
             QuotaLimit::Per { requests, seconds } => {
-                format!("{requests} requests in {seconds} s for each token and API (--rate-limit off)")
+                let still = if config.now.is_some() { "; it stands still with the clock" } else { "" };
+                format!("{requests} requests in {seconds} s for each token and API{still}; --rate-limit off ends it")
             }
         };
         writeln!(f, "opswat-mock {} at {base}\n", env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "  company        {}, {devices} devices, seed {seed}", account.world().company())?;
-        writeln!(f, "  history        {retention_days} days back from now; the clock {clock}")?;
+        writeln!(f, "  history        {retention_days} days back from now (--retention-days); the clock {clock}")?;
         writeln!(f, "  quota          {quota}")?;
         writeln!(f, "  access token   {token}")?;
         writeln!(f, "  client id      {client_id}")?;

@@ -3,6 +3,7 @@
 use super::{
     DeviceRef, Happening, Millis, World,
     lifecycle::{Status, Story},
+    random::Lane,
     roster::{Device, Person},
 };
 
@@ -82,7 +83,7 @@ impl World {
     pub(super) fn tell_activity(&self, happening: &Happening, action: Action, device: DeviceRef) -> Activity {
         let track = self.life.track(happening.track);
         let (key, turn) = self.life.detail(happening);
-        let key = key.sub(u64::from(track.nth));
+        let key = key.lane(Lane::Access).sub(u64::from(track.nth));
         let (app_name, access_rule) = if track.story == Story::Browse {
             (key.pick(turn, &OPEN_APPS), OPEN_RULE)
         } else {
@@ -97,7 +98,7 @@ impl World {
             app_name,
             access_rule,
             app_user: self.roster.person(device.slot),
-            device_status: self.life.status(device, happening.at),
+            device_status: self.life.status(device, happening.at).0,
             device: self.roster.device(device),
         }
     }

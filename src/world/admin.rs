@@ -1,10 +1,6 @@
 //! Administrator events: what the people who run the account do in the console.
 
-use super::{
-    Happening, Millis, World,
-    random::{Key, Lane},
-    roster::Person,
-};
+use super::{Happening, Millis, World, random::Lane, roster::Person};
 
 /// What an administrator can do; the `event` of the API's `admin` category.
 ///
@@ -100,7 +96,7 @@ impl World {
     /// The administrator who acts on a device in a story.
     pub(super) fn actor(&self, happening: &Happening) -> Person {
         let (key, turn) = self.life.detail(happening);
-        let key: Key = key.sub(Lane::Admin as u64);
+        let key = key.lane(Lane::Admin);
         self.roster.admin(key.below(turn, self.roster.admins()))
     }
 }

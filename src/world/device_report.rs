@@ -49,17 +49,18 @@ pub struct DeviceReport {
 impl World {
     pub(super) fn tell_report(&self, happening: &Happening, device: DeviceRef) -> DeviceReport {
         let (key, turn) = self.life.detail(happening);
-        let status = self.life.status(device, happening.at);
+        let key = key.lane(Lane::Report);
+        let (status, lapse) = self.life.status(device, happening.at);
         let severity = match (status, key.sub(0).below(turn, 8)) {
             (Status::NonCompliant, 0..5) => Severity::Critical,
             (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
             _ => Severity::NoIssue,
         };
         let last_seen = Millis(happening.at.0 - key.sub(1).below(turn, 90_000).cast_signed());
-        let public_ip = self.roster.address(device, key.sub(Lane::Device as u64).below(turn, 5));
+        let public_ip = self.roster.address(device, key.sub(2).below(turn, 5));
         let device = self.roster.device(device);
         let policy_name = self.roster.policy(&device);
-        let details = self.report_details(&device, status, policy_name, key.sub(2).below(turn, 5));
+        let details = self.report_details(&device, status, policy_name, severity, lapse);
         DeviceReport { at: happening.at, details, device, status, severity, policy_name, last_seen, public_ip }
     }
 }

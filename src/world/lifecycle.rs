@@ -3,10 +3,11 @@
 //! Everything that happens is part of a story: a device falls out of compliance and returns, is exempted for a while,
 //! is granted access and loses it, is replaced by another one. A story befalls the members of a [`Rota`] turn by turn.
 //! Its events are [`Track`]s: at the turn itself, some blocks later, some effort later, or as the echo of another track
-//! (the login before an administrator's act, the webhook after a change). All are counted and found in constant time.
+//! (the login before an administrator's act, the webhook after a change). All are counted and found without looking at
+//! others; only for an echo, those few are looked at whose cause lies within its delay.
 //!
-//! Which version of a story a turn tells depends on the turn's number modulo 64: a [`Cast`] is a set of those residues,
-//! so counting the turns of a cast is counting bits. Who has the turn is random, so who is cast is random too.
+//! Which version of a story a turn tells is decided for 64 turns at a time: a [`Cast`] is a set of 64 bits that is
+//! rearranged for each run, so counting the turns of a cast is counting bits.
 //!
 //! The stories keep their promises by construction:
 //!
@@ -84,14 +85,15 @@ impl Kind {
     }
 }
 
-/// A set of turns: those whose number modulo 64 is a bit of it.
+/// A set of turns, as many of each run of 64 as it has bits. Which of them is decided run by run, for all casts of a rota
+/// in the same way: disjoint casts stay disjoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Cast(u64);
 
 impl Cast {
     pub(super) const ALL: Self = Self(u64::MAX);
 
-    /// The residues with a place from `from` up to `to` in a fixed, scattered order. Disjoint ranges are disjoint casts.
+    /// The bits with a place from `from` up to `to` in a fixed, scattered order. Disjoint ranges are disjoint casts.
     const fn range(from: u64, to: u64) -> Self {
         let (mut bits, mut place) = (0, from);
         while place < to {
@@ -109,24 +111,51 @@ impl Cast {
         Self(self.0 & !other.0)
     }
 
-    pub(super) fn has(self, turn: u64) -> bool {
-        self.0 >> (turn % 64) & 1 == 1
+    /// The residues that the cast is in one run of 64 turns: another arrangement in each run of each rota.
+    fn bits(self, casting: Key, run: u64) -> u64 {
+        const HALVES: [u64; 6] = [
+            0x5555_5555_5555_5555,
+            0x3333_3333_3333_3333,
+            0x0F0F_0F0F_0F0F_0F0F,
+            0x00FF_00FF_00FF_00FF,
+            0x0000_FFFF_0000_FFFF,
+            0x0000_0000_FFFF_FFFF,
+        ];
+        let draw = casting.at(run);
+        let mut bits = self.0;
+        for (level, half) in HALVES.into_iter().enumerate() {
+            if draw >> level & 1 == 1 {
+                bits = (bits & half) << (1 << level) | (bits >> (1 << level)) & half;
+            }
+        }
+        bits.rotate_left((draw >> 6 & 63) as u32)
+    }
+
+    fn has(self, casting: Key, turn: u64) -> bool {
+        self == Self::ALL || self.bits(casting, turn / 64) >> (turn % 64) & 1 == 1
     }
 
     /// How many of the turns before `turn` are in the cast.
-    fn before(self, turn: u64) -> u64 {
-        let below = self.0 & ((1 << (turn % 64)) - 1);
+    fn before(self, casting: Key, turn: u64) -> u64 {
+        if self == Self::ALL {
+            return turn;
+        }
+        let below = self.bits(casting, turn / 64) & ((1 << (turn % 64)) - 1);
         turn / 64 * u64::from(self.0.count_ones()) + u64::from(below.count_ones())
     }
 
     /// The `index`-th turn of the cast.
-    fn turn(self, index: u64) -> u64 {
+    fn turn(self, casting: Key, index: u64) -> u64 {
+        if self == Self::ALL {
+            return index;
+        }
         let ones = u64::from(self.0.count_ones());
-        let mut bits = self.0;
+        let run = index / ones;
+        let mut bits = self.bits(casting, run);
         for _ in 0..index % ones {
             bits &= bits - 1;
         }
-        index / ones * 64 + u64::from(bits.trailing_zeros())
+        run * 64 + u64::from(bits.trailing_zeros())
     }
 }
 
@@ -239,11 +268,11 @@ pub(super) struct Moment {
 }
 
 /// Non-compliance that is mended within hours.
-pub(super) const BRIEF: Cast = Cast::range(0, 30);
+const BRIEF: Cast = Cast::range(0, 30);
 /// Non-compliance that lasts for days.
-pub(super) const LONG: Cast = Cast::range(30, 38);
+const LONG: Cast = Cast::range(30, 38);
 /// Non-compliance that an administrator excuses for a while.
-pub(super) const EXCUSED: Cast = Cast::range(38, 42);
+const EXCUSED: Cast = Cast::range(38, 42);
 const NONCOMPLIANT: Cast = Cast::range(0, 42);
 /// Blocks from the beginning of a non-compliance to its end, and of an exemption.
 const BRIEF_ENDS: u64 = 4;
@@ -315,6 +344,11 @@ impl Lifecycle {
         life
     }
 
+    /// How the casts of a track's rota are arranged.
+    fn casting(&self, track: &Track) -> Key {
+        self.rotas[track.rota].casting
+    }
+
     pub(super) fn track(&self, index: usize) -> &Track {
         &self.tracks[index]
     }
@@ -348,27 +382,27 @@ impl Lifecycle {
                 return surely + late as u64;
             }
         };
-        told.cast.before(turns)
+        told.cast.before(self.casting(told), turns)
     }
 
     /// How many events of an echo's base happened by a moment, of the echo's own cast.
     fn count_base(&self, base: usize, cast: Cast, moment: Moment) -> u64 {
-        let base_cast = self.tracks[base].cast;
+        let (base_cast, casting) = (self.tracks[base].cast, self.casting(&self.tracks[base]));
         let count = self.count(base, moment);
-        if base_cast == cast { count } else { cast.before(base_cast.turn(count)) }
+        if base_cast == cast { count } else { cast.before(casting, base_cast.turn(casting, count)) }
     }
 
     /// When the `index`-th event of a track happens.
     pub(super) fn at(&self, track: usize, index: u64) -> Millis {
         let told = &self.tracks[track];
         let rota = &self.rotas[told.rota];
-        let turn = told.cast.turn(index);
+        let turn = told.cast.turn(self.casting(told), index);
         let effort = match told.when {
             When::Turn => rota.effort_of(turn, 0, rota.jitter),
             When::Blocks(blocks) => rota.effort_of(turn, blocks * rota.block, told.key),
             When::Effort(later) => rota.effort_of(turn, later, rota.jitter),
             When::Echo { of, from, to } => {
-                let base = self.at(of, self.tracks[of].cast.before(turn));
+                let base = self.at(of, self.tracks[of].cast.before(self.casting(told), turn));
                 let delay = told.key.below(turn, (to - from).cast_unsigned() + 1).cast_signed() + from;
                 return Millis(base.0 + delay);
             }
@@ -431,14 +465,16 @@ impl Lifecycle {
     fn index_of(&self, track: usize, turn: u64) -> Option<u64> {
         let told = &self.tracks[track];
         match told.when {
-            When::Turn | When::Effort(_) => told.cast.has(turn).then(|| told.cast.before(turn)),
-            When::Blocks(_) => told.cast.has(turn).then(|| {
+            When::Turn | When::Effort(_) => {
+                told.cast.has(self.casting(told), turn).then(|| told.cast.before(self.casting(told), turn))
+            }
+            When::Blocks(_) => told.cast.has(self.casting(told), turn).then(|| {
                 let (order, start) = self.pairing(told, turn);
-                start + order.forward(told.cast.before(turn) - start)
+                start + order.forward(told.cast.before(self.casting(told), turn) - start)
             }),
             When::Echo { of, .. } => {
-                let told_at = self.tracks[of].cast.turn(self.index_of(of, turn)?);
-                told.cast.has(told_at).then(|| told.cast.before(told_at))
+                let told_at = self.tracks[of].cast.turn(self.casting(told), self.index_of(of, turn)?);
+                told.cast.has(self.casting(told), told_at).then(|| told.cast.before(self.casting(told), told_at))
             }
         }
     }
@@ -447,14 +483,18 @@ impl Lifecycle {
     pub(super) fn turn(&self, happening: &Happening) -> u64 {
         let told = &self.tracks[happening.track];
         match told.when {
-            When::Turn | When::Effort(_) => told.cast.turn(happening.index),
+            When::Turn | When::Effort(_) => told.cast.turn(self.casting(told), happening.index),
             When::Blocks(_) => {
-                let (order, start) = self.pairing(told, told.cast.turn(happening.index));
-                told.cast.turn(start + order.backward(happening.index - start))
+                let (order, start) = self.pairing(told, told.cast.turn(self.casting(told), happening.index));
+                told.cast.turn(self.casting(told), start + order.backward(happening.index - start))
             }
             When::Echo { of, .. } => {
-                let slot_turn = told.cast.turn(happening.index);
-                let base = Happening { track: of, index: self.tracks[of].cast.before(slot_turn), ..*happening };
+                let slot_turn = told.cast.turn(self.casting(told), happening.index);
+                let base = Happening {
+                    track: of,
+                    index: self.tracks[of].cast.before(self.casting(told), slot_turn),
+                    ..*happening
+                };
                 self.turn(&base)
             }
         }
@@ -467,8 +507,8 @@ impl Lifecycle {
         match track.when {
             When::Blocks(blocks) => {
                 let (order, start) = self.pairing(track, turn);
-                let index = start + order.forward(track.cast.before(turn) - start);
-                rota.effort_of(track.cast.turn(index), blocks * rota.block, track.key)
+                let index = start + order.forward(track.cast.before(self.casting(track), turn) - start);
+                rota.effort_of(track.cast.turn(self.casting(track), index), blocks * rota.block, track.key)
             }
             _ => rota.effort_of(turn, 0, rota.jitter),
         }
@@ -477,7 +517,8 @@ impl Lifecycle {
     /// Which ending of a block belongs to which beginning, and the index of the first of them.
     fn pairing(&self, track: &Track, turn: u64) -> (Permutation, u64) {
         let (block, turns) = self.rotas[track.rota].block_of(turn);
-        let (start, end) = (track.cast.before(turns.start), track.cast.before(turns.end));
+        let (start, end) =
+            (track.cast.before(self.casting(track), turns.start), track.cast.before(self.casting(track), turns.end));
         (Permutation::new(track.key.sub(block), end - start), start)
     }
 
@@ -518,36 +559,55 @@ impl Lifecycle {
         life.map_or(0, |rota| rota.turns_of(slot, effort).0)
     }
 
-    /// The status that a device had when an instant was over.
-    pub(super) fn status(&self, device: DeviceRef, at: Millis) -> Status {
+    /// The status that a device had when an instant was over, and the lapse of compliance that it was in: randomness, and
+    /// the turn, as [`detail`](Self::detail) has them for the events of the lapse.
+    pub(super) fn status(&self, device: DeviceRef, at: Millis) -> (Status, Option<(Key, u64)>) {
         let now = self.after(at).office;
+        let compliant = (Status::Compliant, None);
         let Some(compliance) = self.compliance.iter().find(|found| self.rotas[found.rota].has(device.slot)) else {
-            return Status::Compliant;
+            return compliant;
         };
         let rota = &self.rotas[compliance.rota];
-        let (_, Some(turn)) = rota.turns_of(device.slot, now) else { return Status::Compliant };
+        let (_, Some(turn)) = rota.turns_of(device.slot, now) else { return compliant };
         let began = rota.effort_of(turn, 0, rota.jitter);
-        if !NONCOMPLIANT.has(turn) || self.generation(device.slot, began) != device.generation {
-            return Status::Compliant;
+        if !NONCOMPLIANT.has(rota.casting, turn) || self.generation(device.slot, began) != device.generation {
+            return compliant;
         }
-        let happened = |track: usize| self.tracks[track].cast.has(turn) && self.effort_of(track, turn) < now;
+        let happened =
+            |track: usize| self.tracks[track].cast.has(rota.casting, turn) && self.effort_of(track, turn) < now;
         if compliance.ends.into_iter().any(happened) {
-            Status::Compliant
-        } else if happened(compliance.exempt) && !happened(compliance.unexempt) {
-            Status::Exempted
-        } else {
-            Status::NonCompliant
+            return compliant;
         }
+        let exempted = happened(compliance.exempt) && !happened(compliance.unexempt);
+        let status = if exempted { Status::Exempted } else { Status::NonCompliant };
+        (status, Some((rota.order.lane(Lane::Detail), turn)))
+    }
+
+    /// Whether the non-compliance that a turn tells of is mended within hours.
+    pub(super) fn lapses_briefly(&self, slot: u64, turn: u64) -> bool {
+        let compliance = self.compliance.iter().find(|found| self.rotas[found.rota].has(slot));
+        compliance.is_some_and(|found| BRIEF.has(self.rotas[found.rota].casting, turn))
+    }
+
+    /// How many hours an exemption is granted for: as long as it lasts, rounded up to what a console offers.
+    pub(super) fn exemption_hours(&self, exempt: &Happening) -> i64 {
+        const OFFERED: [i64; 7] = [12, 24, 48, 72, 96, 168, 336];
+        let rota = self.tracks[exempt.track].rota;
+        let turn = self.turn(exempt);
+        let Some(compliance) = self.compliance.iter().find(|found| found.rota == rota) else { return OFFERED[1] };
+        let ends = self.office.instant(self.effort_of(compliance.unexempt, turn));
+        let hours = (ends.0 - exempt.at.0) / 3_600_000 + 1;
+        OFFERED.into_iter().find(|offered| *offered >= hours).unwrap_or(hours)
     }
 
     /// Randomness for what an event says. Events that tell of the same turn of the same story share it.
     pub(super) fn detail(&self, happening: &Happening) -> (Key, u64) {
-        (self.rotas[self.tracks[happening.track].rota].order.sub(Lane::Detail as u64), self.turn(happening))
+        (self.rotas[self.tracks[happening.track].rota].order.lane(Lane::Detail), self.turn(happening))
     }
 
     /// Randomness for how late the events of a track become visible.
     pub(super) fn lag_key(&self, track: usize) -> Key {
-        self.tracks[track].key.sub(Lane::Lag as u64)
+        self.tracks[track].key.lane(Lane::Lag)
     }
 
     /// The hours from the beginning of a story to one of its later events, at least 1.
@@ -593,7 +653,7 @@ impl Lifecycle {
         self.notify(fleet, added, WebhookEvent::Added);
     }
 
-    /// A device arrives in place of another, which is silent from then on and leaves some days later.
+    /// A device arrives in place of another, which ends what it had begun and leaves some days later.
     fn tell_lives(&mut self, fleet: Fleet, offset: u64, step: u64, weeks: u64) {
         const TWINS: Cast = Cast::range(7, 10).or(Cast::range(29, 32)).or(Cast::range(44, 46));
         let rota = self.rota(fleet, offset, step, weeks * self.office.week(), 2);
@@ -694,7 +754,7 @@ impl Lifecycle {
     fn tell_of_administrators(&mut self, admins: u64) {
         let people = Fleet { agent: AgentType::Endpoint, first: 0, devices: admins };
         let day = self.office.day();
-        let rota = self.rota(people, 0, 1, day / 2, 1);
+        let rota = self.rota(people, 0, 1, day, 1);
         let login = self.add(people, Story::Office, rota, Kind::Admin(AdminEvent::Login), Cast::ALL, When::Turn);
         let failed = Cast::range(20, 28);
         let before = When::Echo { of: login, from: -90_000, to: -9_000 };
@@ -710,18 +770,13 @@ impl Lifecycle {
             let soon = When::Echo { of: login, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
             self.add(people, Story::Office, rota, Kind::Admin(event), cast, soon);
         }
-        for index in 0..self.tracks.len() {
-            if self.tracks[index].story == Story::Office {
-                self.tracks[index].agent = None;
-            }
-        }
     }
 
     /// The webhook's receiver hears of each event of a track within five seconds; when it fails, again 4 s and 60 s after.
     fn notify(&mut self, fleet: Fleet, of: usize, event: WebhookEvent) {
         let Track { rota, cast, story, .. } = self.tracks[of];
         // The attempts share their randomness, so each repetition keeps its distance from the first.
-        let key = self.key.sub(Lane::Delay as u64).sub(of as u64);
+        let key = self.key.lane(Lane::Delay).sub(of as u64);
         for (nth, (cast, later)) in
             (0..).zip([(cast, 0), (cast.and(RECEIVER_FAILS), 4_000), (cast.and(RECEIVER_FAILS_TWICE), 64_000)])
         {
@@ -737,10 +792,10 @@ impl Lifecycle {
     /// Whether the webhook's receiver fails at an attempt.
     pub(super) fn receiver_fails(&self, attempt: &Happening) -> bool {
         let told = &self.tracks[attempt.track];
-        let turn = told.cast.turn(attempt.index);
+        let turn = told.cast.turn(self.casting(told), attempt.index);
         match told.nth {
-            0 => RECEIVER_FAILS.has(turn),
-            1 => RECEIVER_FAILS_TWICE.has(turn),
+            0 => RECEIVER_FAILS.has(self.casting(told), turn),
+            1 => RECEIVER_FAILS_TWICE.has(self.casting(told), turn),
             _ => false,
         }
     }
@@ -762,15 +817,17 @@ impl Lifecycle {
             block,
             classes,
             rounds: u64::MAX / (1 << 32),
-            order: key.sub(Lane::Order as u64),
-            jitter: key.sub(Lane::Jitter as u64),
+            order: key.lane(Lane::Order),
+            jitter: key.lane(Lane::Jitter),
+            casting: key.lane(Lane::Casting),
         });
         self.rotas.len() - 1
     }
 
     fn add(&mut self, fleet: Fleet, story: Story, rota: usize, kind: Kind, cast: Cast, when: When) -> usize {
-        let key = self.key.sub(Lane::Pairing as u64).sub(self.tracks.len() as u64);
-        self.tracks.push(Track { kind, agent: Some(fleet.agent), story, nth: 0, rota, cast, when, key });
+        let key = self.key.lane(Lane::Pairing).sub(self.tracks.len() as u64);
+        let agent = (kind.stream() != Stream::Admin).then_some(fleet.agent);
+        self.tracks.push(Track { kind, agent, story, nth: 0, rota, cast, when, key });
         self.tracks.len() - 1
     }
 }

@@ -83,10 +83,10 @@ impl Event {
 }
 
 impl World {
-    /// The events of a stream that happened in a window and pass a filter, whether they were visible by then or not.
+    /// The events of a stream that happened in a window and pass a filter, whenever they became visible.
     #[must_use]
     pub fn select(&self, stream: Stream, window: Window, filter: Filter) -> Selection<'_> {
-        self.select_seen(stream, window, filter, LAST)
+        self.select_seen(stream, window, filter, Millis(i64::MAX))
     }
 
     /// Those of them that somebody sees who looks at an instant.
@@ -94,7 +94,7 @@ impl World {
     pub fn select_seen(&self, stream: Stream, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
         let whole = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
         let tracks = self.tracks(stream, &filter);
-        let from = Millis(window.from.0.max(ACCOUNT_MADE.0));
+        let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
         // Whatever happened so long ago has surely arrived.
         let settled =
@@ -229,6 +229,9 @@ impl Selection<'_> {
     pub fn page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
         if self.search.is_none() {
             return self.unsearched_page(skip, take, order);
+        }
+        if skip >= self.unsearched() {
+            return Vec::new();
         }
         let (mut found, mut skipped) = (Found { events: Vec::new(), read: 0 }, 0);
         if order == Order::OldestFirst {

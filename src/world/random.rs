@@ -47,6 +47,14 @@ pub(crate) enum Lane {
     Token = 12,
     /// How long an event takes to become visible.
     Lag = 13,
+    /// Which residues the casts of a rota are in a run of its turns.
+    Casting = 14,
+    /// What a console says of an administrator's act.
+    Console = 15,
+    /// What a device's report says.
+    Report = 16,
+    /// Which application is accessed.
+    Access = 17,
 }
 
 /// The address of one stream of draws.
@@ -59,9 +67,14 @@ impl Key {
         Self(mix(mix(seed ^ 0x6F70_7377_6174).wrapping_add(STEP.wrapping_mul(lane as u64 + 1))))
     }
 
-    /// A stream below this one; different indices give unrelated streams.
+    /// The `index`-th of the streams below this one; they are unrelated to it and to each other.
     pub(crate) fn sub(self, index: u64) -> Self {
         Self(mix(self.at(index) ^ STEP))
+    }
+
+    /// The stream below this one that decides one aspect; never one of those that [`sub`](Self::sub) numbers.
+    pub(crate) fn lane(self, lane: Lane) -> Self {
+        Self(mix(mix(!self.0).wrapping_add(STEP.wrapping_mul(lane as u64 + 1))))
     }
 
     /// The draw at a place: 64 evenly distributed bits.
@@ -227,7 +240,9 @@ mod tests {
     fn neighbouring_seeds_and_lanes_do_not_resemble_each_other() {
         let same = |a: Key, b: Key| (0..1000).filter(|&i| a.below(i, 10) == b.below(i, 10)).count();
         let one = Key::new(1, Lane::Order);
-        for other in [Key::new(2, Lane::Order), Key::new(1, Lane::Jitter), one.sub(0), one.sub(1)] {
+        for other in
+            [Key::new(2, Lane::Order), Key::new(1, Lane::Jitter), one.sub(0), one.sub(1), one.lane(Lane::Order)]
+        {
             let matches = same(one, other);
             assert!((60..140).contains(&matches), "{matches} of 1000 draws below 10 are equal");
         }

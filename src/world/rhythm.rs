@@ -8,6 +8,8 @@ use super::Millis;
 
 /// A Monday at midnight before everything: 2013-09-30T00:00:00Z. Effort is counted from here.
 const MONDAY: i64 = 1_380_499_200_000;
+/// 2300-01-01: far beyond whatever is counted, and far below what overflows.
+const LAST: i64 = 10_413_792_000_000;
 /// Milliseconds in an hour.
 const HOUR: u64 = 3_600_000;
 /// Hours in a week.
@@ -71,8 +73,9 @@ impl Rhythm {
 
     /// Effort spent before an instant.
     pub(super) fn effort(&self, at: Millis) -> u64 {
-        // Instants before the company's first Monday have no effort; the world begins four days later.
-        let since = u64::try_from(at.0 + self.zone - MONDAY).unwrap_or(0);
+        // Instants before the company's first Monday have no effort; the world begins four days later. Instants that
+        // nobody can ask for have the effort of the last one.
+        let since = u64::try_from(at.0.min(LAST) + self.zone - MONDAY).unwrap_or(0);
         let (weeks, rest) = (since / (WEEK as u64 * HOUR), since % (WEEK as u64 * HOUR));
         // Below 168 by the remainder.
         let hour = (rest / HOUR) as usize;

@@ -22,6 +22,17 @@ pub enum AgentType {
     DomainController = 2,
 }
 
+impl AgentType {
+    /// The name of the product.
+    #[must_use]
+    pub const fn product(self) -> &'static str {
+        match self {
+            Self::Endpoint => "MetaDefender Endpoint",
+            Self::DomainController => "OPSWAT Domain Controller Client",
+        }
+    }
+}
+
 /// Somebody who works for the company.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Person {
@@ -51,21 +62,20 @@ pub struct Device {
     /// What kind of machine it is.
     pub machine: &'static str,
     /// Where it is in the fleet.
-    slot: u64,
+    pub(super) slot: u64,
 }
 
 /// Names that hostnames are made with: what comes before the serial part, for each kind of machine.
 const LAPTOPS: [(&str, &str); 5] =
     [("LT", "Windows 11"), ("LT", "Windows 10"), ("LTES", "Windows 11"), ("MB-", "macOS"), ("NB-", "Ubuntu")];
 const DESKTOPS: [(&str, &str); 3] = [("DT", "Windows 11"), ("W8", "Windows 10"), ("TEST-", "Windows 10")];
-const SERVERS: [(&str, &str); 2] = [("SRV-", "Windows Server 2022"), ("APP-", "Ubuntu Server")];
 const PHONES: [(&str, &str); 2] = [("PH-", "Android"), ("IP-", "iOS")];
 const VIRTUAL: [(&str, &str); 2] = [("VM-", "Windows 11"), ("VDI", "Windows 10")];
 const CONTROLLERS: [(&str, &str); 2] = [("DC-", "Windows Server 2022"), ("DC-", "Windows Server 2019")];
 
 const GROUPS: [&str; 8] =
     ["Default", "Default", "Engineering", "Finance", "Sales", "Human Resources", "Operations", "Group only firewall"];
-const POLICIES: [&str; 4] = ["Default", "Windows workstations", "Servers", "Mobile devices"];
+const POLICIES: [&str; 4] = ["Default", "Windows workstations", "Domain controllers", "Mobile devices"];
 
 /// The alphabet of hostnames and ids.
 const DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -87,6 +97,9 @@ pub(super) struct Roster {
     ids: Key,
     serials: Permutation,
 }
+
+/// So many administrators hardly ever share a name.
+const FEW_ADMINS: u64 = 20;
 
 /// The time zones that companies have their offices in, in hours ahead of UTC.
 const ZONES: [i64; 9] = [-8, -7, -6, -5, -3, 0, 1, 2, 9];
@@ -128,8 +141,14 @@ impl Roster {
         self.controllers_from
     }
 
+    /// An administrator. Where there are many, the number of each is in the email, so that no two have one.
     pub(super) fn admin(&self, index: u64) -> Person {
-        self.named(self.admin_people, index)
+        let mut admin = self.named(self.admin_people, index);
+        if self.admins > FEW_ADMINS {
+            admin.username = format!("{}{}", admin.username, index + 1);
+            admin.email = format!("{}@{}", admin.username, self.domain);
+        }
+        admin
     }
 
     /// Who sits at a place of the fleet.
@@ -150,7 +169,7 @@ impl Roster {
         let (machine, (_, os)) = self.machine(device);
         let agent = if slot < self.controllers_from { AgentType::Endpoint } else { AgentType::DomainController };
         let username = match machine {
-            "server" | "domain controller" => "svc-opswat".to_owned(),
+            "domain controller" => "svc-opswat".to_owned(),
             _ => self.person(slot).username,
         };
         let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot));
@@ -160,7 +179,8 @@ impl Roster {
     /// The name of a device: what the house calls machines of its kind, and a serial part.
     pub(super) fn hostname(&self, device: DeviceRef) -> String {
         let (_, (prefix, _)) = self.machine(device);
-        // Unique as long as fewer than 60 million devices ever lived: each has a number of its own.
+        // Each device has a number of its own, so names are unique while the numbers last: into the 22nd century for the
+        // largest fleet.
         let serial = self.serials.forward((device.generation * self.devices + device.slot) % SERIALS);
         format!("{prefix}{}", capitals(serial, 5))
     }
@@ -180,8 +200,7 @@ impl Roster {
         match slot % 8 {
             7 => ("vm", key.pick(slot, &VIRTUAL)),
             3 => ("phone", key.pick(slot, &PHONES)),
-            6 => ("server", key.pick(slot, &SERVERS)),
-            2 => ("desktop", key.pick(slot, &DESKTOPS)),
+            2 | 6 => ("desktop", key.pick(slot, &DESKTOPS)),
             _ => ("laptop", key.pick(slot, &LAPTOPS)),
         }
     }
@@ -199,8 +218,9 @@ impl Roster {
 
     /// One of the few addresses that a device has been seen at, out of the ranges kept for documentation.
     pub(super) fn address(&self, device: DeviceRef, nth: u64) -> String {
-        // Offices share a few addresses; a person at home has an own one.
-        let (net, host) = if nth < 3 {
+        // Offices share a few addresses; a person at home has an own one, and only what can be carried is there.
+        let (machine, _) = self.machine(device);
+        let (net, host) = if nth < 3 || matches!(machine, "desktop" | "vm" | "domain controller") {
             ("203.0.113", self.machines.sub(3).below(device.slot % 4, 250) + 1)
         } else {
             let net = self.machines.sub(4).pick(device.slot, &["198.51.100", "192.0.2"]);
@@ -213,7 +233,7 @@ impl Roster {
     #[expect(clippy::unused_self, reason = "policies will differ between companies")]
     pub(super) fn policy(&self, device: &Device) -> &'static str {
         match device.machine {
-            "server" | "domain controller" => POLICIES[2],
+            "domain controller" => POLICIES[2],
             "phone" => POLICIES[3],
             "desktop" | "laptop" if device.os.starts_with("Windows") => POLICIES[1],
             _ => POLICIES[0],

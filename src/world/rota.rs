@@ -35,6 +35,8 @@ pub(super) struct Rota {
     pub(super) order: Key,
     /// Decides how far into its slot a turn falls.
     pub(super) jitter: Key,
+    /// Decides which turns are which cast's.
+    pub(super) casting: Key,
 }
 
 /// Where a turn stands in its block.
@@ -183,8 +185,19 @@ mod tests {
 
     fn rota(seed: u64, members: u64, classes: u64, block: u64) -> Rota {
         let key = Key::new(seed, Lane::Order);
-        let (order, jitter) = (key.sub(0), key.sub(1));
-        Rota { first: 3, step: 2, members, begin: 1000, block, classes, rounds: u64::MAX / 1_000_000, order, jitter }
+        let (order, jitter, casting) = (key.sub(0), key.sub(1), key.sub(2));
+        Rota {
+            first: 3,
+            step: 2,
+            members,
+            begin: 1000,
+            block,
+            classes,
+            rounds: u64::MAX / 1_000_000,
+            order,
+            jitter,
+            casting,
+        }
     }
 
     proptest! {

@@ -11,8 +11,10 @@ use super::{
     Entry, Event, Happening, Millis, Order, Stream, Window, World, lifecycle::DeviceRef, query::Found, query::Selection,
 };
 
-/// How many devices are few: fewer than the events that would be read for a page.
+/// How many devices are few: so many, and one more for each [`RARE`] that were looked at.
 const FEW: usize = 256;
+/// Of so many devices one is so rare that following it is cheaper than reading past all others.
+const RARE: usize = 64;
 /// How many events are read at a time.
 const STRIDE: usize = 512;
 /// How much time is looked at first for the events of few devices; twice as much each time after.
@@ -63,7 +65,7 @@ impl Search {
         if let Some(few) = &self.few
             && found.events.len() < take
         {
-            self.follow(selection, few, take, &mut found);
+            follow(selection, few, take, &mut found);
         }
         found
     }
@@ -83,40 +85,40 @@ impl Search {
             }
         }
     }
+}
 
-    /// Finds the events of few devices, in ever longer stretches of time.
-    fn follow(&self, selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, found: &mut Found) {
-        let Selection { world, tracks, places, near, .. } = selection;
-        let solid = found.read - selection.fresh.len() as u64;
-        let Some(next) = places.end.checked_sub(solid + 1).filter(|&next| next >= places.start) else { return };
-        // The newest event that was not read yet, and all before it.
-        let newest = world.instant_of(tracks, next, *near);
-        let newest_place = world.place_of(tracks, newest);
-        let first = world.instant_of(tracks, places.start, newest);
-        let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
-        let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
-        while until >= first && found.events.len() < take {
-            let after = Millis((until.0 - stretch).max(first.0 - 1));
-            let mut events = world.events_of(tracks, &slots, after, until);
-            events.retain(|event| world.life.device(&event.0).is_some_and(|device| few.contains(&device)));
-            events.sort_unstable();
-            for event in events.into_iter().rev() {
-                // Of the events of the newest millisecond some may have been read before.
-                if event.at() == newest && world.place(tracks, &event, newest_place) > next {
-                    continue;
-                }
-                found.events.push(event);
-                if found.events.len() == take {
-                    let place = world.place(tracks, &event, world.place_of(tracks, event.at()));
-                    found.read = selection.fresh.len() as u64 + (places.end - place);
-                    return;
-                }
+/// Finds the events of few devices, in ever longer stretches of time.
+fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, found: &mut Found) {
+    let Selection { world, tracks, places, near, .. } = selection;
+    let solid = found.read - selection.fresh.len() as u64;
+    let Some(next) = places.end.checked_sub(solid + 1).filter(|&next| next >= places.start) else { return };
+    // The newest event that was not read yet, and all before it.
+    let newest = world.instant_of(tracks, next, *near);
+    let newest_place = world.place_of(tracks, newest);
+    let first = world.instant_of(tracks, places.start, newest);
+    let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
+    let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
+    while until >= first && found.events.len() < take {
+        let after = Millis((until.0 - stretch).max(first.0 - 1));
+        let mut events = world.events_of(tracks, &slots, after, until);
+        events.retain(|event| world.life.device(&event.0).is_some_and(|device| few.contains(&device)));
+        events.sort_unstable();
+        for event in events.into_iter().rev() {
+            // Of the events of the newest millisecond some may have been read before.
+            if event.at() == newest && world.place(tracks, &event, newest_place) > next {
+                continue;
             }
-            until = after;
-            stretch *= 2;
+            found.events.push(event);
+            if found.events.len() == take {
+                let place = world.place(tracks, &event, world.place_of(tracks, event.at()));
+                found.read = selection.fresh.len() as u64 + (places.end - place);
+                return;
+            }
         }
-        found.read = selection.unsearched();
+        until = after;
+        stretch *= 2;
     }
+    found.read = selection.unsearched();
 }
 
 impl World {
@@ -124,11 +126,13 @@ impl World {
     fn few_named(&self, stream: Stream, window: Window, needle: &Needle) -> Option<HashSet<DeviceRef>> {
         let (after, until) = (self.life.after(Millis(window.from.0 - 1)), self.life.after(window.to));
         let mut named = HashSet::new();
+        let mut looked_at = 0;
         for slot in 0..u64::from(self.shape.devices) {
             for generation in self.life.generations(slot, after, until) {
                 let device = DeviceRef { slot, generation };
+                looked_at += 1;
                 if self.names(stream, device, needle) {
-                    if named.len() == FEW {
+                    if named.len() > FEW + looked_at / RARE {
                         return None;
                     }
                     named.insert(device);

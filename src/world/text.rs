@@ -3,9 +3,9 @@
 use super::{
     DeviceEvent, Happening, Status, WebhookEvent, World,
     admin::AdminEvent,
-    lifecycle::{BRIEF, LONG},
+    device_report::Severity,
     random::{Key, Lane},
-    roster::{AgentType, Device, Person},
+    roster::{Device, Person},
 };
 
 /// What a device can fail in, and how that is mended.
@@ -37,7 +37,7 @@ const SLOW: [Finding; 4] = [
 const PHONE: [Finding; 3] = [
     finding("the device is not protected by a passcode", "a passcode was set"),
     finding("the operating system is out of date", "the operating system was updated"),
-    finding("the device appears to be jailbroken or rooted", "the device was restored"),
+    finding("the screen is not locked within 5 minutes", "the screen lock was set"),
 ];
 
 const SETTINGS: [&str; 6] = [
@@ -67,7 +67,7 @@ impl World {
             }
             DeviceEvent::Added => format!(
                 "Device {name} was added with {} {} on {}",
-                agent(device.agent),
+                device.agent.product(),
                 device.agent_version(happening.at),
                 device.os
             ),
@@ -80,11 +80,11 @@ impl World {
             }
             DeviceEvent::Deleted => format!("Device {name} was deleted by {}", actor()),
             DeviceEvent::DeletedUser => {
-                format!("{} was uninstalled from device {name} by {}", agent(device.agent), device.username)
+                format!("{} was uninstalled from device {name} by {}", device.agent.product(), device.username)
             }
             DeviceEvent::DeletedApi => format!("Device {name} was deleted by OAuth API"),
             DeviceEvent::ExemptAll => {
-                let hours = key.sub(Lane::Delay as u64).pick(turn, &[168, 240, 336, 720]);
+                let hours = self.life.exemption_hours(happening);
                 format!("Device {name} was exempted by {} for {hours} hour(s)", actor())
             }
             DeviceEvent::FetchLog => format!("Log files of device {name} were requested by {}", actor()),
@@ -99,7 +99,7 @@ impl World {
 
     pub(super) fn admin_details(&self, happening: &Happening, event: AdminEvent, admin: &Person) -> String {
         let (key, turn) = self.life.detail(happening);
-        let key = key.sub(event as u64);
+        let key = key.lane(Lane::Console).sub(event as u64);
         let admin = named(admin);
         match event {
             AdminEvent::CacChange => format!("Access rule {} was changed by {admin}", key.pick(turn, &RULES)),
@@ -131,37 +131,35 @@ impl World {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "one of a family of methods")]
-    pub(super) fn report_details(&self, device: &Device, status: Status, policy: &str, minor: u64) -> String {
+    pub(super) fn report_details(
+        &self,
+        device: &Device,
+        status: Status,
+        policy: &str,
+        severity: Severity,
+        lapse: Option<(Key, u64)>,
+    ) -> String {
         let name = &device.name;
-        match (status, minor) {
-            (Status::Compliant, 0) => format!("Device {name} reported: policy {policy} is kept, a restart is pending"),
-            (Status::Compliant, _) => format!("Device {name} reported: policy {policy} is kept"),
-            (Status::NonCompliant, _) => format!("Device {name} reported: policy {policy} is not kept"),
-            (Status::Exempted, _) => format!("Device {name} reported: exempted from policy {policy}"),
+        let wrong = lapse.map_or("", |(key, turn)| self.finding(key, turn, device).wrong);
+        match (status, severity) {
+            (Status::Compliant, Severity::NoIssue) => format!("Device {name} reported: policy {policy} is kept"),
+            (Status::Compliant, _) => format!("Device {name} reported: policy {policy} is kept, a restart is pending"),
+            (Status::NonCompliant, _) => format!("Device {name} reported: policy {policy} is not kept: {wrong}"),
+            (Status::Exempted, _) => format!("Device {name} reported: exempted from policy {policy}: {wrong}"),
         }
     }
 
     /// What a device fails in during a non-compliance: the same at its beginning and at its end.
-    #[expect(clippy::unused_self, reason = "one of a family of methods")]
     fn finding(&self, key: Key, turn: u64, device: &Device) -> Finding {
-        let key = key.sub(Lane::Detail as u64);
+        let key = key.lane(Lane::Detail);
         match device.machine {
             "phone" => key.pick(turn, &PHONE),
-            _ if BRIEF.has(turn) => key.pick(turn, &QUICK),
-            _ if LONG.has(turn) => key.pick(turn, &SLOW),
-            _ => key.pick(turn, &[SLOW[0], SLOW[1], SLOW[2]]),
+            _ if self.life.lapses_briefly(device.slot, turn) => key.pick(turn, &QUICK),
+            _ => key.pick(turn, &SLOW),
         }
     }
 }
 
 fn named(person: &Person) -> String {
     format!("{} ({})", person.name, person.email)
-}
-
-fn agent(agent: AgentType) -> &'static str {
-    match agent {
-        AgentType::Endpoint => "MetaDefender Endpoint",
-        AgentType::DomainController => "OPSWAT Domain Controller Client",
-    }
 }

@@ -75,7 +75,7 @@ impl World {
     pub(super) fn tell_webhook(&self, happening: &Happening, event: WebhookEvent, device: DeviceRef) -> WebhookEntry {
         let (key, turn) = self.life.detail(happening);
         let attempt = self.life.track(happening.track).nth;
-        let key = key.sub(Lane::Receiver as u64).sub(u64::from(attempt));
+        let key = key.lane(Lane::Receiver).sub(u64::from(attempt));
         let (response_code, response_body) =
             if self.life.receiver_fails(happening) { key.pick(turn, &TROUBLE) } else { key.pick(turn, &THANKS) };
         let device = self.roster.device(device);

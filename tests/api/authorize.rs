@@ -7,6 +7,7 @@ async fn consent_leads_back_with_a_code_and_the_state() {
     let mock = Mock::new("--redirect-uri https://client.example/cb?x=1");
     for (redirect_uri, state, start, end) in [
         ("http://localhost:7000/cb", "", "http://localhost:7000/cb?code=", ""),
+        ("http://LOCALHOST/cb", "", "http://LOCALHOST/cb?code=", ""),
         ("http://127.0.0.1/cb", "&state=a%20b%26c", "http://127.0.0.1/cb?code=", "&state=a%20b%26c"),
         ("http://[::1]:1/", "&state=", "http://[::1]:1/?code=", "&state="),
         ("https%3A%2F%2Fclient.example%2Fcb%3Fx%3D1", "", "https://client.example/cb?x=1&code=", ""),
@@ -28,24 +29,29 @@ async fn wrong_requests_are_refused() {
     let rows: [Row; 9] = [
         ("", 401, "invalid_client", "Bad client credentials"),
         ("client_id=nobody", 401, "invalid_client", "Bad client credentials"),
-        ("ME", 400, "invalid_request", "redirect_uri must be registered, or an http address of this machine, got "),
+        (
+            "ME",
+            400,
+            "invalid_request",
+            "redirect_uri is required: an address of this machine, or one that --redirect-uri names",
+        ),
         (
             "ME&redirect_uri=https://evil.example/&response_type=code",
             400,
             "invalid_request",
-            "redirect_uri must be registered, or an http address of this machine, got https://evil.example/",
+            "redirect_uri must be an address of this machine, or one that --redirect-uri names, got https://evil.example/",
         ),
         (
             "ME&redirect_uri=https://client.example/cb/more&response_type=code",
             400,
             "invalid_request",
-            "redirect_uri must be registered, or an http address of this machine, got https://client.example/cb/more",
+            "redirect_uri must be an address of this machine, or one that --redirect-uri names, got https://client.example/cb/more",
         ),
         (
             "ME&redirect_uri=http://127.0.0.1@evil.example/&response_type=code",
             400,
             "invalid_request",
-            "redirect_uri must be registered, or an http address of this machine, got http://127.0.0.1@evil.example/",
+            "redirect_uri must be an address of this machine, or one that --redirect-uri names, got http://127.0.0.1@evil.example/",
         ),
         ("ME&redirect_uri=http://localhost/", 400, "invalid_request", "response_type is required: code"),
         (
@@ -58,7 +64,7 @@ async fn wrong_requests_are_refused() {
             "ME&redirect_uri=javascript:alert(1)&response_type=code",
             400,
             "invalid_request",
-            "redirect_uri must be registered, or an http address of this machine, got javascript:alert(1)",
+            "redirect_uri must be an address of this machine, or one that --redirect-uri names, got javascript:alert(1)",
         ),
     ];
     for (query, status, error, description) in rows {

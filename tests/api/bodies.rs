@@ -16,17 +16,23 @@ async fn send(mock: &Mock, path: &str, media_type: Option<&str>, body: impl Into
 async fn what_is_not_json_is_refused_with_its_place() {
     let mock = Mock::unlimited();
     for (body, why) in [
-        ("{", "The body is not JSON: EOF while parsing an object at line 1 column 1"),
-        ("{\"limit\":}", "The body is not JSON: expected value at line 1 column 10"),
-        ("{\"limit\":1}x", "The body is not JSON: trailing characters at line 1 column 12"),
-        ("{'limit':1}", "The body is not JSON: key must be a string at line 1 column 2"),
-        ("{\"limit\":NaN}", "The body is not JSON: expected value at line 1 column 10"),
-        ("{\"limit\":01}", "The body is not JSON: invalid number at line 1 column 11"),
-        ("{\"limit\":1e999}", "The body is not JSON: number out of range at line 1 column 14"),
-        ("{\"a\":\"\\ud800\"}", "The body is not JSON: unexpected end of hex escape at line 1 column 13"),
-        ("limit=1", "The body is not JSON: expected value at line 1 column 1"),
-        ("{\"limit\":1,\"limit\":2}", "The body is not JSON: the name \"limit\" is given twice at line 1 column 21"),
-        ("{\"filter\":{\"a\":1,\"a\":1}}", "The body is not JSON: the name \"a\" is given twice at line 1 column 23"),
+        ("{", "The body cannot be read as JSON: EOF while parsing an object at line 1 column 1"),
+        ("{\"limit\":}", "The body cannot be read as JSON: expected value at line 1 column 10"),
+        ("{\"limit\":1}x", "The body cannot be read as JSON: trailing characters at line 1 column 12"),
+        ("{'limit':1}", "The body cannot be read as JSON: key must be a string at line 1 column 2"),
+        ("{\"limit\":NaN}", "The body cannot be read as JSON: expected value at line 1 column 10"),
+        ("{\"limit\":01}", "The body cannot be read as JSON: invalid number at line 1 column 11"),
+        ("{\"limit\":1e999}", "The body cannot be read as JSON: number out of range at line 1 column 14"),
+        ("{\"a\":\"\\ud800\"}", "The body cannot be read as JSON: unexpected end of hex escape at line 1 column 13"),
+        ("limit=1", "The body cannot be read as JSON: expected value at line 1 column 1"),
+        (
+            "{\"limit\":1,\"limit\":2}",
+            "The body cannot be read as JSON: the name \"limit\" is given twice at line 1 column 21",
+        ),
+        (
+            "{\"filter\":{\"a\":1,\"a\":1}}",
+            "The body cannot be read as JSON: the name \"a\" is given twice at line 1 column 23",
+        ),
         ("[1]", "The body must be a JSON object, got an array"),
         ("\"x\"", "The body must be a JSON object, got \"x\""),
         ("null", "The body must be a JSON object, got null"),
@@ -47,7 +53,7 @@ async fn strange_bytes_and_depths_are_refused() {
     for body in [b"\xff\xfe{}".to_vec(), b"{\"search\":\"\xff\"}".to_vec(), b"\0".to_vec(), deep.into(), many.into()] {
         for path in [V3, V33] {
             let refusal = mock.post(path, body.clone()).await.refusal();
-            assert!(refusal.0 == 400 && refusal.2.starts_with("The body is not JSON: "), "{refusal:?}");
+            assert!(refusal.0 == 400 && refusal.2.starts_with("The body cannot be read as JSON: "), "{refusal:?}");
         }
     }
     let shallow = format!("{{\"unknown\":{}{}}}", "[".repeat(50), "]".repeat(50));

@@ -150,23 +150,26 @@ async fn the_gates_stand_in_the_contracts_order() {
 }
 
 #[tokio::test]
-async fn long_lines_are_refused_before_anything_else() {
-    let mock = Mock::unlimited();
+async fn long_lines_are_refused_once_the_token_is_known() {
+    let mock = Mock::new("");
     let long = "x".repeat(16 * 1024);
-    let line = request("GET", V2, Some(&format!("Bearer {long}")));
-    let answer = mock.send(line).await;
-    answer.assert_refused(
-        400,
-        "invalid_request",
-        "A header line must have at most 8192 bytes, got 16408 in authorization",
-    );
-    let answer = mock.get(&format!("{V2}?access_token={TOKEN}&x={long}")).await;
-    assert_eq!(answer.refusal().0, 400);
-    assert!(
-        answer.refusal().2.starts_with("The path and the query must have at most 8192 bytes, got 16"),
-        "{}",
-        answer.text()
-    );
+    let unknown = mock.send(request("GET", V2, Some(&format!("Bearer {long}")))).await;
+    assert_eq!(unknown.refusal().0, 401);
+    let mut known = request("GET", V2, Some(&format!("Bearer {TOKEN}")));
+    known.headers_mut().insert("x-long", long.parse().expect("a value"));
+    let answer = mock.send(known).await;
+    let description = "A header line must have at most 8192 bytes, got 16394 in x-long";
+    answer.assert_refused(400, "invalid_request", description);
+    assert_eq!(answer.header("x-ratelimit-remaining"), 9, "it counts like every other 400");
+    for path in [
+        &*format!("{V2}?access_token={TOKEN}&x={long}"),
+        &format!("/o/oauth/token?{long}"),
+        &format!("/o/oauth/authorize?{long}"),
+    ] {
+        let refusal = mock.get(path).await.refusal();
+        assert_eq!(refusal.0, 400);
+        assert!(refusal.2.starts_with("The path and the query must have at most 8192 bytes, got 16"), "{}", refusal.2);
+    }
 }
 
 #[tokio::test]

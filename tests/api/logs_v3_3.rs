@@ -142,7 +142,7 @@ async fn a_token_survives_a_restart_and_nothing_else() {
     };
     let next = json!({"event_category":"device","token":first["token"]});
     assert_eq!(Mock::unlimited().v33(next.clone()).await.ok(), second);
-    for flags in ["--seed 2", "--devices 101", "--client-secret another"] {
+    for flags in ["--seed 2", "--devices 101", "--lag 5", "--client-secret another", "--now 2026-01-15T11:59:59Z"] {
         let other = Mock::new(&format!("--rate-limit off {flags}"));
         assert_eq!(other.v33(next.clone()).await.refusal().0, 400, "{flags}");
     }
@@ -153,7 +153,8 @@ async fn an_altered_token_is_refused() {
     let mock = Mock::unlimited();
     let token = mock.v33(query("device", 5, 10)).await.ok()["token"].as_str().expect("a string").to_owned();
     assert!(!token.is_empty() && token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));
-    let wanted = "token must be the token of the page before, as it was answered, of the same account, got \"";
+    let wanted =
+        "token must be the token of the page before, as it was answered, of the same account and configuration, got \"";
     let mut altered: Vec<String> = (0..token.len())
         .map(|at| {
             let other = if token.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -179,6 +180,8 @@ async fn a_page_after_the_last_is_empty_and_so_is_its_token() {
     let mock = Mock::unlimited();
     let asked = json!({"event_category":"device","start_time":1000,"end_time":2000});
     assert_eq!(mock.v33(asked).await.text(), r#"{"data":[],"token":""}"#);
+    let last = mock.v33(json!({"event_category":"device","age":86400,"limit":1})).await.ok();
+    assert!(data(&last).len() == 1 && last["token"] != "", "the last page has a token like any other");
     for category in ["device", "webhook", "device_report"] {
         let mock = Mock::new("--devices 0");
         assert_eq!(mock.v33(json!({"event_category":category})).await.text(), r#"{"data":[],"token":""}"#);
@@ -237,6 +240,20 @@ async fn a_window_can_be_given_in_four_ways() {
     let month = reports(json!({"start_time":0})).await;
     assert!(month.len() > 5000, "{}", month.len());
     assert_eq!(reports(json!({"start_time":NOW - 30 * DAY})).await, month, "retention ends it");
+}
+
+#[tokio::test]
+async fn windows_that_nothing_can_be_in_are_empty() {
+    let mock = Mock::unlimited();
+    let edges = [NOW + 1, 1_069_008_971_328_000_000, 640_566_284_745_600_000, i64::MAX / 2, i64::MAX - 1, i64::MAX];
+    for (start, category) in
+        edges.into_iter().flat_map(|start| ["device", "admin", "webhook", "device_report"].map(|of| (start, of)))
+    {
+        let asked = json!({"event_category":category,"start_time":start,"end_time":i64::MAX,"limit":100});
+        assert_eq!(mock.v33(asked).await.text(), r#"{"data":[],"token":""}"#, "{category} from {start}");
+    }
+    let all = json!({"event_category":"device","start_time":0,"end_time":i64::MAX,"limit":1});
+    assert_eq!(data(&mock.v33(all).await.ok()).len(), 1);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ fn rows() -> Vec<Refused> {
         call("400-filter", V33, "{\"event_category\":\"webhook\",\"filter\":{\"events\":\"unseen\"}}"),
         call("400-page-token", V33, "{\"event_category\":\"device\",\"token\":\"altered\"}"),
         ("400-escape", "GET", format!("{V2}?page=%zz"), vec![bearer.clone()], ""),
-        ("400-line", "GET", "/o/api/v2/logs".to_owned(), vec![("x-long", "x".repeat(9000))], ""),
+        ("400-line", "GET", V2.to_owned(), vec![bearer.clone(), ("x-long", "x".repeat(9000))], ""),
         token("400-missing-grant-type", &client),
         token("400-unsupported-grant-type", &format!("{client}&grant_type=password")),
         token("400-bad-code", &format!("{client}&grant_type=authorization_code&code=abcdef")),

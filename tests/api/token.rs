@@ -138,7 +138,7 @@ async fn a_refresh_token_replaces_the_access_token_and_stays() {
 #[tokio::test]
 async fn wrong_requests_are_refused() {
     let mock = Mock::unlimited();
-    let rows: [Row; 12] = [
+    let rows: [Row; 13] = [
         ("", 401, "unauthorized", "Full authentication is required to access this resource"),
         (
             "grant_type=client_credentials",
@@ -152,7 +152,18 @@ async fn wrong_requests_are_refused() {
         ("BOTH", 400, "invalid_request", "Missing grant type"),
         ("BOTH&grant_type=", 400, "invalid_request", "Missing grant type"),
         ("BOTH&grant_type=password", 400, "unsupported_grant_type", "Unsupported grant type: password"),
-        ("BOTH&grant_type=authorization_code", 400, "invalid_grant", "Invalid authorization code: "),
+        (
+            "BOTH&grant_type=authorization_code",
+            400,
+            "invalid_request",
+            "code is required: the code that /o/oauth/authorize handed out",
+        ),
+        (
+            "BOTH&grant_type=refresh_token",
+            400,
+            "invalid_request",
+            "refresh_token is required: the one that came with the access token",
+        ),
         ("BOTH&grant_type=authorization_code&code=abcdef", 400, "invalid_grant", "Invalid authorization code: abcdef"),
         ("BOTH&grant_type=refresh_token&refresh_token=x", 400, "invalid_grant", "Invalid refresh token: x"),
         ("BOTH&grant_type=%", 400, "invalid_request", "A parameter has % where % and two hexadecimal digits belong"),
