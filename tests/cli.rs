@@ -123,8 +123,8 @@ fn a_port_file_behind_a_link_is_written_where_the_link_leads() {
     assert!(link.is_symlink());
     let nowhere = run(mock().args(["--port", "0", "--port-file", "no/such/directory/port"]));
     let error = String::from_utf8(nowhere.stderr).expect("UTF-8");
-    let line = "opswat-mock: cannot write no/such/directory/port: No such file or directory (os error 2)\n";
-    assert_eq!((nowhere.status.code(), error.as_str()), (Some(1), line));
+    let reason = "opswat-mock: cannot write no/such/directory/port: No such file or directory (os error 2)\n";
+    assert_eq!((nowhere.status.code(), error.as_str()), (Some(1), reason));
 }
 
 #[test]
