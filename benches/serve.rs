@@ -22,6 +22,10 @@ use tokio::{
     runtime::Runtime,
 };
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(700);

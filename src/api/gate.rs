@@ -3,15 +3,21 @@
 //! Without a valid token every request is refused with 401 before anything else is looked at (D). The order of the
 //! others is the usual one of a Java filter chain (A).
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
 use tower_governor::{GovernorError, key_extractor::KeyExtractor};
 
 use super::{Api, error::Refusal, params::Params};
@@ -38,57 +44,162 @@ pub(super) struct Caller {
     token: Arc<str>,
 }
 
-/// The first gate, and what every answer carries: the date of the account's clock, and the state of the quota.
-pub(super) async fn admit(State(account): State<Arc<Account>>, mut request: Request, next: Next) -> Response {
-    let visit = Visit { now: account.clock().now(), account };
-    let caller = match authenticate(&visit, &request) {
-        Ok(caller) => caller,
-        Err(refusal) => return dated(refusal.into_response(), visit.now),
-    };
-    let api = Api::at(request.uri().path());
-    if let Some(caller) = &caller {
-        request.extensions_mut().insert(caller.clone());
-    }
-    request.extensions_mut().insert(visit.clone());
-    let mut response = next.run(request).await;
-    if let Some(caller) = caller {
-        let counted = response.extensions_mut().remove::<Counted>();
-        let standing = match counted {
-            Some(Counted(standing)) => Some(standing),
-            // Not counted: an unknown path or method. An unknown path has a quota that nothing was taken from.
-            None => visit.account.quota.look(&caller.bucket(api.map_or("", Api::name)), visit.now),
-        };
-        if let Some(standing) = standing {
-            state_quota(response.headers_mut(), standing);
-        }
-    }
-    dated(response, visit.now)
+/// The first gate: asks for the token where one is needed, and puts on every answer what it must carry.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    pub(super) account: Arc<Account>,
 }
 
 /// The quota's gate, in front of one API.
-pub(super) async fn count(api: Api, request: Request, next: Next) -> Response {
-    let per_token = PerTokenAndApi { api };
-    let outcome = per_token.extract(&request).map_err(Refusal::from).and_then(|key| {
-        let Caller { account, now, .. } = request.extensions().get::<Caller>().ok_or(Refusal::ServerError)?;
-        Ok(account.quota.take(&key, *now))
-    });
-    match outcome {
-        Err(refusal) => refusal.into_response(),
-        Ok(Err(too_many)) => {
-            let error = GovernorError::TooManyRequests { wait_time: too_many.wait_seconds, headers: None };
-            let mut response = Refusal::from(error).into_response();
-            response.extensions_mut().insert(Counted(too_many.standing));
-            response
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting {
+    pub(super) api: Api,
+}
+
+/// A service behind one of the gates.
+#[derive(Clone, Debug)]
+pub(super) struct Gated<G, S> {
+    gate: G,
+    inner: S,
+}
+
+/// What a gate decides about a request, and does to its answer.
+pub(super) trait Gate {
+    /// What the gate knows of a request that it let through.
+    type Pass;
+
+    /// Lets a request through, or answers it.
+    fn pass(&self, request: &mut Request) -> Result<Self::Pass, Response>;
+
+    /// Completes the answer of a request that was let through.
+    fn complete(pass: &Self::Pass, response: &mut Response);
+}
+
+impl<S> Layer<S> for Admission {
+    type Service = Gated<Self, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { gate: self.clone(), inner }
+    }
+}
+
+impl<S> Layer<S> for Counting {
+    type Service = Gated<Self, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { gate: *self, inner }
+    }
+}
+
+impl<G: Gate, S: Service<Request, Response = Response>> Service<Request> for Gated<G, S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Passing<G, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        match self.gate.pass(&mut request) {
+            Ok(pass) => Passing::Passed { pass, inner: self.inner.call(request) },
+            Err(response) => Passing::Refused { response: Some(response) },
         }
-        Ok(Ok(standing)) => {
-            let mut response = match check_lines(&request) {
-                Ok(()) => next.run(request).await,
-                Err(refusal) => refusal.into_response(),
-            };
-            if let Some(standing) = standing {
-                response.extensions_mut().insert(Counted(standing));
+    }
+}
+
+pin_project! {
+    /// A request on its way through a gate.
+    #[project = PassingProjected]
+    pub(super) enum Passing<G: Gate, F> {
+        Passed { pass: G::Pass, #[pin] inner: F },
+        Refused { response: Option<Response> },
+    }
+}
+
+impl<G: Gate, E, F: Future<Output = Result<Response, E>>> Future for Passing<G, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            PassingProjected::Passed { pass, inner } => inner.poll(context).map_ok(|mut response| {
+                G::complete(pass, &mut response);
+                response
+            }),
+            PassingProjected::Refused { response } => {
+                Poll::Ready(Ok(response.take().expect("a future is not polled after it was ready")))
             }
+        }
+    }
+}
+
+/// Who came through the first gate: nobody in particular where no token is needed.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    now: Millis,
+    caller: Option<(Caller, Option<Api>)>,
+}
+
+impl Gate for Admission {
+    type Pass = Admitted;
+
+    fn pass(&self, request: &mut Request) -> Result<Admitted, Response> {
+        let visit = Visit { now: self.account.clock().now(), account: self.account.clone() };
+        let now = visit.now;
+        match authenticate(&visit, request) {
+            Ok(Some(caller)) => {
+                let api = Api::at(request.uri().path());
+                request.extensions_mut().insert(caller.clone());
+                Ok(Admitted { now, caller: Some((caller, api)) })
+            }
+            Ok(None) => {
+                request.extensions_mut().insert(visit);
+                Ok(Admitted { now, caller: None })
+            }
+            Err(refusal) => {
+                let mut response = refusal.into_response();
+                date(&mut response, now);
+                Err(response)
+            }
+        }
+    }
+
+    fn complete(admitted: &Admitted, response: &mut Response) {
+        date(response, admitted.now);
+        let Some((caller, api)) = &admitted.caller else { return };
+        if !response.headers().contains_key(&LIMIT) {
+            // Not counted: an unknown path or method. An unknown path has a quota that nothing was taken from.
+            let bucket = caller.bucket(api.map_or("", Api::name));
+            if let Some(standing) = caller.account.quota.look(&bucket, admitted.now) {
+                state_quota(response, standing);
+            }
+        }
+    }
+}
+
+impl Gate for Counting {
+    type Pass = Option<Standing>;
+
+    fn pass(&self, request: &mut Request) -> Result<Option<Standing>, Response> {
+        let per_token = PerTokenAndApi { api: self.api };
+        let key = per_token.extract(request).map_err(|error| Refusal::from(error).into_response())?;
+        let caller = request.extensions().get::<Caller>().ok_or_else(|| Refusal::ServerError.into_response())?;
+        let refused = |refusal: Refusal, standing: Option<Standing>| {
+            let mut response = refusal.into_response();
+            Self::complete(&standing, &mut response);
             response
+        };
+        let standing = caller.account.quota.take(&key, caller.now).map_err(|too_many| {
+            let error = GovernorError::TooManyRequests { wait_time: too_many.wait_seconds, headers: None };
+            refused(error.into(), Some(too_many.standing))
+        })?;
+        check_lines(request).map_err(|refusal| refused(refusal, standing))?;
+        Ok(standing)
+    }
+
+    fn complete(standing: &Option<Standing>, response: &mut Response) {
+        if let Some(standing) = standing {
+            state_quota(response, *standing);
         }
     }
 }
@@ -100,10 +211,6 @@ pub(super) async fn short_lines(request: Request, next: Next) -> Response {
         Err(refusal) => refusal.into_response(),
     }
 }
-
-/// Where the quota stood when the request was counted: later ones may have been since.
-#[derive(Clone, Copy, Debug)]
-struct Counted(Standing);
 
 /// The quota is for each token and each API (the number is D, the scope A).
 #[derive(Clone, Copy, Debug)]
@@ -189,14 +296,19 @@ fn check_lines(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-fn state_quota(headers: &mut HeaderMap, standing: Standing) {
-    headers.insert("x-ratelimit-limit", standing.limit.into());
-    headers.insert("x-ratelimit-remaining", standing.remaining.into());
-    headers.insert("x-ratelimit-reset-time", standing.reset_seconds.into());
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET_TIME: HeaderName = HeaderName::from_static("x-ratelimit-reset-time");
+
+fn state_quota(response: &mut Response, standing: Standing) {
+    let headers = response.headers_mut();
+    headers.insert(LIMIT, standing.limit.into());
+    headers.insert(REMAINING, standing.remaining.into());
+    headers.insert(RESET_TIME, standing.reset_seconds.into());
 }
 
 /// Puts the account's time in `Date`: a client that takes its windows from there must get those of the account.
-fn dated(mut response: Response, now: Millis) -> Response {
+fn date(response: &mut Response, now: Millis) {
     let date = Timestamp::from_millisecond(now.0)
         .ok()
         .and_then(|now| DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok())
@@ -204,5 +316,4 @@ fn dated(mut response: Response, now: Millis) -> Response {
     if let Some(date) = date {
         response.headers_mut().insert(header::DATE, date);
     }
-    response
 }

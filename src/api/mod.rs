@@ -23,11 +23,11 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::from_fn,
     routing::{MethodRouter, get, post},
 };
 
+use self::gate::{Admission, Counting};
 use crate::account::Account;
 
 /// An API with a quota of its own.
@@ -72,10 +72,10 @@ pub(crate) fn router(account: Arc<Account>) -> Router {
         .route(Api::LogsV3_3.path(), limited(Api::LogsV3_3, post(logs_v3_3::list)))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(from_fn_with_state(account, gate::admit))
+        .layer(Admission { account })
 }
 
 /// A route behind the quota of its API. Methods that it does not have are refused in front of the quota.
 fn limited(api: Api, route: MethodRouter) -> MethodRouter {
-    route.route_layer(from_fn(move |request: Request, next: Next| gate::count(api, request, next)))
+    route.route_layer(Counting { api })
 }

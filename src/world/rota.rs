@@ -53,32 +53,36 @@ impl Rota {
     /// How many turns come at less than `effort`, when each is delayed by `lag` and jittered by `jitter`.
     pub(super) fn turns_before(&self, effort: u64, lag: u64, jitter: Key) -> u64 {
         let Some(since) = effort.checked_sub(self.begin + lag) else { return 0 };
-        let (block, rest) = (since / self.block, since % self.block);
         if self.members == 0 {
             return 0;
         }
+        let block = since / self.block;
+        let rest = since - block * self.block;
         let round = block / self.classes;
         if round >= self.rounds {
             return self.rounds * self.members;
         }
-        let class = block % self.classes;
+        let class = block - round * self.classes;
         let before = round * self.members + self.class_start(class);
         let size = self.class_size(class);
         if size == 0 {
             return before;
         }
         let mut rank = rest * size / self.block;
-        if self.slot_start(rank + 1, size) <= rest {
+        let (mut start, mut end) = (self.slot_start(rank, size), self.slot_start(rank + 1, size));
+        if end <= rest {
             rank += 1;
+            (start, end) = (end, self.slot_start(rank + 1, size));
         }
         let turn = before + rank;
-        turn + u64::from(self.slot_start(rank, size) + self.jitter(turn, rank, size, jitter) < rest)
+        turn + u64::from(start + jitter.below(turn, end - start) < rest)
     }
 
     /// The effort at which a turn comes, when it is delayed by `lag` and jittered by `jitter`.
     pub(super) fn effort_of(&self, turn: u64, lag: u64, jitter: Key) -> u64 {
         let Place { block, rank, size, .. } = self.place(turn);
-        self.begin + lag + block * self.block + self.slot_start(rank, size) + self.jitter(turn, rank, size, jitter)
+        let (start, end) = (self.slot_start(rank, size), self.slot_start(rank + 1, size));
+        self.begin + lag + block * self.block + start + jitter.below(turn, end - start)
     }
 
     /// The place in the fleet of the member whose turn it is.
@@ -169,10 +173,6 @@ impl Rota {
     /// Where a slot of the block begins. Fits: a block is below 2⁴¹, a class has at most 2¹⁷ members.
     fn slot_start(&self, rank: u64, size: u64) -> u64 {
         rank * self.block / size
-    }
-
-    fn jitter(&self, turn: u64, rank: u64, size: u64, key: Key) -> u64 {
-        key.below(turn, self.slot_start(rank + 1, size) - self.slot_start(rank, size))
     }
 }
 
