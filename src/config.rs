@@ -27,7 +27,13 @@ const MAX_RETENTION_DAYS: i64 = 70_000;
 
 /// A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "opswat-mock", version, max_term_width = 100, next_line_help = true)]
+#[command(
+    name = "opswat-mock",
+    version,
+    max_term_width = 100,
+    next_line_help = true,
+    after_help = "Another command writes events to a file or a pipe: opswat-mock generate --help"
+)]
 pub struct Config {
     /// Address to listen on
     #[arg(long, env = "OPSWAT_MOCK_HOST", value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -115,8 +121,8 @@ impl Config {
             })?;
             command = with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", file.display())))?;
         }
-        let found = command.try_get_matches_from(&arguments).map_err(|error| stop(&error))?;
-        Self::from_arg_matches(&found).map_err(|error| stop(&error))
+        let found = command.try_get_matches_from(&arguments).map_err(|error| Stop::from(&error))?;
+        Self::from_arg_matches(&found).map_err(|error| Stop::from(&error))
     }
 
     /// What the account named `default` is made from.
@@ -193,10 +199,12 @@ fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
     })
 }
 
-fn stop(error: &clap::Error) -> Stop {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Asked(error.render().to_string()),
-        _ => Stop::Wrong(line(error)),
+impl From<&clap::Error> for Stop {
+    fn from(error: &clap::Error) -> Self {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Asked(error.render().to_string()),
+            _ => Self::Wrong(line(error)),
+        }
     }
 }
 
@@ -204,7 +212,12 @@ fn stop(error: &clap::Error) -> Stop {
 fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // What is not provided stands in lines of its own.
+    if wrong.ends_with(':') {
+        let missing: Vec<&str> = lines.by_ref().take_while(|line| line.starts_with("--")).collect();
+        wrong = format!("{wrong} {}", missing.join(", "));
+    }
     let tip = lines.find(|line| line.starts_with("tip: ") || line.starts_with("[possible values"));
     tip.map_or_else(|| wrong.clone(), |tip| format!("{wrong} ({tip})"))
 }

@@ -15,6 +15,7 @@ mod logs_v3_3;
 mod page;
 mod page_token;
 mod params;
+pub(crate) mod rows;
 mod search;
 mod token;
 mod wire;

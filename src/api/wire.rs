@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use serde::{Serialize, Serializer};
 
-use crate::world::{Entry, Millis};
+use crate::world::{Entry, Millis, Stream};
 
 /// The content type of every answer (A: what a servlet container writes).
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
@@ -14,15 +14,15 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `2026-01-15T08:55:12.279Z`: what v3.3 writes (C).
-struct Iso(Millis);
+pub(super) struct Iso(Millis);
 
 /// `May 18, 2018 10:40:00 AM`: what activities write, the hour without a leading zero (A: Java's medium format).
-struct Medium(Millis);
+pub(super) struct Medium(Millis);
 
 /// An entry of `POST /o/api/v3.3/logs`, in the order of the vendor's table.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Row<'a> {
+pub(super) enum Row<'a> {
     Admin {
         timestamp: Iso,
         event: &'a str,
@@ -77,6 +77,50 @@ enum Row<'a> {
 
 /// Appends an entry as `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities` has it.
 pub(super) fn write_row(entry: &Entry, into: &mut Vec<u8>) {
+    // Texts and numbers always have a form in JSON, and a vector takes any of it.
+    with_row(entry, |row| serde_json::to_writer(into, row).expect("a row of texts can be written"));
+}
+
+/// The names of a row's fields, in their order.
+pub(super) fn fields(stream: Stream) -> &'static [&'static str] {
+    match stream {
+        Stream::Admin => &["timestamp", "event", "details", "admin_name", "admin_email"],
+        Stream::Device => {
+            &["timestamp", "event", "details", "device_id", "device_name", "device_username", "device_group"]
+        }
+        Stream::DeviceReport => &[
+            "timestamp",
+            "event",
+            "details",
+            "device_id",
+            "device_name",
+            "device_username",
+            "device_group",
+            "status",
+            "severity",
+            "policy_name",
+            "last_seen",
+            "public_ip",
+        ],
+        Stream::Webhook => {
+            &["timestamp", "event", "details", "device_id", "device_name", "response_code", "response_body"]
+        }
+        Stream::Activity => &[
+            "app_name",
+            "device_status",
+            "device_name",
+            "device_id",
+            "access_rule",
+            "app_user",
+            "device_group",
+            "action",
+            "timestamp",
+        ],
+    }
+}
+
+/// Hands an entry's row to whoever writes it.
+pub(super) fn with_row(entry: &Entry, write: impl FnOnce(&Row<'_>)) {
     let code;
     let row = match entry {
         Entry::Admin(entry) => Row::Admin {
@@ -134,8 +178,7 @@ pub(super) fn write_row(entry: &Entry, into: &mut Vec<u8>) {
             timestamp: Medium(entry.at),
         },
     };
-    // Texts and numbers always have a form in JSON, and a vector takes any of it.
-    serde_json::to_writer(into, &row).expect("a row of texts can be written");
+    write(&row);
 }
 
 /// An entry of `GET /o/api/v2/logs`: its day, and its line. `None` for streams that v2 does not tell.

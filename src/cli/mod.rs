@@ -1,5 +1,6 @@
 //! The commands of the binary, one file each. What they print is part of the product.
 
+mod generate;
 mod serve;
 
 use std::{io::Write, process::ExitCode};
@@ -12,14 +13,27 @@ const USAGE: u8 = 2;
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Config::load(std::env::args_os()) {
-        Ok(config) => serve::run(&config),
-        Err(Stop::Asked(text)) => {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let mut arguments = arguments.peekable();
+    let stop = if arguments.next_if(|first| first == "generate").is_some() {
+        match generate::run(std::iter::once(program).chain(arguments)) {
+            Ok(code) => return code,
+            Err(error) => Stop::from(&error),
+        }
+    } else {
+        match Config::load(std::iter::once(program).chain(arguments)) {
+            Ok(config) => return serve::run(&config),
+            Err(stop) => stop,
+        }
+    };
+    match stop {
+        Stop::Asked(text) => {
             // Whoever reads it may have read enough.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Err(Stop::Wrong(line)) => {
+        Stop::Wrong(line) => {
             complain(&line);
             ExitCode::from(USAGE)
         }

@@ -41,7 +41,7 @@ pub use self::{
     device_report::{DeviceReport, Severity},
     lag::Lag,
     lifecycle::{Status, Stream},
-    query::{Event, Filter, Found, Order, Selection, Window},
+    query::{Event, Events, Filter, Found, Order, Selection, Window},
     roster::{AgentType, Device, Person},
     webhook::{WebhookEntry, WebhookEvent},
 };

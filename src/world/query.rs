@@ -65,6 +65,36 @@ pub struct Selection<'w> {
     whole: bool,
 }
 
+/// The events of a window, part by part.
+#[derive(Clone, Debug)]
+pub struct Events<'w> {
+    world: &'w World,
+    stream: Stream,
+    places: Range<u64>,
+    near: Millis,
+    stride: usize,
+}
+
+impl Events<'_> {
+    /// How many are still to come.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.places.end - self.places.start
+    }
+}
+
+impl Iterator for Events<'_> {
+    type Item = Vec<Event>;
+
+    fn next(&mut self) -> Option<Vec<Event>> {
+        let end = self.places.end.min(self.places.start.saturating_add(self.stride as u64));
+        let part = self.world.slice(self.stream, self.places.start..end, self.near);
+        self.near = part.last()?.at();
+        self.places.start = end;
+        Some(part)
+    }
+}
+
 /// A page of a search, and how far it has read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
@@ -106,6 +136,13 @@ impl World {
         let needle = filter.search.map(|text| Needle::new(&text));
         let search = needle.map(|needle| Search::new(self, stream, Window { from, to }, needle));
         Selection { world: self, tracks, places, fresh, near: settled, search, whole }
+    }
+
+    /// The events of a window, oldest first, up to `stride` at a time.
+    #[must_use]
+    pub fn events(&self, stream: Stream, window: Window, stride: usize) -> Events<'_> {
+        let selection = self.select(stream, window, Filter::default());
+        Events { world: self, stream, places: selection.places.clone(), near: window.from, stride: stride.max(1) }
     }
 
     /// The events of a stream at places counted from the beginning of the world, oldest first.

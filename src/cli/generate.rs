@@ -1,0 +1,172 @@
+//! `opswat-mock generate`: writes a window's events, so that a pipeline can be tested in bulk without HTTP.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
+
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use crate::{
+    api::rows,
+    world::{Lag, MAX_DEVICES, Millis, Shape, Stream, Window, World},
+};
+
+/// How many events are found at a time.
+const STRIDE: usize = 8_192;
+/// How many bytes are gathered before they are written.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Writes the events of a window, oldest first, as the API would tell them.
+#[derive(Debug, Parser)]
+#[command(name = "opswat-mock generate", version, max_term_width = 100, next_line_help = true)]
+struct Generate {
+    /// Which events
+    #[arg(long, value_name = "CATEGORY")]
+    category: Category,
+    /// The first instant, such as 2026-01-15 or 2026-01-15T08:00:00Z
+    #[arg(long, value_name = "RFC3339")]
+    from: Instant,
+    /// The instant at which the window ends; an event of just then is not in it
+    #[arg(long, value_name = "RFC3339")]
+    to: Instant,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    format: Format,
+    /// Where to; without it, to the standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Decides the whole history; the same seed tells the same story everywhere
+    #[arg(long, env = "OPSWAT_MOCK_SEED", hide_env_values = true, value_name = "NUMBER", default_value = "1")]
+    seed: u64,
+    /// Devices that the company has at a time, from 0 to 100000
+    #[arg(long, env = "OPSWAT_MOCK_DEVICES", hide_env_values = true, value_name = "NUMBER", default_value = "100",
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_DEVICES)))]
+    devices: u32,
+}
+
+/// The categories of v3.3, and the activities.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Category {
+    Device,
+    Admin,
+    Webhook,
+    DeviceReport,
+    Activity,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// One JSON array
+    Json,
+    /// A header line, then comma-separated values
+    Csv,
+}
+
+/// A day or an instant.
+#[derive(Clone, Copy, Debug)]
+struct Instant(Millis);
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
+        let at = text.parse::<Timestamp>().or_else(|_| midnight());
+        at.map(|at| Self(Millis(at.as_millisecond())))
+            .map_err(|_| "must be a day such as 2026-01-15 or an instant such as 2026-01-15T08:00:00Z".to_owned())
+    }
+}
+
+impl Category {
+    fn stream(self) -> Stream {
+        match self {
+            Self::Device => Stream::Device,
+            Self::Admin => Stream::Admin,
+            Self::Webhook => Stream::Webhook,
+            Self::DeviceReport => Stream::DeviceReport,
+            Self::Activity => Stream::Activity,
+        }
+    }
+}
+
+/// Runs the command. A reader that has read enough ends it with success.
+pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<ExitCode, clap::Error> {
+    let asked = Generate::try_parse_from(arguments)?;
+    if asked.to.0 < asked.from.0 {
+        super::complain("--to must not be before --from");
+        return Ok(ExitCode::from(super::USAGE));
+    }
+    let written = match &asked.out {
+        None => write(&asked, io::stdout().lock()),
+        Some(path) => File::create(path).and_then(|file| write(&asked, file)),
+    };
+    Ok(match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let to = asked.out.as_ref().map_or("the standard output".to_owned(), |path| path.display().to_string());
+            super::complain(&format!("cannot write to {to}: {error}"));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn write(asked: &Generate, out: impl Write) -> io::Result<()> {
+    let world = World::new(Shape { seed: asked.seed, devices: asked.devices, lag: Lag::NONE });
+    let window = Window { from: asked.from.0, to: Millis(asked.to.0.0 - 1) };
+    let events = world.events(asked.category.stream(), window, STRIDE);
+    let progress = progress(events.left());
+    let mut rows = rows::Writer::new(&world, asked.category.stream());
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    if let Format::Csv = asked.format {
+        out.write_all(rows.csv_header().as_bytes())?;
+    }
+    if let Format::Json = asked.format {
+        out.write_all(b"[")?;
+    }
+    let mut first = true;
+    for part in events {
+        for event in &part {
+            match asked.format {
+                Format::Ndjson => {
+                    rows.json(event, &mut buffer);
+                    buffer.push(b'\n');
+                }
+                Format::Json => {
+                    buffer.extend_from_slice(if first { b"\n" } else { b",\n" });
+                    rows.json(event, &mut buffer);
+                }
+                Format::Csv => rows.csv(event, &mut buffer),
+            }
+            first = false;
+        }
+        out.write_all(&buffer)?;
+        buffer.clear();
+        progress.inc(part.len() as u64);
+    }
+    if let Format::Json = asked.format {
+        out.write_all(b"\n]\n")?;
+    }
+    out.flush()?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(events: u64) -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(events), target);
+    // The template is a constant, and a test shows the bar.
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
