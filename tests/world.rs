@@ -91,9 +91,9 @@ proptest! {
         for stream in [Stream::Device, Stream::DeviceReport, Stream::Activity] {
             for entry in told(&world, stream, window(from, 150 * DAY)) {
                 let (at, device, event) = match entry {
-                    Entry::Device(entry) => (entry.at.0, entry.device.id, Some(entry.event)),
-                    Entry::Report(entry) => (entry.at.0, entry.device.id, None),
-                    Entry::Activity(entry) => (entry.at.0, entry.device.id, None),
+                    Entry::Device(entry) => (entry.at.0, entry.device.id.clone(), Some(entry.event)),
+                    Entry::Report(entry) => (entry.at.0, entry.device.id.clone(), None),
+                    Entry::Activity(entry) => (entry.at.0, entry.device.id.clone(), None),
                     _ => unreachable!("of another stream"),
                 };
                 let (added, left, first, last) = lives.entry(device).or_insert((vec![], vec![], i64::MAX, 0));
@@ -164,7 +164,7 @@ proptest! {
                     }
                     continue;
                 }
-                Entry::Report(entry) => (entry.device.id, entry.status),
+                Entry::Report(entry) => (entry.device.id.clone(), entry.status),
                 Entry::Activity(entry) => {
                     let status = entry.device_status;
                     let fits = match entry.action {
@@ -173,7 +173,7 @@ proptest! {
                         Action::Allowed => status != Status::NonCompliant || entry.access_rule == "ALL DEVICES",
                     };
                     prop_assert!(fits, "{:?} under {} while {:?} at {}", entry.action, entry.access_rule, status, at);
-                    (entry.device.id, status)
+                    (entry.device.id.clone(), status)
                 }
                 _ => unreachable!("of another stream"),
             };
@@ -237,14 +237,14 @@ proptest! {
                     DeviceEvent::ExemptAll => WebhookEvent::StatusChangedToExempted,
                     _ => return None,
                 };
-                Some((entry.device.id, event, entry.at.0))
+                Some((entry.device.id.clone(), event, entry.at.0))
             })
             .collect();
         let first_attempts: Vec<(String, WebhookEvent, i64)> = told(&world, Stream::Webhook, window(from, 5 * DAY + 5000))
             .into_iter()
             .filter_map(|entry| {
                 let Entry::Webhook(entry) = entry else { unreachable!("of another stream") };
-                (!entry.details.contains("attempt")).then_some((entry.device.id, entry.event, entry.at.0))
+                (!entry.details.contains("attempt")).then_some((entry.device.id.clone(), entry.event, entry.at.0))
             })
             .collect();
         for (id, event, at) in first_attempts {

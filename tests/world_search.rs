@@ -11,14 +11,14 @@ const YEAR_2100: i64 = 4_102_444_800_000;
 /// The fields by which an entry can be found.
 fn fields(entry: Entry) -> Vec<String> {
     match entry {
-        Entry::Device(entry) => vec![entry.device.name, entry.device.id],
-        Entry::Webhook(entry) => vec![entry.device.name, entry.device.id],
-        Entry::Report(entry) => vec![entry.device.name, entry.device.id],
+        Entry::Device(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
+        Entry::Webhook(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
+        Entry::Report(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
         Entry::Activity(entry) => vec![
-            entry.device.name,
-            entry.device.id,
+            entry.device.name.clone(),
+            entry.device.id.clone(),
             entry.device.group.to_owned(),
-            entry.app_user.email,
+            entry.app_user,
             entry.app_name.to_owned(),
             entry.access_rule.to_owned(),
             entry.device_status.label().to_owned(),

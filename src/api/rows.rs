@@ -1,23 +1,23 @@
 //! Rows outside of a page: an event as the API tells it, for whoever writes many of them.
 
 use super::wire;
-use crate::world::{Event, Stream, World};
+use crate::world::{Event, Stream, Teller, World};
 
 /// Writes events of one stream.
 #[derive(Debug)]
 pub(crate) struct Writer<'w> {
-    world: &'w World,
+    teller: Teller<'w>,
     stream: Stream,
 }
 
 impl<'w> Writer<'w> {
     pub(crate) fn new(world: &'w World, stream: Stream) -> Self {
-        Self { world, stream }
+        Self { teller: Teller::new(world), stream }
     }
 
     /// Appends an event as a JSON object.
     pub(crate) fn json(&mut self, event: &Event, into: &mut Vec<u8>) {
-        wire::write_row(&self.world.tell(event), into);
+        wire::write_row(&self.teller.tell(event), into);
     }
 
     /// The names of the fields, separated by commas, as a line.
@@ -28,8 +28,8 @@ impl<'w> Writer<'w> {
     /// Appends an event as a line of comma-separated values (RFC 4180).
     pub(crate) fn csv(&mut self, event: &Event, into: &mut Vec<u8>) {
         let mut line = csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(into);
-        wire::with_row(&self.world.tell(event), |row| line.serialize(row).expect("a row of texts can be written"));
         // Writing to memory cannot fail.
+        wire::with_row(&self.teller.tell(event), |_, values| line.write_record(values)).expect("memory takes all");
         line.flush().expect("memory takes all");
     }
 }

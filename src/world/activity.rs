@@ -1,10 +1,12 @@
 //! Access activities: which application a device opened, and what the company's rules made of it.
 
+use std::sync::Arc;
+
 use super::{
     DeviceRef, Happening, Millis, World,
     lifecycle::{Status, Story},
     random::Lane,
-    roster::{Device, Person},
+    roster::Device,
 };
 
 /// What the rules made of an access.
@@ -49,10 +51,10 @@ pub struct Activity {
     pub app_name: &'static str,
     /// The rule that decided.
     pub access_rule: &'static str,
-    /// Who used the device.
-    pub app_user: Person,
+    /// The address of whoever used the device.
+    pub app_user: String,
     /// The device.
-    pub device: Device,
+    pub device: Arc<Device>,
     /// Whether the device kept the policy then.
     pub device_status: Status,
 }
@@ -80,7 +82,12 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
 }
 
 impl World {
-    pub(super) fn tell_activity(&self, happening: &Happening, action: Action, device: DeviceRef) -> Activity {
+    pub(super) fn tell_activity(
+        &self,
+        happening: &Happening,
+        action: Action,
+        (at, device): (DeviceRef, Arc<Device>),
+    ) -> Activity {
         let track = self.life.track(happening.track);
         let (key, turn) = self.life.detail(happening);
         let key = key.lane(Lane::Access).sub(u64::from(track.nth));
@@ -97,9 +104,9 @@ impl World {
             action,
             app_name,
             access_rule,
-            app_user: self.roster.person(device.slot),
-            device_status: self.life.status(device, happening.at).0,
-            device: self.roster.device(device),
+            device_status: self.life.status(at, happening.at).0,
+            app_user: device.email.clone(),
+            device,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Device events: what happens to a device in its life.
 
-use super::{DeviceRef, Happening, Millis, World, roster::Device};
+use std::sync::Arc;
+
+use super::{Happening, Millis, World, roster::Device};
 
 /// What can happen to a device; the `event` of the API's `device` category.
 ///
@@ -114,12 +116,11 @@ pub struct DeviceEntry {
     /// The same in a sentence.
     pub details: String,
     /// To whom.
-    pub device: Device,
+    pub device: Arc<Device>,
 }
 
 impl World {
-    pub(super) fn tell_device(&self, happening: &Happening, event: DeviceEvent, device: DeviceRef) -> DeviceEntry {
-        let device = self.roster.device(device);
+    pub(super) fn tell_device(&self, happening: &Happening, event: DeviceEvent, device: Arc<Device>) -> DeviceEntry {
         let details = self.device_details(happening, event, &device);
         DeviceEntry { at: happening.at, event, details, device }
     }

@@ -1,5 +1,7 @@
 //! Device reports: what a device says of itself every few hours.
 
+use std::sync::Arc;
+
 use super::{DeviceRef, Happening, Millis, World, lifecycle::Status, random::Lane, roster::Device};
 
 /// How bad the worst finding of a report is.
@@ -33,7 +35,7 @@ pub struct DeviceReport {
     /// What it says, in a sentence.
     pub details: String,
     /// Whose it is.
-    pub device: Device,
+    pub device: Arc<Device>,
     /// Whether the device kept the policy then.
     pub status: Status,
     /// How bad the worst finding is.
@@ -47,18 +49,17 @@ pub struct DeviceReport {
 }
 
 impl World {
-    pub(super) fn tell_report(&self, happening: &Happening, device: DeviceRef) -> DeviceReport {
+    pub(super) fn tell_report(&self, happening: &Happening, (at, device): (DeviceRef, Arc<Device>)) -> DeviceReport {
         let (key, turn) = self.life.detail(happening);
         let key = key.lane(Lane::Report);
-        let (status, lapse) = self.life.status(device, happening.at);
+        let (status, lapse) = self.life.status(at, happening.at);
         let severity = match (status, key.sub(0).below(turn, 8)) {
             (Status::NonCompliant, 0..5) => Severity::Critical,
             (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
             _ => Severity::NoIssue,
         };
         let last_seen = Millis(happening.at.0 - key.sub(1).below(turn, 90_000).cast_signed());
-        let public_ip = self.roster.address(device, key.sub(2).below(turn, 5));
-        let device = self.roster.device(device);
+        let public_ip = self.roster.address(at, key.sub(2).below(turn, 5));
         let policy_name = self.roster.policy(&device);
         let details = self.report_details(&device, status, policy_name, severity, lapse);
         DeviceReport { at: happening.at, details, device, status, severity, policy_name, last_seen, public_ip }

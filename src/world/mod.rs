@@ -34,6 +34,8 @@ mod search;
 mod text;
 mod webhook;
 
+use std::sync::Arc;
+
 pub use self::{
     activity::{Action, Activity},
     admin::{AdminEntry, AdminEvent},
@@ -80,6 +82,40 @@ pub struct World {
     life: Lifecycle,
     /// The tracks of each stream.
     streams: [Vec<usize>; 5],
+}
+
+/// Tells many events one after the other, and remembers the devices that they are about.
+#[derive(Clone, Debug)]
+pub struct Teller<'w> {
+    world: &'w World,
+    /// The device of each place of the fleet that was told of last.
+    devices: Vec<Option<(DeviceRef, Arc<Device>)>>,
+}
+
+impl<'w> Teller<'w> {
+    /// Begins with nothing remembered.
+    #[must_use]
+    pub fn new(world: &'w World) -> Self {
+        Self { world, devices: vec![None; world.shape.devices as usize] }
+    }
+
+    /// Tells an event in full, as [`World::tell`] does.
+    pub fn tell(&mut self, event: &Event) -> Entry {
+        let Event(happening) = event;
+        let device = self.world.life.device(happening).map(|device| (device, self.device(device)));
+        self.world.tell_of(happening, device)
+    }
+
+    fn device(&mut self, device: DeviceRef) -> Arc<Device> {
+        let make = || Arc::new(self.world.roster.device(device));
+        // The fleet is at most `MAX_DEVICES` large.
+        let place = usize::try_from(device.slot).ok().and_then(|slot| self.devices.get_mut(slot));
+        match place {
+            None => make(),
+            Some(Some((known, told))) if *known == device => told.clone(),
+            Some(place) => place.insert((device, make())).1.clone(),
+        }
+    }
 }
 
 /// An event, told in full.
@@ -143,12 +179,18 @@ impl World {
     /// Tells an event in full.
     #[must_use]
     pub fn tell(&self, event: &Event) -> Entry {
-        let happening = &event.0;
-        let device = || self.life.device(happening).unwrap_or(DeviceRef { slot: 0, generation: 0 });
+        let Event(happening) = event;
+        let device = self.life.device(happening).map(|device| (device, Arc::new(self.roster.device(device))));
+        self.tell_of(happening, device)
+    }
+
+    fn tell_of(&self, happening: &Happening, device: Option<(DeviceRef, Arc<Device>)>) -> Entry {
+        // Only the events of administrators are about no device.
+        let device = || device.unwrap_or_else(|| unreachable!("an event of a device has a device"));
         match self.life.track(happening.track).kind {
-            Kind::Device(event) => Entry::Device(self.tell_device(happening, event, device())),
             Kind::Admin(event) => Entry::Admin(self.tell_admin(happening, event)),
-            Kind::Webhook(event) => Entry::Webhook(self.tell_webhook(happening, event, device())),
+            Kind::Device(event) => Entry::Device(self.tell_device(happening, event, device().1)),
+            Kind::Webhook(event) => Entry::Webhook(self.tell_webhook(happening, event, device().1)),
             Kind::Report => Entry::Report(self.tell_report(happening, device())),
             Kind::Access(action) => Entry::Activity(self.tell_activity(happening, action, device())),
         }

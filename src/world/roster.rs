@@ -51,8 +51,10 @@ pub struct Device {
     pub name: String,
     /// Its hardware id: capitals and digits, or 32 hexadecimal digits.
     pub id: String,
-    /// Who uses it.
+    /// The account under which the agent runs.
     pub username: String,
+    /// The address of whoever sits at it.
+    pub email: String,
     /// The group it belongs to.
     pub group: &'static str,
     /// The agent that it runs.
@@ -168,12 +170,10 @@ impl Roster {
         let slot = device.slot;
         let (machine, (_, os)) = self.machine(device);
         let agent = if slot < self.controllers_from { AgentType::Endpoint } else { AgentType::DomainController };
-        let username = match machine {
-            "domain controller" => "svc-opswat".to_owned(),
-            _ => self.person(slot).username,
-        };
+        let Person { username, email, .. } = self.person(slot);
+        let username = if machine == "domain controller" { "svc-opswat".to_owned() } else { username };
         let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot));
-        Device { name, id, username, group, agent, os, machine, slot }
+        Device { name, id, username, email, group, agent, os, machine, slot }
     }
 
     /// The name of a device: what the house calls machines of its kind, and a serial part.

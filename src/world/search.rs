@@ -162,7 +162,7 @@ impl World {
                 entry.device.name.as_str(),
                 &entry.device.id,
                 entry.device.group,
-                &entry.app_user.email,
+                &entry.app_user,
                 entry.app_name,
                 entry.access_rule,
                 entry.device_status.label(),

@@ -1,6 +1,8 @@
 //! Webhook entries: what the company's webhook was told about devices, and what its receiver answered.
 
-use super::{DeviceRef, Happening, Millis, World, random::Lane, roster::Device};
+use std::sync::Arc;
+
+use super::{Happening, Millis, World, random::Lane, roster::Device};
 
 /// What a webhook is told; the `event` of the API's `webhook` category.
 ///
@@ -52,7 +54,7 @@ pub struct WebhookEntry {
     /// The same in a sentence.
     pub details: String,
     /// Of which device.
-    pub device: Device,
+    pub device: Arc<Device>,
     /// The HTTP status that the receiver answered with.
     pub response_code: u16,
     /// What the receiver said.
@@ -72,13 +74,12 @@ const TROUBLE: [(u16, &str); 5] = [
 ];
 
 impl World {
-    pub(super) fn tell_webhook(&self, happening: &Happening, event: WebhookEvent, device: DeviceRef) -> WebhookEntry {
+    pub(super) fn tell_webhook(&self, happening: &Happening, event: WebhookEvent, device: Arc<Device>) -> WebhookEntry {
         let (key, turn) = self.life.detail(happening);
         let attempt = self.life.track(happening.track).nth;
         let key = key.lane(Lane::Receiver).sub(u64::from(attempt));
         let (response_code, response_body) =
             if self.life.receiver_fails(happening) { key.pick(turn, &TROUBLE) } else { key.pick(turn, &THANKS) };
-        let device = self.roster.device(device);
         let details = self.webhook_details(event, &device, attempt);
         WebhookEntry { at: happening.at, event, details, device, response_code, response_body }
     }
