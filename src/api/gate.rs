@@ -69,7 +69,7 @@ pub(super) trait Gate {
     type Pass;
 
     /// Lets a request through, or answers it.
-    fn pass(&self, request: &mut Request) -> Result<Self::Pass, Response>;
+    fn pass(&self, request: &mut Request) -> Result<Self::Pass, Box<Response>>;
 
     /// Completes the answer of a request that was let through.
     fn complete(pass: &Self::Pass, response: &mut Response);
@@ -103,7 +103,7 @@ impl<G: Gate, S: Service<Request, Response = Response>> Service<Request> for Gat
     fn call(&mut self, mut request: Request) -> Self::Future {
         match self.gate.pass(&mut request) {
             Ok(pass) => Passing::Passed { pass, inner: self.inner.call(request) },
-            Err(response) => Passing::Refused { response: Some(response) },
+            Err(response) => Passing::Refused { response: Some(*response) },
         }
     }
 }
@@ -143,7 +143,7 @@ pub(super) struct Admitted {
 impl Gate for Admission {
     type Pass = Admitted;
 
-    fn pass(&self, request: &mut Request) -> Result<Admitted, Response> {
+    fn pass(&self, request: &mut Request) -> Result<Admitted, Box<Response>> {
         let visit = Visit { now: self.account.clock().now(), account: self.account.clone() };
         let now = visit.now;
         match authenticate(&visit, request) {
@@ -159,7 +159,7 @@ impl Gate for Admission {
             Err(refusal) => {
                 let mut response = refusal.into_response();
                 date(&mut response, now);
-                Err(response)
+                Err(Box::new(response))
             }
         }
     }
@@ -180,15 +180,15 @@ impl Gate for Admission {
 impl Gate for Counting {
     type Pass = Option<Standing>;
 
-    fn pass(&self, request: &mut Request) -> Result<Option<Standing>, Response> {
+    fn pass(&self, request: &mut Request) -> Result<Option<Standing>, Box<Response>> {
         let per_token = PerTokenAndApi { api: self.api };
-        let key = per_token.extract(request).map_err(|error| Refusal::from(error).into_response())?;
-        let caller = request.extensions().get::<Caller>().ok_or_else(|| Refusal::ServerError.into_response())?;
         let refused = |refusal: Refusal, standing: Option<Standing>| {
             let mut response = refusal.into_response();
             Self::complete(&standing, &mut response);
-            response
+            Box::new(response)
         };
+        let key = per_token.extract(request).map_err(|error| refused(error.into(), None))?;
+        let caller = request.extensions().get::<Caller>().ok_or_else(|| refused(Refusal::ServerError, None))?;
         let standing = caller.account.quota.take(&key, caller.now).map_err(|too_many| {
             let error = GovernorError::TooManyRequests { wait_time: too_many.wait_seconds, headers: None };
             refused(error.into(), Some(too_many.standing))
