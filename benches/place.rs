@@ -4,7 +4,7 @@
 //! `cargo bench --bench place`
 
 use divan::{Bencher, black_box};
-use opswat_mock::world::{Filter, Lag, Millis, Order, Shape, Stream, Window, World};
+use opswat_mock::world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World};
 
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
@@ -37,6 +37,28 @@ fn by_place(bencher: Bencher, number: u64) {
 fn by_fleet(bencher: Bencher, devices: u32) {
     let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Stream::Device, 30, 1));
+}
+
+/// The same of the webhook, whose events are the echoes of others.
+#[divan::bench(args = [100, 10_000, 100_000])]
+fn by_fleet_of_the_webhook(bencher: Bencher, devices: u32) {
+    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Stream::Webhook, 30, 1));
+}
+
+/// A page of what is found of one device in thirty days of reports: every device is looked at, the history of one.
+#[divan::bench(args = [100, 10_000, 100_000])]
+fn search_by_fleet(bencher: Bencher, devices: u32) {
+    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
+    let window = Window { from: Millis(NOW - 30 * DAY), to: Millis(NOW) };
+    let newest = world.select(Stream::DeviceReport, window, Filter::default()).page(0, 1, Order::NewestFirst);
+    let Entry::Report(report) = world.tell(&newest[0]) else { unreachable!("of another stream") };
+    let filter = Filter { search: Some(report.device.name.clone()), ..Filter::default() };
+    bencher.bench_local(|| {
+        let found = world.select(Stream::DeviceReport, window, filter.clone()).page(0, PAGE, Order::NewestFirst);
+        assert!(!found.is_empty());
+        found
+    });
 }
 
 /// The tenth page of the default fleet.

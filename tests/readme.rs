@@ -7,7 +7,12 @@ use axum::{
     http::Request,
 };
 use clap::CommandFactory;
-use opswat_mock::{account::Account, config::Config, router};
+use opswat_mock::{
+    account::Account,
+    config::Config,
+    router,
+    world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World},
+};
 use tower::ServiceExt;
 
 fn read(name: &str) -> String {
@@ -38,6 +43,36 @@ fn the_table_of_flags_is_the_help() {
         })
         .collect();
     assert_eq!(printed, flags);
+}
+
+/// The part of a story that the README shows is told by the world still, line by line.
+#[test]
+fn the_story_of_the_readme_is_told() {
+    let readme = read("README.md");
+    let [story] = blocks(&readme, "text")[..] else { panic!("one story") };
+    let world = World::new(Shape { seed: 1, devices: 100, lag: Lag::NONE });
+    let now = 1_768_478_400_000;
+    let window = Window { from: Millis(now - 60 * 86_400_000), to: Millis(now) };
+    let mut told = Vec::new();
+    for stream in [Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity] {
+        let filter = Filter { search: Some("MB-SNVXW".to_owned()), ..Filter::default() };
+        for event in world.select(stream, window, filter).page(0, usize::MAX, Order::NewestFirst) {
+            let what = match world.tell(&event) {
+                Entry::Device(entry) => format!("device   {}", entry.details),
+                Entry::Webhook(entry) => format!("webhook  {} (answered {})", entry.event.code(), entry.response_code),
+                Entry::Report(entry) => format!("report   {}", entry.details),
+                Entry::Activity(entry) => {
+                    format!("access   {} by \"{}\": {}", entry.app_name, entry.access_rule, entry.action.code())
+                }
+                Entry::Admin(_) => unreachable!("of another stream"),
+            };
+            let at = jiff::Timestamp::from_millisecond(event.at().0).expect("an instant");
+            told.push(format!("{}  {what}", at.strftime("%b %d %a %H:%M:%S")));
+        }
+    }
+    for line in story.lines() {
+        assert!(told.iter().any(|known| known == line), "{line} is not told");
+    }
 }
 
 #[test]

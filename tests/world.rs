@@ -333,6 +333,84 @@ fn another_seed_is_another_story_even_for_one_device() {
 }
 
 #[test]
+fn a_fleet_keeps_its_size() {
+    for (seed, devices) in [(1, 100_u32), (2, 1000), (3, 60)] {
+        let world = world(seed, devices);
+        let mut alive: i64 = 0;
+        let mut largest = 0;
+        let mut smallest = i64::MAX;
+        let years = window(MADE, 3 * 365 * DAY);
+        let lives = Filter { kinds: Some(kinds(&LIVES)), ..Filter::default() };
+        for event in world.select(Stream::Device, years, lives).page(0, usize::MAX, Order::OldestFirst) {
+            let Entry::Device(entry) = world.tell(&event) else { unreachable!("of another stream") };
+            let joins = matches!(entry.event, DeviceEvent::Added | DeviceEvent::AddedDuplicateMac);
+            alive += if joins { 1 } else { -1 };
+            if event.at().0 > MADE + 7 * DAY {
+                (smallest, largest) = (smallest.min(alive), largest.max(alive));
+            }
+        }
+        let devices = i64::from(devices);
+        assert!(smallest >= devices && largest <= devices + devices / 10 + 2, "{smallest} to {largest} of {devices}");
+    }
+}
+
+const LIVES: [DeviceEvent; 6] = [
+    DeviceEvent::Added,
+    DeviceEvent::AddedDuplicateMac,
+    DeviceEvent::Deleted,
+    DeviceEvent::DeletedUser,
+    DeviceEvent::DeletedApi,
+    DeviceEvent::Unseen,
+];
+
+fn kinds(events: &[DeviceEvent]) -> u32 {
+    events.iter().fold(0, |bits, &event| bits | 1 << event as u32)
+}
+
+/// Offices are busy in their hours and quiet at night and at weekends, whatever their time zone.
+#[test]
+fn events_follow_the_working_week() {
+    for seed in [1, 2, 3] {
+        let world = world(seed, 400);
+        // Ten weeks from a Monday, midnight UTC.
+        let monday = 1_767_571_200_000;
+        let mut hours = [0_u32; 168];
+        for event in read(&world, Stream::Device, window(monday, 70 * DAY)) {
+            hours[usize::try_from((event.at().0 - monday) / HOUR % 168).expect("an hour of the week")] += 1;
+        }
+        // In the company's zone the busiest twelve hours of Wednesday hold nearly all of it.
+        let day = &hours[48..72];
+        let busiest: u32 =
+            (0..24).map(|start| (0..12).map(|hour| day[(start + hour) % 24]).sum()).max().expect("a maximum");
+        let all: u32 = day.iter().sum();
+        assert!(busiest * 10 > all * 9, "{busiest} of {all} with seed {seed}");
+        let weekend: u32 = hours[120..].iter().sum();
+        let week: u32 = hours.iter().sum();
+        assert!(weekend * 10 < week && weekend > 0, "{weekend} of {week} at the weekend with seed {seed}");
+    }
+}
+
+/// An access that was granted is revoked before another one is granted.
+#[test]
+fn a_grant_is_revoked_before_the_next() {
+    for (seed, devices) in [(1, 1), (2, 3), (3, 100)] {
+        let world = world(seed, devices);
+        let wanted = kinds(&[DeviceEvent::AccessGranted, DeviceEvent::AccessRevoked]);
+        let filter = Filter { kinds: Some(wanted), ..Filter::default() };
+        let mut open: HashMap<String, bool> = HashMap::new();
+        for event in
+            world.select(Stream::Device, window(MADE, 400 * DAY), filter).page(0, usize::MAX, Order::OldestFirst)
+        {
+            let Entry::Device(entry) = world.tell(&event) else { unreachable!("of another stream") };
+            let granted = entry.event == DeviceEvent::AccessGranted;
+            let before = open.insert(entry.device.id.clone(), granted);
+            assert_eq!(before.unwrap_or(false), !granted, "{} with seed {seed}", entry.details);
+        }
+        assert!(!open.is_empty());
+    }
+}
+
+#[test]
 fn a_company_without_devices_has_administrators_still() {
     let world = world(1, 0);
     let week = window(1_768_435_200_000, 7 * DAY);
