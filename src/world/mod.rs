@@ -21,6 +21,7 @@
 
 mod activity;
 mod admin;
+mod cast;
 mod device;
 mod device_report;
 mod lag;
@@ -31,6 +32,7 @@ mod rhythm;
 mod roster;
 mod rota;
 mod search;
+mod stories;
 mod text;
 mod webhook;
 
