@@ -74,7 +74,7 @@ pub struct Config {
     #[arg(long, env = "OPSWAT_MOCK_RETENTION_DAYS", value_name = "DAYS", default_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=MAX_RETENTION_DAYS))]
     pub retention_days: u32,
-    /// Seconds from an event until it is visible: SECONDS, or FROM..TO for a different lag of each event
+    /// Seconds from an event until it is visible, up to 3600: SECONDS, or FROM..TO for a different lag of each event
     #[arg(long, env = "OPSWAT_MOCK_LAG", value_name = "SECONDS", default_value = "0")]
     pub lag: Lag,
     /// TOML file with the same names, such as port = 8080; flags and environment go before it
@@ -149,7 +149,12 @@ impl Config {
 
 /// The command line. Its help names the variables of the environment, and not what they hold.
 pub(crate) fn command() -> clap::Command {
-    Config::command().mut_args(|argument| {
+    without_empty(Config::command())
+}
+
+/// Lets a command ignore variables of the environment that are empty.
+pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| {
         // Compose and CI pass variables that nobody set as empty ones.
         let empty = argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
         let argument = argument.hide_env_values(true);

@@ -222,7 +222,7 @@ fn a_wrong_value_ends_the_start_with_one_line() {
         ),
         (
             "--lag 9..5",
-            "invalid value '9..5' for '--lag <SECONDS>': must be SECONDS such as 30, or FROM..TO such as 5..120, at most 86400",
+            "invalid value '9..5' for '--lag <SECONDS>': must be SECONDS such as 30, or FROM..TO such as 5..120, at most 3600",
         ),
         (
             "--redirect-uri here",
@@ -372,6 +372,14 @@ fn windows_that_meet_have_each_event_once() {
 }
 
 #[test]
+fn an_empty_variable_is_none_for_generate_too() {
+    let mut command = mock();
+    command.args("generate --category admin --from 2026-01-15 --to 2026-01-16".split(' ')).env("OPSWAT_MOCK_SEED", "");
+    let output = run(&mut command);
+    assert_eq!(output.stdout, generate("--category admin --from 2026-01-15 --to 2026-01-16").stdout);
+}
+
+#[test]
 fn a_reader_that_has_enough_ends_it_with_success() {
     let mut command = mock();
     command.args("generate --category device_report --devices 5000 --from 2020-01-01 --to 2026-01-01".split(' '));
@@ -412,7 +420,7 @@ fn wrong_windows_are_refused_with_one_line() {
             "--category device --from yesterday --to 2026-01-16",
             2,
             "invalid value 'yesterday' for '--from <RFC3339>': must be a day such as 2026-01-15 or an instant such as \
-             2026-01-15T08:00:00Z",
+             2026-01-15T08:00:00Z, up to 2200-01-01",
         ),
         ("--category device --from 2026-01-16 --to 2026-01-15", 2, "--to must not be before --from"),
         (

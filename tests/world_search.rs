@@ -56,7 +56,7 @@ proptest! {
         start: prop::sample::Index,
         length: prop::sample::Index,
         size in 1_usize..60,
-        lag in prop_oneof![Just(Lag::NONE), Just("0..7200".parse().expect("a lag"))],
+        lag in prop_oneof![Just(Lag::NONE), Just("0..3600".parse().expect("a lag"))],
     ) {
         let world = World::new(Shape { seed, devices, lag });
         let window = Window { from: Millis(from), to: Millis(from + hours * HOUR) };
@@ -96,8 +96,8 @@ proptest! {
         seed: u64,
         devices in 0_u32..150,
         from in MADE..YEAR_2100,
-        (least, more) in (0_u32..4000, 0_u32..20_000),
-        waited in 0_i64..30_000,
+        (least, more) in (0_u32..1000, 0_u32..2600),
+        waited in 0_i64..4000,
         size in 1_usize..60,
     ) {
         let lag: Lag = format!("{least}..{}", least + more).parse().expect("a lag");

@@ -67,7 +67,8 @@ impl Account {
         let Shape { seed, devices, lag } = settings.shape;
         // Whatever decides which history a page token points into is part of the key: a token that was made for another
         // history is refused rather than misread.
-        let secret = format!("{}\n{}\n{seed}\n{devices}\n{lag}", settings.name, settings.client_secret);
+        let Settings { name, client_secret, retention_days, .. } = &settings;
+        let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");
         let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
         Self {
             clock,

@@ -18,7 +18,7 @@ use http_body::{Frame, SizeHint};
 use super::{error::Refusal, gate::Caller, wire};
 use crate::{
     account::Account,
-    world::{Event, Filter, Found, Millis, Order, Selection, Stream, Window, World},
+    world::{Event, Filter, Found, Millis, Order, Patience, Selection, Stream, Window, World},
 };
 
 /// A page as a handler asks for it.
@@ -57,23 +57,26 @@ impl Page {
     /// take long, does not hold up those who serve other requests.
     pub(super) async fn rows(self, caller: &Caller) -> Result<Rows, Refusal> {
         if self.filter.search.is_none() {
-            return Ok(self.find(&caller.account));
+            return Ok(self.find(&caller.account, Patience::default()));
         }
         let account = caller.account.clone();
         // The semaphore is never closed. The search keeps its place when the client has gone.
         let place = account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+        let patience = Patience::default();
+        // Dropped when the client goes before the answer comes.
+        let _waiting = patience.while_waiting();
         let search = tokio::task::spawn_blocking(move || {
-            let rows = self.find(&account);
+            let rows = self.find(&account, patience);
             drop(place);
             rows
         });
         search.await.map_err(|_| Refusal::ServerError)
     }
 
-    fn find(self, account: &Account) -> Rows {
+    fn find(self, account: &Account, patience: Patience) -> Rows {
         let world = account.world();
         let (Begin::Entries(skip) | Begin::Read(skip)) = self.begin;
-        let selection = world.select_seen(self.stream, self.window, self.filter, self.seen_at);
+        let selection = world.select_patiently(self.stream, self.window, self.filter, self.seen_at, patience);
         if let Some(places) = selection.places() {
             return Self::ready(account, self.stream, &selection, &places, skip, self.take);
         }

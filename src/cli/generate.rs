@@ -2,29 +2,36 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
     str::FromStr,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     api::rows,
+    clock, config,
     world::{Lag, MAX_DEVICES, Millis, Shape, Stream, Window, World},
 };
 
 /// How many events are found at a time.
 const STRIDE: usize = 8_192;
-/// How many bytes are gathered before they are written.
+/// How many bytes are written at a time, about.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Writes the events of a window, oldest first, as the API would tell them.
+/// Writes the events of a window, oldest first, as the API would tell them. Reads no configuration file.
 #[derive(Debug, Parser)]
-#[command(name = "opswat-mock generate", version, max_term_width = 100, next_line_help = true)]
+#[command(
+    name = "opswat-mock",
+    bin_name = "opswat-mock generate",
+    version,
+    max_term_width = 100,
+    next_line_help = true
+)]
 struct Generate {
     /// Which events
     #[arg(long, value_name = "CATEGORY")]
@@ -80,9 +87,10 @@ impl FromStr for Instant {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
-        let at = text.parse::<Timestamp>().or_else(|_| midnight());
-        at.map(|at| Self(Millis(at.as_millisecond())))
-            .map_err(|_| "must be a day such as 2026-01-15 or an instant such as 2026-01-15T08:00:00Z".to_owned())
+        let wanted = "must be a day such as 2026-01-15 or an instant such as 2026-01-15T08:00:00Z, up to 2200-01-01";
+        let at = text.parse::<Timestamp>().or_else(|_| midnight()).map_err(|_| wanted)?;
+        let at = Millis(at.as_millisecond());
+        if at <= Millis(clock::LAST.0 + 86_400_000) { Ok(Self(at)) } else { Err(wanted.to_owned()) }
     }
 }
 
@@ -100,7 +108,8 @@ impl Category {
 
 /// Runs the command. A reader that has read enough ends it with success.
 pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<ExitCode, clap::Error> {
-    let asked = Generate::try_parse_from(arguments)?;
+    let found = config::without_empty(Generate::command()).try_get_matches_from(arguments)?;
+    let asked = Generate::from_arg_matches(&found)?;
     if asked.to.0 < asked.from.0 {
         super::complain("--to must not be before --from");
         return Ok(ExitCode::from(super::USAGE));
@@ -120,19 +129,17 @@ pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Re
     })
 }
 
-fn write(asked: &Generate, out: impl Write) -> io::Result<()> {
+fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
     let world = World::new(Shape { seed: asked.seed, devices: asked.devices, lag: Lag::NONE });
     let window = Window { from: asked.from.0, to: Millis(asked.to.0.0 - 1) };
     let events = world.events(asked.category.stream(), window, STRIDE);
     let progress = progress(events.left());
     let mut rows = rows::Writer::new(&world, asked.category.stream());
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-    if let Format::Csv = asked.format {
-        out.write_all(rows.csv_header().as_bytes())?;
-    }
-    if let Format::Json = asked.format {
-        out.write_all(b"[")?;
+    match asked.format {
+        Format::Csv => buffer.extend_from_slice(rows.csv_header().as_bytes()),
+        Format::Json => buffer.push(b'['),
+        Format::Ndjson => {}
     }
     let mut first = true;
     for part in events {
@@ -149,14 +156,17 @@ fn write(asked: &Generate, out: impl Write) -> io::Result<()> {
                 Format::Csv => rows.csv(event, &mut buffer),
             }
             first = false;
+            if buffer.len() >= BUFFER_BYTES {
+                out.write_all(&buffer)?;
+                buffer.clear();
+            }
         }
-        out.write_all(&buffer)?;
-        buffer.clear();
         progress.inc(part.len() as u64);
     }
     if let Format::Json = asked.format {
-        out.write_all(b"\n]\n")?;
+        buffer.extend_from_slice(b"\n]\n");
     }
+    out.write_all(&buffer)?;
     out.flush()?;
     progress.finish_and_clear();
     Ok(())
@@ -165,8 +175,7 @@ fn write(asked: &Generate, out: impl Write) -> io::Result<()> {
 /// A bar on a terminal, nothing elsewhere.
 fn progress(events: u64) -> ProgressBar {
     let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left");
-    let bar = ProgressBar::with_draw_target(Some(events), target);
-    // The template is a constant, and a test shows the bar.
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left")
+        .expect("a template that is right");
+    ProgressBar::with_draw_target(Some(events), target).with_style(style)
 }

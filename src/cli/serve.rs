@@ -43,12 +43,16 @@ async fn serve(config: &Config) -> Result<(), String> {
         _ => format!("cannot listen on {wanted}: {error}"),
     })?;
     let address = listener.local_addr().map_err(|error| format!("cannot tell the port of {wanted}: {error}"))?;
-    // Before anything says that the server is there, so that a signal finds somebody.
+    let write = |path: &Path| {
+        write_port(path, address.port()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    // A pipe may wait for its reader for ever: only the default of a signal ends that.
+    let (pipe, file) = config.port_file.iter().partition::<Vec<_>, _>(|path| is_special(path));
+    pipe.into_iter().try_for_each(|path| write(path))?;
+    // Before anything else says that the server is there, so that a signal finds somebody.
     let stop = stopped().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let account = Arc::new(Account::new(config.settings(), config.clock()));
-    if let Some(path) = &config.port_file {
-        write_port(path, address.port()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
+    file.into_iter().try_for_each(|path| write(path))?;
     // Whoever started the server may have closed its output; that is no reason to stop.
     let _ =
         io::Write::write_all(&mut io::stdout(), Banner { config, address, account: &account }.to_string().as_bytes());
@@ -78,12 +82,17 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Whether there is something at a path that is no file, such as a pipe.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file())
+}
+
 /// Writes the port beside the file and moves it there, so that nobody reads half of it. A link is followed; what is no
 /// file, such as a pipe, is written to as it is.
 fn write_port(path: &Path, port: u16) -> io::Result<()> {
     let text = format!("{port}\n");
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+    if is_special(&path) {
         return fs::write(path, text);
     }
     let mut beside = path.as_os_str().to_owned();

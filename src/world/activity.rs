@@ -74,11 +74,20 @@ const GUARDED_APPS: [(&str, &str); 5] = [
 const WATCHED_APPS: [(&str, &str); 3] =
     [("Dropbox", "Monitor cloud storage"), ("Box", "Monitor cloud storage"), ("Google Workspace", "Monitor mail")];
 
-/// What an activity may say that is not about its device: applications, rules, statuses.
-pub(super) fn words() -> impl Iterator<Item = &'static str> {
-    let apps = GUARDED_APPS.into_iter().chain(WATCHED_APPS).flat_map(|(app, rule)| [app, rule]);
-    let statuses = [Status::Compliant, Status::NonCompliant, Status::Exempted].map(Status::label);
-    apps.chain(OPEN_APPS).chain([OPEN_RULE]).chain(statuses)
+/// What an activity of a story may say that is not about its device: applications, rules, statuses.
+pub(super) fn words(story: Story, action: Action) -> Vec<&'static str> {
+    let apps: Vec<&str> = match action {
+        _ if story == Story::Browse => OPEN_APPS.into_iter().chain([OPEN_RULE]).collect(),
+        Action::Allowed | Action::Blocked => GUARDED_APPS.into_iter().flat_map(|(app, rule)| [app, rule]).collect(),
+        Action::MonitoredAllow | Action::MonitoredBlock => {
+            WATCHED_APPS.into_iter().flat_map(|(app, rule)| [app, rule]).collect()
+        }
+    };
+    let statuses: &[Status] = match action {
+        Action::Blocked | Action::MonitoredBlock => &[Status::NonCompliant],
+        _ => &[Status::Compliant, Status::NonCompliant, Status::Exempted],
+    };
+    apps.into_iter().chain(statuses.iter().map(|status| status.label())).collect()
 }
 
 impl World {

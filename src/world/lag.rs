@@ -17,8 +17,8 @@ pub struct Lag {
 impl Lag {
     /// Everything is visible at once.
     pub const NONE: Self = Self { least_seconds: 0, most_seconds: 0 };
-    /// The longest lag, a day: the events of so long a time are looked at one by one.
-    pub const MAX_SECONDS: u32 = 86_400;
+    /// The longest lag, an hour: the events of so long a time are looked at one by one for each page.
+    pub const MAX_SECONDS: u32 = 3_600;
 
     pub(super) fn longest_ms(self) -> i64 {
         i64::from(self.most_seconds) * 1000
@@ -42,7 +42,7 @@ impl FromStr for Lag {
             (Some(least_seconds), Some(most_seconds)) if least_seconds <= most_seconds => {
                 Ok(Self { least_seconds, most_seconds })
             }
-            _ => Err("must be SECONDS such as 30, or FROM..TO such as 5..120, at most 86400".to_owned()),
+            _ => Err("must be SECONDS such as 30, or FROM..TO such as 5..120, at most 3600".to_owned()),
         }
     }
 }
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_lag_is_written_in_two_ways() {
-        for (text, read) in [("0", "0"), ("30", "30"), ("5..120", "5..120"), ("7..7", "7"), ("0..86400", "0..86400")] {
+        for (text, read) in [("0", "0"), ("30", "30"), ("5..120", "5..120"), ("7..7", "7"), ("0..3600", "0..3600")] {
             assert_eq!(text.parse::<Lag>().map(|lag| lag.to_string()), Ok(read.to_owned()), "{text}");
         }
-        for text in ["", "-1", "1.5", "5..", "..5", "120..5", "86401", "0..86401", "5...9", "5..9..12"] {
+        for text in ["", "-1", "1.5", "5..", "..5", "120..5", "3601", "0..3601", "5...9", "5..9..12"] {
             assert!(text.parse::<Lag>().is_err(), "{text} is accepted");
         }
     }

@@ -47,6 +47,7 @@ pub use self::{
     lifecycle::{Status, Stream},
     query::{Event, Events, Filter, Found, Order, Selection, Window},
     roster::{AgentType, Device, Person},
+    search::{Patience, Waiting},
     webhook::{WebhookEntry, WebhookEvent},
 };
 use self::{
@@ -104,7 +105,7 @@ impl<'w> Teller<'w> {
     /// Tells an event in full, as [`World::tell`] does.
     pub fn tell(&mut self, event: &Event) -> Entry {
         let Event(happening) = event;
-        let device = self.world.life.device(happening).map(|device| (device, self.device(device)));
+        let device = self.world.device_of(happening).map(|device| (device, self.device(device)));
         self.world.tell_of(happening, device)
     }
 
@@ -182,8 +183,14 @@ impl World {
     #[must_use]
     pub fn tell(&self, event: &Event) -> Entry {
         let Event(happening) = event;
-        let device = self.life.device(happening).map(|device| (device, Arc::new(self.roster.device(device))));
+        let device = self.device_of(happening).map(|device| (device, Arc::new(self.roster.device(device))));
         self.tell_of(happening, device)
+    }
+
+    /// The device that an event is about; a login is about none, even when it leads to an act on one.
+    fn device_of(&self, happening: &Happening) -> Option<DeviceRef> {
+        let is_admins = matches!(self.life.track(happening.track).kind, Kind::Admin(_));
+        if is_admins { None } else { self.life.device(happening) }
     }
 
     fn tell_of(&self, happening: &Happening, device: Option<(DeviceRef, Arc<Device>)>) -> Entry {

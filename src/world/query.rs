@@ -11,7 +11,7 @@ use std::{borrow::Cow, ops::Range};
 use super::{
     AgentType, Happening, Millis, Stream, World,
     lifecycle::ACCOUNT_MADE,
-    search::{Needle, Search},
+    search::{Needle, Patience, Search},
 };
 
 /// 2200-01-01: nobody asks for later.
@@ -122,9 +122,22 @@ impl World {
     /// Those of them that somebody sees who looks at an instant.
     #[must_use]
     pub fn select_seen(&self, stream: Stream, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
+        self.select_patiently(stream, window, filter, seen_at, Patience::default())
+    }
+
+    /// The same for somebody who may stop waiting: a search gives up then, with whatever it has found.
+    #[must_use]
+    pub fn select_patiently(
+        &self,
+        stream: Stream,
+        window: Window,
+        filter: Filter,
+        seen_at: Millis,
+        patience: Patience,
+    ) -> Selection<'_> {
         let whole = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
         let tracks = self.tracks(stream, &filter);
-        let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0));
+        let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
         // Whatever happened so long ago has surely arrived.
         let settled =
@@ -134,7 +147,7 @@ impl World {
         let fresh = if settled < to { self.between(&tracks, settled, to) } else { Vec::new() };
         let fresh = fresh.into_iter().filter(|event| self.visible_at(event) <= seen_at).collect();
         let needle = filter.search.map(|text| Needle::new(&text));
-        let search = needle.map(|needle| Search::new(self, stream, Window { from, to }, needle));
+        let search = needle.map(|needle| Search::new(self, stream, &tracks, Window { from, to }, needle, patience));
         Selection { world: self, tracks, places, fresh, near: settled, search, whole }
     }
 
@@ -142,7 +155,7 @@ impl World {
     #[must_use]
     pub fn events(&self, stream: Stream, window: Window, stride: usize) -> Events<'_> {
         let selection = self.select(stream, window, Filter::default());
-        Events { world: self, stream, places: selection.places.clone(), near: window.from, stride: stride.max(1) }
+        Events { world: self, stream, places: selection.places.clone(), near: selection.near, stride: stride.max(1) }
     }
 
     /// The events of a stream at places counted from the beginning of the world, oldest first.
@@ -202,7 +215,7 @@ impl World {
     /// The instant at which the event at a place happens: the first one by which more than `place` events happened.
     pub(super) fn instant_of(&self, tracks: &[usize], place: u64, near: Millis) -> Millis {
         let happened = |at: i64| self.count(tracks, Millis(at)) > place;
-        let mut late = near.0;
+        let mut late = near.0.clamp(ACCOUNT_MADE.0, LAST.0);
         let mut stride = 3_600_000;
         while !happened(late) && late < LAST.0 {
             late = (late + stride).min(LAST.0);

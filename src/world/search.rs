@@ -5,10 +5,19 @@
 //! something else, such as an application), a page is found soon by reading. Both read newest first, and only as far as
 //! the page. What cannot be avoided is a look at every device that lived in the window.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{
-    Entry, Event, Happening, Millis, Order, Stream, Window, World, lifecycle::DeviceRef, query::Found, query::Selection,
+    Entry, Event, Happening, Millis, Order, Stream, Window, World,
+    lifecycle::{DeviceRef, Kind},
+    query::Found,
+    query::Selection,
 };
 
 /// How many devices are few: so many, and one more for each [`RARE`] that were looked at.
@@ -20,6 +29,32 @@ const STRIDE: usize = 512;
 /// How much time is looked at first for the events of few devices; twice as much each time after.
 const FIRST_STRETCH_MS: i64 = 3_600_000;
 
+/// How long whoever asked will wait: until they say otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Patience(Arc<AtomicBool>);
+
+/// Ends a patience when it is dropped.
+#[derive(Debug)]
+#[must_use = "the patience ends when this is dropped"]
+pub struct Waiting(Patience);
+
+impl Patience {
+    /// As long as the answer is waited for.
+    pub fn while_waiting(&self) -> Waiting {
+        Waiting(self.clone())
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A text that is looked for in any case.
 #[derive(Clone, Debug)]
 pub(super) struct Needle(String);
@@ -30,6 +65,7 @@ pub(super) struct Search {
     needle: Needle,
     /// `None` when they are many, or when the text may name something else.
     few: Option<HashSet<DeviceRef>>,
+    patience: Patience,
 }
 
 impl Needle {
@@ -48,10 +84,23 @@ impl Needle {
 }
 
 impl Search {
-    pub(super) fn new(world: &World, stream: Stream, window: Window, needle: Needle) -> Self {
-        let elsewhere = stream == Stream::Activity && super::activity::words().any(|word| needle.is_in(word));
-        let few = if elsewhere || stream == Stream::Admin { None } else { world.few_named(stream, window, &needle) };
-        Self { needle, few }
+    pub(super) fn new(
+        world: &World,
+        stream: Stream,
+        tracks: &[usize],
+        window: Window,
+        needle: Needle,
+        patience: Patience,
+    ) -> Self {
+        // Only what the chosen tracks can say counts: nothing that was blocked says «Zoom», which everybody may use.
+        let elsewhere = tracks.iter().any(|&track| {
+            let track = world.life.track(track);
+            let Kind::Access(action) = track.kind else { return false };
+            super::activity::words(track.story, action).into_iter().any(|word| needle.is_in(word))
+        });
+        let all = elsewhere || stream == Stream::Admin;
+        let few = if all { None } else { world.few_named(stream, window, &needle, &patience) };
+        Self { needle, few, patience }
     }
 
     /// See [`Selection::after`].
@@ -65,14 +114,14 @@ impl Search {
         if let Some(few) = &self.few
             && found.events.len() < take
         {
-            follow(selection, few, take, &mut found);
+            follow(selection, few, take, &self.patience, &mut found);
         }
         found
     }
 
     /// Reads event after event.
     fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, found: &mut Found) {
-        while found.read < end && found.events.len() < take {
+        while found.read < end && found.events.len() < take && !self.patience.is_over() {
             let left = usize::try_from(end - found.read).unwrap_or(usize::MAX);
             for event in selection.unsearched_page(found.read, STRIDE.min(left), Order::NewestFirst) {
                 found.read += 1;
@@ -88,17 +137,19 @@ impl Search {
 }
 
 /// Finds the events of few devices, in ever longer stretches of time.
-fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, found: &mut Found) {
+fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, patience: &Patience, found: &mut Found) {
     let Selection { world, tracks, places, near, .. } = selection;
-    let solid = found.read - selection.fresh.len() as u64;
-    let Some(next) = places.end.checked_sub(solid + 1).filter(|&next| next >= places.start) else { return };
+    let solid = found.read.saturating_sub(selection.fresh.len() as u64);
+    let Some(next) = places.end.checked_sub(solid.saturating_add(1)).filter(|&next| next >= places.start) else {
+        return;
+    };
     // The newest event that was not read yet, and all before it.
     let newest = world.instant_of(tracks, next, *near);
     let newest_place = world.place_of(tracks, newest);
     let first = world.instant_of(tracks, places.start, newest);
     let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
     let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
-    while until >= first && found.events.len() < take {
+    while until >= first && found.events.len() < take && !patience.is_over() {
         let after = Millis((until.0 - stretch).max(first.0 - 1));
         let mut events = world.events_of(tracks, &slots, after, until);
         events.retain(|event| world.life.device(&event.0).is_some_and(|device| few.contains(&device)));
@@ -123,11 +174,20 @@ fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, foun
 
 impl World {
     /// The devices heard of in a window that a text names, if they are few.
-    fn few_named(&self, stream: Stream, window: Window, needle: &Needle) -> Option<HashSet<DeviceRef>> {
+    fn few_named(
+        &self,
+        stream: Stream,
+        window: Window,
+        needle: &Needle,
+        patience: &Patience,
+    ) -> Option<HashSet<DeviceRef>> {
         let (after, until) = (self.life.after(Millis(window.from.0 - 1)), self.life.after(window.to));
         let mut named = HashSet::new();
         let mut looked_at = 0;
         for slot in 0..u64::from(self.shape.devices) {
+            if patience.is_over() {
+                break;
+            }
             for generation in self.life.generations(slot, after, until) {
                 let device = DeviceRef { slot, generation };
                 looked_at += 1;

@@ -109,6 +109,34 @@ async fn a_token_freezes_the_window_while_time_goes_on() {
     assert_ne!(mock.walk_v33(&asked).await, whole, "a new query sees the new events");
 }
 
+/// With late arrivals: the first page freezes what was visible, whatever arrives while the client pages.
+#[tokio::test]
+async fn late_events_are_neither_lost_nor_doubled_while_a_client_pages() {
+    let late = Mock::new("--rate-limit off --devices 300 --lag 5..3600");
+    let all = Mock::new("--rate-limit off --devices 300").walk_v33(&query("device_report", 1, 100)).await;
+    for limit in [1, 7, 33, 100] {
+        let mock = Mock::new("--rate-limit off --devices 300 --lag 5..3600");
+        let mut asked = query("device_report", 1, limit);
+        let whole = late.walk_v33(&query("device_report", 1, 100)).await;
+        assert!(whole.len() < all.len() && whole.len() + 200 > all.len(), "{} of {}", whole.len(), all.len());
+        let mut rest = all.iter();
+        assert!(whole.iter().all(|row| rest.any(|known| known == row)), "in the same order");
+        let mut read = Vec::new();
+        loop {
+            let page = mock.v33(asked.clone()).await.ok();
+            if data(&page).is_empty() {
+                break;
+            }
+            read.extend(data(&page).clone());
+            asked["token"] = page["token"].clone();
+            mock.advance(11);
+        }
+        assert_eq!(read, whole, "by {limit}");
+        mock.advance(3600);
+        assert_eq!(mock.walk_v33(&query("device_report", 1, 100)).await, all, "all of it has arrived by now");
+    }
+}
+
 #[tokio::test]
 async fn a_token_carries_its_query() {
     let mock = Mock::unlimited();
@@ -142,7 +170,14 @@ async fn a_token_survives_a_restart_and_nothing_else() {
     };
     let next = json!({"event_category":"device","token":first["token"]});
     assert_eq!(Mock::unlimited().v33(next.clone()).await.ok(), second);
-    for flags in ["--seed 2", "--devices 101", "--lag 5", "--client-secret another", "--now 2026-01-15T11:59:59Z"] {
+    for flags in [
+        "--seed 2",
+        "--devices 101",
+        "--lag 5",
+        "--retention-days 29",
+        "--client-secret another",
+        "--now 2026-01-15T11:59:59Z",
+    ] {
         let other = Mock::new(&format!("--rate-limit off {flags}"));
         assert_eq!(other.v33(next.clone()).await.refusal().0, 400, "{flags}");
     }
