@@ -1,6 +1,10 @@
 //! Administrator events: what the people who run the account do in the console.
 
-use super::{Happening, Millis, World, random::Lane, roster::Person};
+use super::{
+    Happening, Millis, World,
+    random::{Lane, Permutation},
+    roster::Person,
+};
 
 /// What an administrator can do; the `event` of the API's `admin` category.
 ///
@@ -96,7 +100,8 @@ impl World {
     /// The administrator who acts on a device in a story.
     pub(super) fn actor(&self, happening: &Happening) -> Person {
         let (key, turn) = self.life.detail(happening);
-        let key = key.lane(Lane::Admin);
-        self.roster.admin(key.below(turn, self.roster.admins()))
+        // In turn, in an order of the rota's own: whoever acts does not act again until all others have.
+        let admins = self.roster.admins();
+        self.roster.admin(Permutation::new(key.lane(Lane::Admin), admins).forward(turn % admins))
     }
 }

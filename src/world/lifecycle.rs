@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Webhook(WebhookEvent),
     Report,
     Access(Action),
+    /// Nothing is told of it; others are its echoes.
+    Silent,
 }
 
 /// One of the five sequences of events that the APIs tell.
@@ -56,13 +58,14 @@ impl Stream {
 }
 
 impl Kind {
-    pub(super) fn stream(self) -> Stream {
+    pub(super) fn stream(self) -> Option<Stream> {
         match self {
-            Self::Device(_) => Stream::Device,
-            Self::Admin(_) => Stream::Admin,
-            Self::Webhook(_) => Stream::Webhook,
-            Self::Report => Stream::DeviceReport,
-            Self::Access(_) => Stream::Activity,
+            Self::Device(_) => Some(Stream::Device),
+            Self::Admin(_) => Some(Stream::Admin),
+            Self::Webhook(_) => Some(Stream::Webhook),
+            Self::Report => Some(Stream::DeviceReport),
+            Self::Access(_) => Some(Stream::Activity),
+            Self::Silent => None,
         }
     }
 
@@ -72,7 +75,7 @@ impl Kind {
             Self::Device(event) => event as u8,
             Self::Admin(event) => event as u8,
             Self::Webhook(event) => event as u8,
-            Self::Report => 0,
+            Self::Report | Self::Silent => 0,
             Self::Access(action) => action as u8,
         }
     }
@@ -102,8 +105,20 @@ pub(super) struct Track {
     pub(super) rota: usize,
     pub(super) cast: Cast,
     pub(super) when: When,
+    /// The one millisecond of [`SHARED_MS`] in which events of an echo come that another echo could coincide with.
+    pub(super) residue: Option<i64>,
     /// Own randomness of the track.
     pub(super) key: Key,
+}
+
+/// Logins of one administrator come from many tracks. Each track has one millisecond of so many for itself.
+pub(super) const SHARED_MS: i64 = 64;
+
+impl Track {
+    /// How far a residue moves an event, at most.
+    fn slack(&self) -> i64 {
+        if self.residue.is_some() { SHARED_MS } else { 0 }
+    }
 }
 
 /// What a rota's turns are about; says who the event names.
@@ -268,8 +283,9 @@ impl Lifecycle {
             When::Blocks(blocks) => rota.turns_before(effort, blocks * rota.block, told.key),
             When::Effort(later) => rota.turns_before(effort, later, rota.jitter),
             When::Echo { of, from, to } => {
-                let surely = self.count_base(of, told.cast, self.after(Millis(moment.at.0 - to)));
-                let perhaps = self.count_base(of, told.cast, self.after(Millis(moment.at.0 - from)));
+                let slack = told.slack();
+                let surely = self.count_base(of, told.cast, self.after(Millis(moment.at.0 - to - slack)));
+                let perhaps = self.count_base(of, told.cast, self.after(Millis(moment.at.0 - from + slack)));
                 let late = (surely..perhaps).filter(|&index| self.at(track, index) <= moment.at).count();
                 return surely + late as u64;
             }
@@ -296,7 +312,8 @@ impl Lifecycle {
             When::Echo { of, from, to } => {
                 let base = self.at(of, self.tracks[of].cast.before(self.casting(told), turn));
                 let delay = told.key.below(turn, (to - from).cast_unsigned() + 1).cast_signed() + from;
-                return Millis(base.0 + delay);
+                let at = base.0 + delay;
+                return Millis(told.residue.map_or(at, |residue| at - at.rem_euclid(SHARED_MS) + residue));
             }
         };
         match told.story {
@@ -310,8 +327,9 @@ impl Lifecycle {
         let told = &self.tracks[track];
         if let When::Echo { of, from, to } = told.when {
             // Echoes overtake each other: look at all whose cause lies near enough.
-            let first = self.count_base(of, told.cast, self.after(Millis(after.at.0 - to)));
-            let last = self.count_base(of, told.cast, self.after(Millis(until.at.0 - from)));
+            let slack = told.slack();
+            let first = self.count_base(of, told.cast, self.after(Millis(after.at.0 - to - slack)));
+            let last = self.count_base(of, told.cast, self.after(Millis(until.at.0 - from + slack)));
             into.extend(
                 (first..last)
                     .map(|index| Happening { at: self.at(track, index), track, index })

@@ -150,7 +150,7 @@ impl World {
         ];
         let life = Lifecycle::new(shape.seed, Roster::zone_hours(shape.seed), &fleets, roster.admins());
         let streams = Stream::ALL.map(|stream| {
-            life.tracks().filter(|(_, track)| track.kind.stream() == stream).map(|(nth, _)| nth).collect()
+            life.tracks().filter(|(_, track)| track.kind.stream() == Some(stream)).map(|(nth, _)| nth).collect()
         });
         Self { shape, roster, life, streams }
     }
@@ -202,6 +202,7 @@ impl World {
             Kind::Webhook(event) => Entry::Webhook(self.tell_webhook(happening, event, device().1)),
             Kind::Report => Entry::Report(self.tell_report(happening, device())),
             Kind::Access(action) => Entry::Activity(self.tell_activity(happening, action, device())),
+            Kind::Silent => unreachable!("no stream has it"),
         }
     }
 

@@ -116,8 +116,9 @@ impl Roster {
             domain: format!("{}-{}.example", plain(company), trade.to_ascii_lowercase()),
             devices,
             controllers_from: devices - devices / 25,
-            // One administrator for fifty devices, and at least two: there are administrators without devices too.
-            admins: (devices.div_ceil(50)).max(2),
+            // About one administrator for fifty devices, and at least two: there are administrators without devices too. Not
+            // fewer than devices that begin to lapse in one block, so that nobody sees to two of them.
+            admins: (devices.div_ceil(48)).max(2),
             people: Key::new(seed, Lane::Person),
             admin_people: Key::new(seed, Lane::Admin),
             machines: Key::new(seed, Lane::Device),

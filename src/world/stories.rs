@@ -16,7 +16,7 @@ use super::{
     admin::AdminEvent,
     cast::Cast,
     device::DeviceEvent,
-    lifecycle::{ACCOUNT_MADE, Compliance, Fleet, Kind, Lifecycle, Story, Stream, Track, When},
+    lifecycle::{ACCOUNT_MADE, Compliance, Fleet, Kind, Lifecycle, SHARED_MS, Story, Stream, Track, When},
     random::Lane,
     roster::AgentType,
     rota::Rota,
@@ -202,9 +202,11 @@ impl Lifecycle {
         let people = Fleet { agent: AgentType::Endpoint, first: 0, devices: admins };
         let day = self.office.day();
         let rota = self.rota(people, 0, 1, day, 1);
-        let login = self.add(people, Story::Office, rota, Kind::Admin(AdminEvent::Login), Cast::ALL, When::Turn);
+        let arrival = self.add(people, Story::Office, rota, Kind::Silent, Cast::ALL, When::Turn);
+        let at_once = When::Echo { of: arrival, from: 0, to: 0 };
+        self.add(people, Story::Office, rota, Kind::Admin(AdminEvent::Login), Cast::ALL, at_once);
         let failed = Cast::range(20, 28);
-        let before = When::Echo { of: login, from: -90_000, to: -9_000 };
+        let before = When::Echo { of: arrival, from: -90_000, to: -9_000 };
         self.add(people, Story::Office, rota, Kind::Admin(AdminEvent::FailedAuth), failed, before);
         for (event, cast, minutes) in [
             (AdminEvent::Config, Cast::range(0, 22), 9),
@@ -214,7 +216,7 @@ impl Lifecycle {
             (AdminEvent::ChangedPassword, Cast::range(45, 48), 3),
             (AdminEvent::CacChange, Cast::range(48, 52), 17),
         ] {
-            let soon = When::Echo { of: login, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
+            let soon = When::Echo { of: arrival, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
             self.add(people, Story::Office, rota, Kind::Admin(event), cast, soon);
         }
     }
@@ -262,8 +264,13 @@ impl Lifecycle {
 
     fn add(&mut self, fleet: Fleet, story: Story, rota: usize, kind: Kind, cast: Cast, when: When) -> usize {
         let key = self.key.lane(Lane::Pairing).sub(self.tracks.len() as u64);
-        let agent = (kind.stream() != Stream::Admin).then_some(fleet.agent);
-        self.tracks.push(Track { kind, agent, story, nth: 0, rota, cast, when, key });
+        let agent = (kind.stream() != Some(Stream::Admin)).then_some(fleet.agent);
+        let residue = (kind == Kind::Admin(AdminEvent::Login)).then(|| {
+            let logins = self.tracks.iter().filter(|track| track.residue.is_some()).count();
+            i64::try_from(logins).unwrap_or(i64::MAX)
+        });
+        debug_assert!(residue.is_none_or(|residue| residue < SHARED_MS), "no millisecond is left for another login");
+        self.tracks.push(Track { kind, agent, story, nth: 0, rota, cast, when, residue, key });
         self.tracks.len() - 1
     }
 }
