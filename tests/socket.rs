@@ -95,6 +95,35 @@ async fn broken_requests_end_alone() {
     assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2);
 }
 
+/// Whatever is refused before its body is read: the client that is still sending it gets the answer.
+#[tokio::test]
+async fn a_refusal_arrives_while_the_body_is_still_being_sent() {
+    let served = serve().await;
+    let length = 6 << 20;
+    for (target, token, media_type, status) in [
+        ("/o/api/v3/activities", TOKEN, "text/plain", "415"),
+        ("/o/api/v3/activities", "nobody", "application/json", "401"),
+        ("/o/api/v3/activities", TOKEN, "application/json", "400"),
+        ("/o/api/nothing", TOKEN, "application/json", "404"),
+        ("/o/api/v2/logs", TOKEN, "application/json", "405"),
+        ("/_mock/health", TOKEN, "application/json", "405"),
+    ] {
+        let mut stream = served.connect().await;
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let part = vec![b'x'; 1 << 16];
+        for _ in 0..length / part.len() {
+            stream.write_all(&part).await.unwrap_or_else(|error| panic!("{status}: {error}"));
+        }
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap_or_else(|error| panic!("{status}: {error}"));
+        assert_eq!(std::str::from_utf8(&start), Ok(&*format!("HTTP/1.1 {status}")), "{target}");
+    }
+}
+
 /// As `nc -N` does: the request, then the end of what the client has to say.
 #[tokio::test]
 async fn a_client_that_has_finished_speaking_gets_its_answer() {

@@ -9,8 +9,8 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use tokio::time::timeout;
 
@@ -18,8 +18,6 @@ use super::error::Refusal;
 
 /// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How much of a longer one is read and thrown away before the connection is given up.
-const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 /// How long a client may take to send a body.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -60,32 +58,18 @@ impl<S: Sync> FromRequest<S> for Fields {
 }
 
 /// Reads a body up to the largest size.
-///
-/// What is longer is still taken off the line, up to a bound: a client that is in the middle of sending would otherwise
-/// find its connection reset and never see why.
-pub(super) async fn read(mut body: axum::body::Body) -> Result<Bytes, Refusal> {
-    let mut bytes = BytesMut::new();
-    let mut length = 0;
-    let whole = async {
-        while let Some(frame) = body.frame().await {
-            let ended = |_| Refusal::Unreadable("The body ended before it was complete".to_owned());
-            let Ok(data) = frame.map_err(ended)?.into_data() else { continue };
-            length += data.len();
-            if length <= MAX_BODY_BYTES {
-                bytes.extend_from_slice(&data);
-            } else if length > MAX_DRAINED_BYTES {
-                break;
-            }
-        }
-        Ok::<(), Refusal>(())
-    };
+pub(super) async fn read(body: axum::body::Body) -> Result<Bytes, Refusal> {
     let seconds = BODY_READ_TIMEOUT.as_secs();
     let late = |_| Refusal::Unreadable(format!("The body was not complete after {seconds} s"));
-    timeout(BODY_READ_TIMEOUT, whole).await.map_err(late)??;
-    if length > MAX_BODY_BYTES {
-        return Err(Refusal::Unreadable(format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")));
-    }
-    Ok(bytes.freeze())
+    let read = timeout(BODY_READ_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await.map_err(late)?;
+    let bytes = read.map_err(|error| {
+        Refusal::Unreadable(if error.is::<LengthLimitError>() {
+            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
+        } else {
+            "The body ended before it was complete".to_owned()
+        })
+    })?;
+    Ok(bytes.to_bytes())
 }
 
 /// Whether a request announces a body that is not empty.
