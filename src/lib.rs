@@ -5,8 +5,9 @@
 //! 1. **Pure history.** What is served follows from the account's seed and shape, the query and the account's clock. The
 //!    same of these give the same bytes: in any order, from any thread, in any build.
 //! 2. **No cost until looked at.** Starting costs the same for ten devices and a hundred thousand, and a page of the
-//!    history costs much the same for a month and for ten years, for the first place and the last. A search by text is the
-//!    exception: it looks at every device that lived in the window.
+//!    history costs much the same for a month and for ten years, for the first place and the last. Two things are the
+//!    exception: a search by text looks at every device that lived in the window, and with a lag the events of so long a
+//!    time are looked at one by one.
 //! 3. **One clock.** Windows, expiry of tokens, quota and `Date` read the account's clock, once a request.
 //! 4. **Refusals come from one table**, in upstream's shape; no request that is HTTP within the server's limits is
 //!    answered with another 4xx or 5xx, but under `/_mock`.
