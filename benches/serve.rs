@@ -7,15 +7,12 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, http::header, routing::post};
-use opswat_mock::{account::Account, config::Config, router, server};
+use opswat_mock::{Mock, account::quota::QuotaLimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -42,11 +39,10 @@ fn main() {
 
 async fn measure(rounds: usize) {
     // A quota that is never used up is a quota all the same: each request passes its gate.
-    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "1000000000/1"];
-    let config = Config::load(flags.map(Into::into)).expect("flags");
-    let account = Arc::new(Account::new(config.settings(), config.clock()));
-    let mock =
-        listen(|listener| async move { server::run(listener, router(account), std::future::pending()).await }).await;
+    let limit: QuotaLimit = "1000000000/1".parse().expect("a limit");
+    let builder = Mock::builder().now("2026-01-15T12:00:00Z").quota(limit.into());
+    let running = builder.start().await.expect("a mock");
+    let mock = running.address();
 
     let page = Client::connect(mock).await.send(&request(NOW - 5 * DAY)).await.to_vec();
     let body = Bytes::from(page[position(&page, b"\r\n\r\n") + 4..].to_vec());

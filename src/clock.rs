@@ -1,68 +1,411 @@
 //! An account's clock: the only reader of the machine's time.
 //!
-//! Windows, the visibility of events, the expiry of tokens, quotas and the `Date` header all follow from what
-//! [`Clock::now`] says at the beginning of a request. It never goes back, whatever the machine's clock does.
+//! Windows, the visibility of events, the expiry of tokens, quotas, the `Date` header, the journal's stamps and the waits of
+//! faults all follow from what [`Clock::now`] says. It runs with the machine's clock, stands still, or runs at a rate of
+//! its own; it can be turned forward, and never goes back but when its account begins anew.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    fmt,
+    pin::pin,
+    str::FromStr,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::world::Millis;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::{sync::Notify, time::sleep};
 
-/// See the module.
-#[derive(Debug)]
-pub struct Clock {
-    /// Where the clock stands still; `None` when it runs with the machine's.
-    stopped_at: Option<Millis>,
-    /// How far it was turned forward.
-    ahead_ms: AtomicI64,
-    /// The latest instant it has shown.
-    shown: AtomicI64,
-}
+use crate::world::{ACCOUNT_MADE, Millis};
 
 /// The latest instant a clock shows, 2199-12-31: there is no history beyond it.
 pub const LAST: Millis = Millis(7_258_032_000_000);
 
+/// See the module.
+#[derive(Debug)]
+pub struct Clock {
+    state: Mutex<State>,
+    /// Wakes whoever waits for an instant when the clock is turned.
+    turned: Notify,
+}
+
+/// How a clock begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Start {
+    /// It runs with the machine's.
+    #[default]
+    System,
+    /// It stands still at an instant until it is turned.
+    Frozen(Millis),
+    /// It runs from an instant at a rate.
+    Scaled(Millis, Rate),
+}
+
+/// How many seconds pass on a clock in one of the machine's: above 0, at most a million.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Rate(f64);
+
+/// An instant at which a clock can stand, from the account's beginning to [`LAST`]. Written as in RFC 3339.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Instant(Millis);
+
+/// How a clock runs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// With the machine's clock, or so far ahead of it as it was turned.
+    System,
+    /// Not at all, until it is turned.
+    Frozen,
+    /// At a rate of its own.
+    Scaled,
+}
+
+/// What a clock shows, and how it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Reading {
+    /// How it runs.
+    pub mode: Mode,
+    /// What it shows.
+    pub now: Instant,
+    /// How fast, where the mode is [`Scaled`](Mode::Scaled).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+}
+
+/// A change of a clock. What is left out stays as it is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// How it shall run from now on.
+    pub mode: Option<Mode>,
+    /// What it shall show, not earlier than what it shows. Not for the mode [`System`](Mode::System).
+    pub now: Option<Instant>,
+    /// How fast it shall run; for the mode [`Scaled`](Mode::Scaled), which needs it once.
+    pub rate: Option<Rate>,
+}
+
+/// Why a clock was not turned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotTurned {
+    /// It would have gone back.
+    Backwards {
+        /// What it shows.
+        now: Instant,
+        /// What it was asked to show.
+        to: Instant,
+    },
+    /// `now` came with the mode [`System`](Mode::System), whose time is the machine's.
+    SystemHasItsTime,
+    /// `rate` came without the mode [`Scaled`](Mode::Scaled).
+    RateOfWhat,
+    /// The mode [`Scaled`](Mode::Scaled) came without a rate, and the clock has none.
+    NoRate,
+}
+
+/// Measures how long something took on the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(std::time::Instant);
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    running: Running,
+    /// The latest instant it has shown.
+    shown: i64,
+    /// Counts the beginnings.
+    life: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Running {
+    System { ahead_ms: i64 },
+    Frozen { at: i64 },
+    Scaled { rate: Rate, from: i64, since: std::time::Instant },
+}
+
 impl Clock {
+    /// A clock that begins in some way.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        Self { state: Mutex::new(State::begin(start, 0)), turned: Notify::new() }
+    }
+
     /// A clock that runs with the machine's.
     #[must_use]
-    pub const fn running() -> Self {
-        Self { stopped_at: None, ahead_ms: AtomicI64::new(0), shown: AtomicI64::new(i64::MIN) }
+    pub fn running() -> Self {
+        Self::new(Start::System)
     }
 
     /// A clock that stands still until it is turned.
     #[must_use]
-    pub const fn stopped_at(now: Millis) -> Self {
-        Self { stopped_at: Some(now), ahead_ms: AtomicI64::new(0), shown: AtomicI64::new(i64::MIN) }
+    pub fn stopped_at(now: Millis) -> Self {
+        Self::new(Start::Frozen(now))
     }
 
     /// The account's time.
     #[must_use]
     pub fn now(&self) -> Millis {
-        let base = self.stopped_at.unwrap_or_else(machine_time);
-        let now = base.0.saturating_add(self.ahead_ms.load(Ordering::SeqCst)).min(LAST.0);
-        Millis(self.shown.fetch_max(now, Ordering::SeqCst).max(now))
+        self.state().now()
+    }
+
+    /// The account's time, and how it runs.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        let mut state = self.state();
+        let now = Instant(state.now());
+        match state.running {
+            Running::System { .. } => Reading { mode: Mode::System, now, rate: None },
+            Running::Frozen { .. } => Reading { mode: Mode::Frozen, now, rate: None },
+            Running::Scaled { rate, .. } => Reading { mode: Mode::Scaled, now, rate: Some(rate) },
+        }
     }
 
     /// Turns the clock forward, at most to [`LAST`], and tells what it then shows.
     pub fn advance(&self, by: Duration) -> Millis {
         let by = i64::try_from(by.as_millis()).unwrap_or(LAST.0).min(LAST.0);
+        let mut state = self.state();
         // Bounded, so that turning it again and again cannot overflow; `now` cuts the sum as well.
-        let turn = |ahead: i64| Some(ahead.saturating_add(by).min(LAST.0));
-        let _previous = self.ahead_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, turn);
-        self.now()
+        let turned = |from: i64| from.saturating_add(by).min(LAST.0);
+        match &mut state.running {
+            Running::System { ahead_ms: place }
+            | Running::Frozen { at: place }
+            | Running::Scaled { from: place, .. } => {
+                *place = turned(*place);
+            }
+        }
+        let now = state.now();
+        drop(state);
+        self.turned.notify_waiters();
+        now
+    }
+
+    /// Changes how the clock runs and what it shows.
+    ///
+    /// # Errors
+    ///
+    /// When it would go back, and when the parts of the turn do not fit each other. Nothing is changed then.
+    pub fn turn(&self, turn: Turn) -> Result<Reading, NotTurned> {
+        let mut state = self.state();
+        let now = state.now().0;
+        let (mode, rate) = match state.running {
+            Running::System { .. } => (Mode::System, None),
+            Running::Frozen { .. } => (Mode::Frozen, None),
+            Running::Scaled { rate, .. } => (Mode::Scaled, Some(rate)),
+        };
+        let mode = turn.mode.unwrap_or(if turn.rate.is_some() { Mode::Scaled } else { mode });
+        let at = turn.now.map_or(now, |Instant(at)| at.0);
+        if at < now {
+            return Err(NotTurned::Backwards { now: Instant(Millis(now)), to: Instant(Millis(at)) });
+        }
+        state.running = match mode {
+            _ if turn.rate.is_some() && mode != Mode::Scaled => return Err(NotTurned::RateOfWhat),
+            Mode::System if turn.now.is_some() => return Err(NotTurned::SystemHasItsTime),
+            // Where it stands ahead of the machine's clock it goes on from there.
+            Mode::System => Running::System { ahead_ms: (now - machine_time()).max(0) },
+            Mode::Frozen => Running::Frozen { at },
+            Mode::Scaled => {
+                let rate = turn.rate.or(rate).ok_or(NotTurned::NoRate)?;
+                Running::Scaled { rate, from: at, since: std::time::Instant::now() }
+            }
+        };
+        drop(state);
+        self.turned.notify_waiters();
+        Ok(self.reading())
+    }
+
+    /// Begins anew, which may be back in time. Whoever waits for an instant waits no longer.
+    pub(crate) fn begin_anew(&self, start: Start) {
+        let mut state = self.state();
+        *state = State::begin(start, state.life + 1);
+        drop(state);
+        self.turned.notify_waiters();
+    }
+
+    /// Waits until the clock shows an instant, however it is turned meanwhile, or until it begins anew.
+    pub(crate) async fn wait_until(&self, at: Millis) {
+        let life = self.state().life;
+        loop {
+            let mut turned = pin!(self.turned.notified());
+            // From here on no turn is missed.
+            turned.as_mut().enable();
+            let left = {
+                let mut state = self.state();
+                let now = state.now();
+                if now >= at || state.life != life {
+                    return;
+                }
+                state.running.real_time((at.0 - now.0).unsigned_abs())
+            };
+            match left {
+                None => turned.await,
+                Some(left) => tokio::select! {
+                    () = turned => {}
+                    () = sleep(left) => {}
+                },
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn machine_time() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Millis(i64::try_from(since.as_millis()).unwrap_or(LAST.0))
+impl State {
+    fn begin(start: Start, life: u64) -> Self {
+        let running = match start {
+            Start::System => Running::System { ahead_ms: 0 },
+            Start::Frozen(at) => Running::Frozen { at: at.0 },
+            Start::Scaled(from, rate) => Running::Scaled { rate, from: from.0, since: std::time::Instant::now() },
+        };
+        Self { running, shown: i64::MIN, life }
+    }
+
+    fn now(&mut self) -> Millis {
+        let now = match self.running {
+            Running::System { ahead_ms } => machine_time().saturating_add(ahead_ms),
+            Running::Frozen { at } => at,
+            Running::Scaled { rate: Rate(rate), from, since } => {
+                from.saturating_add(whole(since.elapsed().as_secs_f64() * 1e3 * rate))
+            }
+        };
+        self.shown = self.shown.max(now.min(LAST.0));
+        Millis(self.shown)
+    }
 }
+
+impl Running {
+    /// How long the machine takes for so many milliseconds of the clock; `None` when they never pass.
+    fn real_time(self, clock_ms: u64) -> Option<Duration> {
+        match self {
+            Self::System { .. } => Some(Duration::from_millis(clock_ms)),
+            Self::Frozen { .. } => None,
+            Self::Scaled { rate: Rate(rate), .. } => {
+                // A clock that creeps would sleep for longer than timers go; it looks again after a day.
+                let seconds = Duration::from_millis(clock_ms).as_secs_f64() / rate;
+                Some(Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0)))
+            }
+        }
+    }
+}
+
+/// The whole milliseconds of a number of them.
+#[expect(clippy::cast_possible_truncation, reason = "a cast of a float goes to the nearest number that there is")]
+fn whole(milliseconds: f64) -> i64 {
+    milliseconds as i64
+}
+
+fn machine_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(LAST.0)
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Rate {
+    /// The largest rate: at a million, a year passes in half a minute.
+    pub const MAX: f64 = 1e6;
+}
+
+impl Instant {
+    /// What it is in milliseconds since 1970.
+    #[must_use]
+    pub const fn millis(self) -> Millis {
+        self.0
+    }
+}
+
+/// An instant outside of a clock's time is cut to its ends.
+impl From<Millis> for Instant {
+    fn from(at: Millis) -> Self {
+        Self(at.clamp(ACCOUNT_MADE, LAST))
+    }
+}
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted =
+            || "must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z";
+        let at: Timestamp = text.parse().map_err(|_| wanted())?;
+        let at = Millis(at.as_millisecond());
+        if (ACCOUNT_MADE..=LAST).contains(&at) { Ok(Self(at)) } else { Err(wanted().to_owned()) }
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Timestamp::from_millisecond(self.0.0).unwrap_or(Timestamp::UNIX_EPOCH).fmt(f)
+    }
+}
+
+impl TryFrom<String> for Instant {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|wanted| format!("{wanted}, got \"{}\"", text.chars().take(60).collect::<String>()))
+    }
+}
+
+impl From<Instant> for String {
+    fn from(at: Instant) -> Self {
+        at.to_string()
+    }
+}
+
+impl TryFrom<f64> for Rate {
+    type Error = String;
+
+    fn try_from(rate: f64) -> Result<Self, String> {
+        if rate.is_finite() && rate > 0.0 && rate <= Self::MAX {
+            Ok(Self(rate))
+        } else {
+            Err(format!("must be above 0 and at most {}, got {rate}", Self::MAX))
+        }
+    }
+}
+
+impl From<Rate> for f64 {
+    fn from(Rate(rate): Rate) -> Self {
+        rate
+    }
+}
+
+impl fmt::Display for NotTurned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backwards { now, to } => {
+                write!(f, "now must not be before what the clock shows ({now}), got {to}; only a reset goes back")
+            }
+            Self::SystemHasItsTime => {
+                f.write_str("now cannot come with mode system, whose time is the machine's; mode scaled with rate 1 runs from any instant")
+            }
+            Self::RateOfWhat => f.write_str("rate comes with mode scaled only"),
+            Self::NoRate => f.write_str("rate is required with mode scaled: the seconds that pass in one of the machine's"),
+        }
+    }
+}
+
+impl std::error::Error for NotTurned {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(text: &str) -> Instant {
+        text.parse().expect("an instant")
+    }
 
     #[test]
     fn a_stopped_clock_moves_only_when_it_is_turned() {
@@ -85,5 +428,53 @@ mod tests {
         let clock = Clock::stopped_at(Millis(1000));
         assert_eq!(clock.advance(Duration::MAX), LAST);
         assert_eq!(clock.advance(Duration::MAX), LAST);
+        let fast = Turn { rate: Rate::try_from(1e6).ok(), ..Turn::default() };
+        assert_eq!(clock.turn(fast).map(|reading| reading.now), Ok(LAST.into()));
+    }
+
+    #[test]
+    fn turns_that_do_not_fit_change_nothing() {
+        let now = at("2026-01-15T12:00:00Z");
+        let clock = Clock::stopped_at(now.millis());
+        let rate = Rate::try_from(60.0).ok();
+        let early = at("2026-01-15T11:59:59Z");
+        for (turn, why) in [
+            (Turn { now: Some(early), ..Turn::default() }, NotTurned::Backwards { now, to: early }),
+            (Turn { mode: Some(Mode::Scaled), ..Turn::default() }, NotTurned::NoRate),
+            (Turn { mode: Some(Mode::Frozen), rate, ..Turn::default() }, NotTurned::RateOfWhat),
+            (Turn { mode: Some(Mode::System), now: Some(now), ..Turn::default() }, NotTurned::SystemHasItsTime),
+        ] {
+            assert_eq!(clock.turn(turn), Err(why));
+            assert_eq!(clock.reading(), Reading { mode: Mode::Frozen, now, rate: None });
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stands_ahead_of_the_machines_goes_on_from_there() {
+        let far = at("2190-01-01T00:00:00Z");
+        let clock = Clock::stopped_at(far.millis());
+        let reading = clock.turn(Turn { mode: Some(Mode::System), ..Turn::default() }).expect("a turn that fits");
+        assert_eq!(reading.mode, Mode::System);
+        assert!(reading.now >= far);
+        clock.begin_anew(Start::System);
+        assert!(clock.now() < far.millis(), "only a new beginning goes back");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_a_turn_and_by_a_new_beginning() {
+        let clock = Clock::stopped_at(Millis(1000));
+        for wake in 0..3 {
+            let wait = clock.wait_until(Millis(clock.now().0 + 60_000));
+            let turn = async {
+                tokio::task::yield_now().await;
+                match wake {
+                    0 => drop(clock.advance(Duration::from_secs(60))),
+                    1 => drop(clock.turn(Turn { rate: Rate::try_from(1e6).ok(), ..Turn::default() })),
+                    _ => clock.begin_anew(Start::Frozen(Millis(0))),
+                }
+            };
+            tokio::join!(wait, turn);
+            clock.turn(Turn { mode: Some(Mode::Frozen), ..Turn::default() }).expect("a turn that fits");
+        }
     }
 }

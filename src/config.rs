@@ -4,16 +4,28 @@
 //! the fields of [`Config`]. What a file says becomes the default of the flag of that name, so it is checked and worded
 //! like a flag.
 
-use std::{env, ffi::OsString, fmt, fs, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{
+    env,
+    ffi::OsString,
+    fmt, fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
-use jiff::Timestamp;
+use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    account::{QuotaLimit, Settings},
-    clock::{self, Clock},
-    world::{ACCOUNT_MADE, Lag, MAX_DEVICES, Millis, Shape},
+    account::{
+        fault::FaultRule,
+        journal::MAX_JOURNAL,
+        quota::QuotaLimit,
+        settings::{Credential, MAX_RETENTION_DAYS, NewAccount, NewToken, ProfileChange, RedirectUri, Settings},
+    },
+    clock::{Instant, Start},
+    world::{Lag, MAX_DEVICES, Shape},
 };
 
 /// The access token that the vendor's documents print.
@@ -22,9 +34,6 @@ const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 const CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
 /// No document prints a secret; this one looks like the others.
 const CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
-/// The longest that retention may be: more than the time from the account's beginning to the end of all clocks.
-const MAX_RETENTION_DAYS: i64 = 70_000;
-
 /// A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -61,8 +70,7 @@ pub struct Config {
     #[arg(long, env = "OPSWAT_MOCK_CLIENT_ID", value_name = "TEXT", default_value = CLIENT_ID)]
     pub client_id: Credential,
     /// Client secret for the token endpoint
-    #[arg(long, env = "OPSWAT_MOCK_CLIENT_SECRET", value_name = "TEXT", default_value = CLIENT_SECRET,
-        )]
+    #[arg(long, env = "OPSWAT_MOCK_CLIENT_SECRET", value_name = "TEXT", default_value = CLIENT_SECRET)]
     pub client_secret: Credential,
     /// Address to which /o/oauth/authorize may send a code, besides those of this machine; several times or with commas
     #[arg(long, env = "OPSWAT_MOCK_REDIRECT_URI", value_name = "URI", value_delimiter = ',')]
@@ -72,27 +80,51 @@ pub struct Config {
     pub rate_limit: QuotaLimit,
     /// Days back from now that can be read, from 1
     #[arg(long, env = "OPSWAT_MOCK_RETENTION_DAYS", value_name = "DAYS", default_value = "30",
-        value_parser = clap::value_parser!(u32).range(1..=MAX_RETENTION_DAYS))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RETENTION_DAYS)))]
     pub retention_days: u32,
     /// Seconds from an event until it is visible, up to 3600: SECONDS, or FROM..TO for a different lag of each event
     #[arg(long, env = "OPSWAT_MOCK_LAG", value_name = "SECONDS", default_value = "0")]
     pub lag: Lag,
+    /// Requests that the journal of each account keeps, up to 1000000
+    #[arg(long, env = "OPSWAT_MOCK_JOURNAL", value_name = "REQUESTS", default_value = "10000",
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_JOURNAL)))]
+    pub journal: u32,
+    /// Address and port for the control surface alone, such as 127.0.0.1:8081, or off; without it, it is under /_mock of the same port
+    #[arg(long, env = "OPSWAT_MOCK_CONTROL_ADDR", value_name = "ADDRESS")]
+    pub control_addr: Option<ControlAddr>,
+    /// Token that the control surface wants as Authorization: Bearer; without it, whoever reaches it may use it
+    #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
+    pub control_token: Option<Credential>,
     /// TOML file with the same names, such as port = 8080; flags and environment go before it
     #[arg(long, env = "OPSWAT_MOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What only the file says.
+    #[arg(skip)]
+    pub file: File,
 }
 
-/// An instant at which a clock can stand.
+/// What a file says that no flag can say: about the account `default`, and about others.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Which reading the accounts follow of what is assumed.
+    pub profile: ProfileChange,
+    /// Further tokens of `default`.
+    pub tokens: Vec<NewToken>,
+    /// How `default` breaks requests.
+    pub faults: Vec<FaultRule>,
+    /// Further accounts.
+    pub accounts: Vec<NewAccount>,
+}
+
+/// Where the control surface is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Instant(Millis);
-
-/// A token, id or secret: something that stands in a header, a form and a shell without being quoted.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Credential(String);
-
-/// An address with a scheme and without a fragment, in ASCII.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RedirectUri(String);
+pub enum ControlAddr {
+    /// Nowhere.
+    Off,
+    /// At an address of its own.
+    At(SocketAddr),
+}
 
 /// Why there is no [`Config`].
 #[derive(Debug)]
@@ -112,6 +144,7 @@ impl Config {
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut command = command();
+        let mut said = File::default();
         // Only the file's name is wanted here; whatever else is wrong comes up when all is read.
         let first = command.clone().ignore_errors(true).try_get_matches_from(&arguments);
         let file = first.ok().and_then(|found| found.try_get_one::<PathBuf>("config").ok().flatten().cloned());
@@ -119,31 +152,41 @@ impl Config {
             let text = fs::read_to_string(&file).map_err(|error| {
                 Stop::Wrong(format!("cannot read the configuration file {}: {error}", file.display()))
             })?;
-            command = with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", file.display())))?;
+            let read =
+                with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", file.display())))?;
+            (command, said) = read;
         }
         let found = command.try_get_matches_from(&arguments).map_err(|error| Stop::from(&error))?;
-        Self::from_arg_matches(&found).map_err(|error| Stop::from(&error))
+        let config = Self::from_arg_matches(&found).map_err(|error| Stop::from(&error))?;
+        Ok(Self { file: said, ..config })
+    }
+
+    /// The defaults, whatever the environment says.
+    #[must_use]
+    pub(crate) fn plain() -> Self {
+        let alone = Self::command().mut_args(|argument| argument.env(None::<&'static str>));
+        let found = alone.get_matches_from(["opswat-mock"]);
+        Self::from_arg_matches(&found).expect("every flag that is required has a default")
     }
 
     /// What the account named `default` is made from.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the name is right")]
     pub fn settings(&self) -> Settings {
+        let name = "default".parse().expect("a name of letters");
+        let settings = Settings::new(name, [self.token.clone(), self.client_id.clone(), self.client_secret.clone()]);
         Settings {
-            name: "default".to_owned(),
             shape: Shape { seed: self.seed, devices: self.devices, lag: self.lag },
-            access_token: self.token.0.clone(),
-            client_id: self.client_id.0.clone(),
-            client_secret: self.client_secret.0.clone(),
-            redirect_uris: self.redirect_uri.iter().map(|RedirectUri(uri)| uri.clone()).collect(),
-            quota: self.rate_limit,
+            redirect_uris: self.redirect_uri.clone(),
+            quota: self.rate_limit.into(),
             retention_days: self.retention_days,
+            start: self.now.map_or(Start::System, |now| Start::Frozen(now.millis())),
+            journal: self.journal,
+            profile: self.file.profile.clone().applied_to(&settings.profile),
+            tokens: self.file.tokens.clone(),
+            faults: self.file.faults.clone(),
+            ..settings
         }
-    }
-
-    /// The clock that the account named `default` lives by.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.now.map_or_else(Clock::running, |Instant(now)| Clock::stopped_at(now))
     }
 }
 
@@ -162,18 +205,23 @@ pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
     })
 }
 
-/// Makes what a file says the defaults of the flags.
-fn with_defaults(mut flags: clap::Command, text: &str) -> Result<clap::Command, String> {
+/// Makes what a file says the defaults of the flags, and reads what no flag says.
+fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command, File), String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
     })?;
+    let mut said = Table::new();
     for (key, value) in table {
+        if FILE_KEYS.contains(&key.as_str()) {
+            said.insert(key, without_instants(value));
+            continue;
+        }
         let known: Vec<&str> =
             flags.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
         if !known.contains(&key.as_str()) {
             let shown: String = key.escape_debug().take(40).collect();
-            return Err(format!("unknown key {shown}; the keys are {}", known.join(", ")));
+            return Err(format!("unknown key {shown}; the keys are {}, {}", known.join(", "), FILE_KEYS.join(", ")));
         }
         let values = texts(&key, value)?;
         if values.is_empty() {
@@ -188,7 +236,26 @@ fn with_defaults(mut flags: clap::Command, text: &str) -> Result<clap::Command, 
         let id = key.replace('-', "_");
         flags = flags.mut_arg(id, |argument| argument.default_values(values));
     }
-    Ok(flags)
+    let said = serde_path_to_error::deserialize(Value::Table(said)).map_err(|error| {
+        let why = error.inner().to_string();
+        format!("key {}: {}", error.path(), why.lines().next().unwrap_or_default())
+    })?;
+    Ok((flags, said))
+}
+
+/// What [`File`] reads.
+const FILE_KEYS: [&str; 4] = ["profile", "tokens", "faults", "accounts"];
+
+/// The same with texts in the place of instants, which have a type of their own in a file only.
+fn without_instants(value: Value) -> Value {
+    match value {
+        Value::Datetime(instant) => Value::String(instant.to_string()),
+        Value::Array(values) => Value::Array(values.into_iter().map(without_instants).collect()),
+        Value::Table(table) => {
+            Value::Table(table.into_iter().map(|(key, value)| (key, without_instants(value))).collect())
+        }
+        other => other,
+    }
 }
 
 fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
@@ -227,54 +294,24 @@ fn line(error: &clap::Error) -> String {
     tip.map_or_else(|| wrong.clone(), |tip| format!("{wrong} ({tip})"))
 }
 
-impl FromStr for Instant {
+impl FromStr for ControlAddr {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted =
-            || "must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z";
-        let at: Timestamp = text.parse().map_err(|_| wanted())?;
-        let at = Millis(at.as_millisecond());
-        if (ACCOUNT_MADE..=clock::LAST).contains(&at) { Ok(Self(at)) } else { Err(wanted().to_owned()) }
-    }
-}
-
-impl FromStr for RedirectUri {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (scheme, rest) = text.split_once(':').unwrap_or_default();
-        let has_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        if has_scheme && !rest.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be an address such as https://client.example/callback".to_owned())
+        match text {
+            "off" => Ok(Self::Off),
+            _ => {
+                text.parse().map(Self::At).map_err(|_| "must be ADDRESS:PORT such as 127.0.0.1:8081, or off".to_owned())
+            }
         }
     }
 }
 
-impl FromStr for Credential {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if (1..=256).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be 1 to 256 letters, digits or any of - . _ ~".to_owned())
+impl fmt::Display for ControlAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(address) => address.fmt(f),
         }
-    }
-}
-
-impl fmt::Display for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Instant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Timestamp::from_millisecond(self.0.0).unwrap_or(Timestamp::UNIX_EPOCH).fmt(f)
     }
 }

@@ -8,12 +8,17 @@
 //!    history costs much the same for a month and for ten years, for the first place and the last. Two things are the
 //!    exception: a search by text looks at every device that lived in the window, and with a lag the events of so long a
 //!    time are looked at one by one.
-//! 3. **One clock.** Windows, expiry of tokens, quota and `Date` read the account's clock, once a request.
-//! 4. **Refusals come from one table**, in upstream's shape; no request that is HTTP within the server's limits is
-//!    answered with another 4xx or 5xx, but under `/_mock`.
-//! 5. **Provenance.** What is emulated is documented (D), seen in a client (C) or assumed (A); `docs/fidelity.md` says
-//!    which, and what the other reading would be.
-//! 6. **Bounded.** Bodies, header lines, connections, issued tokens, buckets and cached pages have limits with names.
+//! 3. **One clock an account.** Windows, visibility, expiry of tokens, quota, `Date`, the waits of faults and the stamps of
+//!    the journal read the account's clock; a request reads it once, when it comes. It goes back only when the account
+//!    begins anew.
+//! 4. **Isolated accounts.** An account owns its seed, clock, tokens, quota, profile, faults, added events and journal. What
+//!    is done to one cannot be seen in another.
+//! 5. **Refusals come from one table**, in upstream's shape; no request that is HTTP within the server's limits is
+//!    answered with another 4xx or 5xx, but under `/_mock` and where a fault asks for it.
+//! 6. **Provenance.** What is emulated is documented (D), seen in a client (C) or assumed (A); `docs/fidelity.md` says
+//!    which, what the other reading would be, and which key of the profile switches to it.
+//! 7. **Bounded.** Accounts, bodies, header lines, connections, issued tokens, buckets, faults, added events, journals,
+//!    worlds and cached pages have limits with names.
 //!
 //! # Layout
 //!
@@ -21,10 +26,11 @@
 //! | --- | --- |
 //! | [`world`] | the company and its history: pure, from a seed and a window to events |
 //! | [`clock`] | the only reader of the machine's time |
-//! | [`account`] | what one account owns: world, clock, tokens, quota, cached pages |
+//! | [`account`] | what one account owns: clock, tokens, quota, profile, faults, added events, journal |
 //! | `api` | the emulated surface, one file a route, and the gates before it |
-//! | `control` | the surface under `/_mock` |
-//! | [`server`] | connections, their limits, the end |
+//! | `control` | the surface under `/_mock`, one file a noun |
+//! | `server` | connections, their limits, the end |
+//! | [`mock`] | the embeddable handle |
 //! | [`config`] | flags, environment and file |
 //! | [`cli`] | the commands of the binary |
 //!
@@ -32,19 +38,20 @@
 //!
 //! # In a test
 //!
-//! [`router`] is a value: nothing is bound and nothing runs until somebody serves it.
+//! [`Mock`] is a server on a free port that stops when it is dropped; any number of them run in one process.
 //!
 //! ```
-//! use std::{sync::Arc, time::Duration};
+//! # async fn test() -> Result<(), opswat_mock::NotStarted> {
+//! use opswat_mock::{Mock, account::fault::{Close, Fault, FaultRule}};
 //!
-//! use opswat_mock::{account::Account, config::Config, router};
-//!
-//! let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--seed", "7"];
-//! let config = Config::load(flags.map(Into::into)).expect("flags that are right");
-//! let account = Arc::new(Account::new(config.settings(), config.clock()));
-//! let router = router(account.clone());
-//! account.clock().advance(Duration::from_secs(60)); // the quota is whole again, tokens are a minute older
-//! # drop(router);
+//! let mock = Mock::builder().seed(7).now("2026-01-15T12:00:00Z").start().await?;
+//! let cut = Fault { close: Some(Close::MidBody), ..Fault::default() };
+//! mock.account().add_faults(vec![FaultRule { fault: cut, times: Some(1), ..FaultRule::default() }]).expect("a rule");
+//! // … the connector is run against `mock.base_url()`; its first answer ends halfway …
+//! assert_eq!(mock.account().faults()[0].applied, 0);
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().expect("a runtime").block_on(test()).expect("a mock");
 //! ```
 
 pub mod account;
@@ -53,16 +60,27 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod control;
-pub mod server;
+pub mod mock;
+mod server;
 pub mod world;
 
 use std::sync::Arc;
 
 use axum::Router;
 
-use self::account::Account;
+pub use self::mock::{Builder, ConnectionEnded, Local, Mock, NotStarted};
+use self::{account::Accounts, control::Access};
 
-/// Everything that an account's server answers.
-pub fn router(account: Arc<Account>) -> Router {
-    control::router().merge(api::router(account))
+/// Everything that a server answers; without access, the control surface is somewhere else or nowhere.
+fn router(accounts: Arc<Accounts>, control: Option<Access>) -> Router {
+    let control = match control {
+        Some(access) => control::router(accounts.clone(), access),
+        None => control::health_only(),
+    };
+    control.merge(api::router(accounts))
+}
+
+/// The control surface alone.
+fn control_router(accounts: Arc<Accounts>, access: Access) -> Router {
+    control::router(accounts, access)
 }

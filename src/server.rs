@@ -6,6 +6,7 @@
 //! Plain connections speak HTTP/1.1.
 
 use std::{
+    convert::Infallible,
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, http::Request};
+use axum::{Router, http::Request, response::Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::{
@@ -25,8 +26,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time};
 use tower::ServiceExt;
+
+use crate::api::BrokenOff;
 
 /// How many connections are served at once; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -46,8 +49,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` is there, then finishes what is under way.
-pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+/// Serves until `stop` is there, then finishes what is under way. Dropped before that, it ends with all its connections.
+pub(crate) async fn run(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
     builder.max_buf_size(MAX_HEADER_BYTES).max_headers(MAX_HEADERS);
@@ -55,6 +58,7 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
     builder.half_close(true);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
         let accepted = async {
@@ -64,6 +68,8 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
         };
         let (accepted, place) = tokio::select! {
             accepted = accepted => accepted,
+            // Those that have ended are let go.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             () = &mut stop => break,
         };
         let Ok((stream, _)) = accepted else {
@@ -73,10 +79,10 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
         // A page is written at once; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
         let service = router.clone().map_request(|request: Request<Incoming>| request.map(Drained::new));
-        let service = TowerToHyperService::new(service);
+        let service = TowerToHyperService::new(service.map_result(broken_off));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // A client that breaks off is its own affair.
             let _ = connection.await;
             drop(place);
@@ -84,6 +90,15 @@ pub async fn run(listener: TcpListener, router: Router, stop: impl Future<Output
     }
     drop(listener);
     let _ = time::timeout(GRACE, graceful.shutdown()).await;
+}
+
+/// Where a fault says so, there is no answer, and the connection ends.
+fn broken_off(answer: Result<Response, Infallible>) -> Result<Response, BrokenOff> {
+    match answer {
+        Ok(response) if BrokenOff::ends(&response) => Err(BrokenOff),
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
+    }
 }
 
 /// A request's body that is taken off the line when nobody reads it to its end: a client that is in the middle of sending

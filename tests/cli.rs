@@ -243,15 +243,26 @@ fn a_wrong_value_ends_the_start_with_one_line() {
     assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
 }
 
+fn profile_keys() -> String {
+    let keys: Vec<&str> = opswat_mock::account::profile::Profile::KEYS.iter().map(|(key, _)| *key).collect();
+    keys.join(", ")
+}
+
 #[test]
 fn a_wrong_file_ends_the_start_with_one_line() {
-    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days, lag";
+    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days, lag, \
+                journal, control-addr, control-token, profile, tokens, faults, accounts";
     for (nth, (text, line)) in [
         ("prot = 1\n", format!("unknown key prot; the keys are {keys}")),
         ("config = \"x\"\n", format!("unknown key config; the keys are {keys}")),
         ("client_id = \"x\"\n", format!("unknown key client_id; the keys are {keys}")),
         ("port = 70000\n", "key port: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535".to_owned()),
         ("seed = true\n", "key seed: a boolean cannot stand here".to_owned()),
+        ("[profile]\norder = \"up\"\n", "key profile: order must be desc or asc, got \"up\"".to_owned()),
+        ("[profile]\noder = 1\n", format!("key profile: unknown key oder; the keys are {}", profile_keys())),
+        ("[[faults]]\nfault = { stats = 503 }\n", "key faults[0].fault.stats: unknown field `stats`, expected one of `status`, `body`, `content_type`, `rate_limit`, `retry_after_seconds`, `delay_ms`, `drip_bytes_per_second`, `close`, `truncate_at`, `invalid_utf8`, `entries`, `repeat_page_token`, `expire_token`".to_owned()),
+        ("[[accounts]]\nname = \"a b\"\n", "key accounts[0].name: must be 1 to 64 letters, digits or any of - _ ., got \"a b\"".to_owned()),
+        ("[[accounts]]\ndevices = 100001\n", "key accounts[0].devices: must be from 0 to 100000, got 100001".to_owned()),
         ("seed = []\n", "key seed: an empty array cannot stand here".to_owned()),
         ("\"a\\nb\" = 1\n", format!("unknown key a\\nb; the keys are {keys}")),
         ("seed = [1, 2]\n", "key seed: the argument '--seed <NUMBER>' cannot be used multiple times".to_owned()),

@@ -1,19 +1,15 @@
 //! The README and the table of fidelity say what is so: flags, requests and their answers, sources.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
-use axum::{
-    body::{Body, to_bytes},
-    http::Request,
-};
+use bytes::Bytes;
 use clap::CommandFactory;
+use http::Request;
 use opswat_mock::{
-    account::Account,
+    Builder,
     config::Config,
-    router,
     world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World},
 };
-use tower::ServiceExt;
 
 fn read(name: &str) -> String {
     fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a document")
@@ -92,14 +88,13 @@ async fn the_requests_of_the_readme_are_answered_as_it_says() {
     assert!(requests.len() >= 5, "the README has requests to paste");
     let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z"];
     let config = Config::load(flags.map(Into::into)).expect("flags");
-    let router = router(Arc::new(Account::new(config.settings(), config.clock())));
+    let mock = Builder::from(config).local().expect("a mock");
     for block in requests {
         let (comment, command) = block.split_once('\n').expect("a comment, then a command");
         let (status, start) = comment.strip_prefix("# ").and_then(|rest| rest.split_once(": ")).expect("a status");
-        let response = router.clone().oneshot(request(command)).await.expect("a router does not fail");
+        let response = mock.answer(request(command)).await.expect("a whole answer");
         assert_eq!(response.status().as_str(), status, "{command}");
-        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a whole body");
-        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
         // What the README shows of an answer is its form: the names up to the first value that differs.
         let form = start.split(['…', ':']).next().expect("a start");
         assert!(body.starts_with(form), "{body} does not start with {form}");
@@ -110,7 +105,7 @@ async fn the_requests_of_the_readme_are_answered_as_it_says() {
 }
 
 /// The request that a line of curl makes.
-fn request(command: &str) -> Request<Body> {
+fn request(command: &str) -> Request<Bytes> {
     let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");
     let mut words = words.into_iter();
     assert_eq!(words.next().as_deref(), Some("curl"));
@@ -134,7 +129,7 @@ fn request(command: &str) -> Request<Body> {
         let (name, value) = header.split_once(": ").expect("a name and a value");
         request = request.header(name, value);
     }
-    request.body(Body::from(data.join("&"))).expect("a request")
+    request.body(Bytes::from(data.join("&"))).expect("a request")
 }
 
 #[test]

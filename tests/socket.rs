@@ -1,39 +1,25 @@
 //! What only a socket shows: broken requests, and a server that goes on after them and stops when it is told.
 
-use std::sync::Arc;
-
-use opswat_mock::{account::Account, config::Config, router, server};
+use opswat_mock::Mock;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-    task::JoinHandle,
+    net::TcpStream,
 };
 
 const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 
 struct Served {
-    port: u16,
-    stop: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
+    mock: Mock,
 }
 
 async fn serve() -> Served {
-    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "off"];
-    let config = Config::load(flags.map(Into::into)).expect("flags");
-    let account = Arc::new(Account::new(config.settings(), config.clock()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(server::run(listener, router(account), async {
-        let _ = stopped.await;
-    }));
-    Served { port, stop, ended }
+    let mock = Mock::builder().now("2026-01-15T12:00:00Z").without_quota().start().await.expect("a mock");
+    Served { mock }
 }
 
 impl Served {
     async fn connect(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).await.expect("a connection")
+        TcpStream::connect(self.mock.address()).await.expect("a connection")
     }
 
     /// What comes back for these bytes, until the server ends the connection.
@@ -146,11 +132,12 @@ async fn what_is_under_way_is_finished_when_the_server_stops() {
     let mut go_on = [0; 25];
     under_way.read_exact(&mut go_on).await.expect("an answer");
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
-    served.stop.send(()).expect("a server that runs");
+    let address = served.mock.address();
+    let stopping = tokio::spawn(served.mock.stop());
     under_way.write_all(b"{}").await.expect("written");
     let mut answer = String::new();
     under_way.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    served.ended.await.expect("an end");
-    assert!(TcpStream::connect(("127.0.0.1", served.port)).await.is_err(), "nobody listens any more");
+    stopping.await.expect("an end");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }

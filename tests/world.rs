@@ -282,7 +282,7 @@ fn nothing_of_one_device_or_administrator_coincides() {
                     Entry::Admin(entry) => (entry.at, entry.admin.email.clone(), entry.event.code().to_owned()),
                     Entry::Webhook(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
                     Entry::Report(entry) => (entry.at, entry.device.id.clone(), String::new()),
-                    Entry::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_owned()),
+                    Entry::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_string()),
                 };
                 assert!(seen.insert(identity.clone()), "{identity:?} twice with seed {seed}");
             }

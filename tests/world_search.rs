@@ -17,10 +17,10 @@ fn fields(entry: Entry) -> Vec<String> {
         Entry::Activity(entry) => vec![
             entry.device.name.clone(),
             entry.device.id.clone(),
-            entry.device.group.to_owned(),
+            entry.device.group.to_string(),
             entry.app_user,
-            entry.app_name.to_owned(),
-            entry.access_rule.to_owned(),
+            entry.app_name.to_string(),
+            entry.access_rule.to_string(),
             entry.device_status.label().to_owned(),
         ],
         Entry::Admin(_) => panic!("not searched"),
@@ -74,7 +74,7 @@ proptest! {
         prop_assert_eq!(selection.page(0, usize::MAX, Order::OldestFirst), reversed(expected.clone()));
         let (mut read, mut pages) = (0, Vec::new());
         loop {
-            let found = selection.after(read, size);
+            let found = selection.after(read, size, Order::NewestFirst);
             prop_assert!(found.events.is_empty() || found.read > read);
             if found.events.is_empty() {
                 break;

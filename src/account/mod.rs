@@ -1,37 +1,109 @@
-//! What one account owns: a world, a clock, tokens, a quota, the key of its page tokens.
+//! What one account owns: a world, a clock, tokens, a quota, a profile, faults, added events, a journal.
 //!
-//! Nothing is shared between two accounts.
+//! Nothing of it is another account's. What accounts of a server share is either theirs by name (which token belongs to
+//! whom) or the same for all (ready pages and worlds, which follow from seeds).
+//!
+//! The verbs of the control surface stand here as methods: [`Account`] has those of one account, [`Accounts`] those that
+//! make and drop them.
 
+pub(crate) mod accounts;
+pub mod fault;
+pub mod injected;
+pub mod journal;
 pub(crate) mod pages;
-pub(crate) mod quota;
+pub mod profile;
+pub mod quota;
+pub mod settings;
 pub(crate) mod tokens;
+pub(crate) mod worlds;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
-pub use self::quota::QuotaLimit;
-use self::{pages::PageCache, quota::Quota, tokens::Tokens};
+pub use self::accounts::{Accounts, NotMade};
+use self::{
+    fault::{BadFault, FaultRule, FaultStanding, Faults},
+    injected::{Injected, InjectedEvents, NewEvent, NotAdded},
+    journal::{Journal, Requests},
+    pages::PageCache,
+    profile::{Dress, Profile, TimeZone},
+    quota::{Bucket, Quota, QuotaChange, QuotaSettings},
+    settings::{AccountChange, Credential, NewToken, Settings},
+    tokens::{TokenIndex, Tokens},
+    worlds::Worlds,
+};
 use crate::{
-    clock::Clock,
-    world::{Millis, Shape, Window, World},
+    clock::{Clock, Reading, Start},
+    world::{Entry, Event, Millis, Shape, Stream, Window, World},
 };
 
 /// How many searches of an account run at once; others wait.
 const MAX_SEARCHES: usize = 2;
+/// How many events are told at a time by [`Account::truth`].
+const STRIDE: usize = 1_024;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// What an account is made from.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The account's name, for people.
+/// What the accounts of a server share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) tokens: Arc<TokenIndex>,
+    pub(crate) pages: PageCache,
+    pub(crate) worlds: Worlds,
+    pub(crate) journal_bytes: Arc<AtomicUsize>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Account {
+    name: Arc<str>,
+    made_from: Settings,
+    setup: RwLock<Arc<Setup>>,
+    clock: Clock,
+    pub(crate) tokens: Tokens,
+    pub(crate) quota: Quota,
+    pub(crate) faults: Faults,
+    pub(crate) injected: InjectedEvents,
+    pub(crate) journal: Journal,
+    /// Places for searches: they compute for longer than other requests.
+    pub(crate) searches: Arc<Semaphore>,
+    pub(crate) shared: Arc<Shared>,
+    /// The number of the server's request that used it last.
+    last_use: AtomicU64,
+}
+
+/// What of an account can be changed while it serves. A request is answered by what it was when it came.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) dress: Dress,
+    page_token_key: Hmac<Sha256>,
+}
+
+/// What can be said of an account.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Description {
+    /// Names it on the control surface.
     pub name: String,
-    /// What its company is made from.
-    pub shape: Shape,
-    /// The access token that is valid from the start and never expires.
+    /// Decides its whole history.
+    pub seed: u64,
+    /// How many devices its company has at a time.
+    pub devices: u32,
+    /// How many days back its history can be read.
+    pub retention_days: u32,
+    /// How many seconds its events take to become visible.
+    pub lag: String,
+    /// The access token that is valid from the start.
     pub access_token: String,
     /// Names the client that asks for tokens.
     pub client_id: String,
@@ -39,53 +111,109 @@ pub struct Settings {
     pub client_secret: String,
     /// Where a browser may be sent back to after consent, besides loopback addresses.
     pub redirect_uris: Vec<String>,
-    /// How many requests are let through.
-    pub quota: QuotaLimit,
-    /// How many days back the history can be read.
-    pub retention_days: u32,
+    /// Its time.
+    pub clock: Reading,
+    /// How its requests are counted.
+    pub quota: QuotaDescription,
+    /// Which reading it follows of what is assumed.
+    pub profile: Profile,
 }
 
-/// See the module.
-#[derive(Debug)]
-pub struct Account {
-    settings: Settings,
-    clock: Clock,
-    world: World,
-    pub(crate) tokens: Tokens,
-    pub(crate) quota: Quota,
-    pub(crate) pages: PageCache,
-    /// Places for searches: they compute for longer than other requests.
-    pub(crate) searches: Arc<Semaphore>,
-    page_token_key: Hmac<Sha256>,
+/// What can be said of a quota.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct QuotaDescription {
+    /// How requests are counted.
+    #[serde(flatten)]
+    pub settings: QuotaSettings,
+    /// What a 429 says in `Retry-After`: the profile's key of that name.
+    pub retry_after: quota::RetryAfter,
+}
+
+/// A token that was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MadeToken {
+    /// The token.
+    pub token: String,
+    /// When it expires.
+    pub expires_at: Millis,
+}
+
+/// Why a token was not made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NotMinted {
+    /// The time until it expires is out of range.
+    Invalid(String),
+    /// Another account has it.
+    Taken,
+}
+
+/// An event of the truth: what the API tells of it, and when it can be seen for the first time.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// When it happened.
+    pub at: Millis,
+    /// When it can be seen for the first time.
+    pub visible_at: Millis,
+    /// Whether it was added by a test.
+    pub is_injected: bool,
+    /// What it tells.
+    pub entry: Entry,
 }
 
 impl Account {
-    /// Makes an account that lives by a clock.
-    #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "HMAC takes a key of any length")]
-    pub fn new(settings: Settings, clock: Clock) -> Self {
-        let Shape { seed, devices, lag } = settings.shape;
-        // Whatever decides which history a page token points into is part of the key: a token that was made for another
-        // history is refused rather than misread.
-        let Settings { name, client_secret, retention_days, .. } = &settings;
-        let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");
-        let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
-        Self {
-            clock,
-            world: World::new(settings.shape),
-            tokens: Tokens::new(&settings),
+    /// Makes an account beside others of a server.
+    ///
+    /// # Errors
+    ///
+    /// When one of its tokens is another account's, or one of its faults cannot be followed.
+    pub(crate) fn new(settings: Settings, shared: Arc<Shared>) -> Result<Self, NotMade> {
+        let name: Arc<str> = settings.name.as_str().into();
+        let account = Self {
+            clock: Clock::new(settings.start),
+            tokens: Tokens::new(name.clone(), settings.client_id.as_str(), settings.shape.seed, shared.tokens.clone()),
             quota: Quota::new(settings.quota),
-            pages: PageCache::new(),
+            faults: Faults::default(),
+            injected: InjectedEvents::default(),
+            journal: Journal::new(settings.journal, shared.journal_bytes.clone()),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
-            page_token_key,
-            settings,
+            setup: RwLock::new(Arc::new(Setup::new(settings.clone()))),
+            made_from: settings,
+            shared,
+            name,
+            last_use: AtomicU64::new(0),
+        };
+        if let Err(why) = account.furnish() {
+            account.tokens.close();
+            return Err(why);
         }
+        Ok(account)
     }
 
-    /// What the account was made from.
+    /// Puts in what the account begins with.
+    fn furnish(&self) -> Result<(), NotMade> {
+        let Settings { access_token, tokens, faults, start, .. } = &self.made_from;
+        let began = match start {
+            Start::System => self.clock.now(),
+            Start::Frozen(at) | Start::Scaled(at, _) => *at,
+        };
+        let taken = |token: &Credential| NotMade::TokenTaken(journal::masked(token.as_str()));
+        if !self.tokens.add(&access_token.as_str().into(), None) {
+            return Err(taken(access_token));
+        }
+        for new in tokens {
+            match self.make_token(new, began) {
+                Ok(_) => {}
+                Err(NotMinted::Invalid(why)) => return Err(NotMade::Invalid(format!("tokens: {why}"))),
+                Err(NotMinted::Taken) => return Err(new.token.as_ref().map_or(NotMade::TooMany(0), taken)),
+            }
+        }
+        self.faults.replace(faults.clone()).map(drop).map_err(|why| NotMade::Invalid(format!("faults: {why}")))
+    }
+
+    /// Names it on the control surface.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The account's clock.
@@ -94,10 +222,212 @@ impl Account {
         &self.clock
     }
 
-    /// The account's company.
+    /// The account's company, as it is now.
     #[must_use]
-    pub fn world(&self) -> &World {
-        &self.world
+    pub fn world(&self) -> Arc<World> {
+        self.world_of(self.setup().settings.shape)
+    }
+
+    pub(crate) fn world_of(&self, shape: Shape) -> Arc<World> {
+        self.shared.worlds.of(shape)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        let setup = self.setup();
+        let Settings { shape, access_token, client_id, client_secret, redirect_uris, retention_days, profile, .. } =
+            &setup.settings;
+        Description {
+            name: self.name.to_string(),
+            seed: shape.seed,
+            devices: shape.devices,
+            retention_days: *retention_days,
+            lag: shape.lag.to_string(),
+            access_token: access_token.to_string(),
+            client_id: client_id.to_string(),
+            client_secret: client_secret.to_string(),
+            redirect_uris: redirect_uris.iter().map(ToString::to_string).collect(),
+            clock: self.clock.reading(),
+            quota: self.quota(),
+            profile: profile.clone(),
+        }
+    }
+
+    /// Changes what it is made of. Requests that are under way are answered by what it was.
+    pub fn change(&self, change: AccountChange) {
+        let mut setup = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quota) = change.quota {
+            self.quota.change(self.quota.settings().changed(quota));
+        }
+        *setup = Arc::new(Setup::new(setup.settings.changed(change)));
+    }
+
+    /// Makes it what it was when it was made: clock, quota, profile, tokens, faults, added events, journal.
+    pub fn reset(&self) {
+        let mut setup = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        *setup = Arc::new(Setup::new(self.made_from.clone()));
+        self.quota.begin_anew(self.made_from.quota);
+        self.tokens.begin_anew();
+        self.injected.begin_anew();
+        self.clock.begin_anew(self.made_from.start);
+        self.journal.begin_anew(self.made_from.journal);
+        // It went well when the account was made. Meanwhile another one may have taken one of the tokens: it keeps it.
+        let _ = self.furnish();
+        drop(setup);
+    }
+
+    /// Turns the clock forward, and tells what it then shows.
+    pub fn advance(&self, by: Duration) -> Millis {
+        self.clock.advance(by)
+    }
+
+    /// Makes a token. Without a time to live it lives as long as the account's tokens do.
+    ///
+    /// # Errors
+    ///
+    /// When the time is out of range, or when the token is another account's.
+    pub fn mint_token(&self, new: &NewToken) -> Result<MadeToken, NotMinted> {
+        self.make_token(new, self.clock.now())
+    }
+
+    fn make_token(&self, new: &NewToken, now: Millis) -> Result<MadeToken, NotMinted> {
+        let life_ms = i64::from(self.setup().settings.profile.token_life_seconds.get()) * 1000;
+        let end = new.end(now).map_err(NotMinted::Invalid)?.unwrap_or(Millis(now.0 + life_ms));
+        let token: Arc<str> = match &new.token {
+            None => self.tokens.mint(end),
+            Some(token) => {
+                let token: Arc<str> = token.as_str().into();
+                if !self.tokens.add(&token, Some(end)) {
+                    return Err(NotMinted::Taken);
+                }
+                token
+            }
+        };
+        Ok(MadeToken { token: token.to_string(), expires_at: end })
+    }
+
+    /// Takes a token back. `false` when the account does not know it.
+    pub fn revoke_token(&self, token: &str) -> bool {
+        self.tokens.revoke(token)
+    }
+
+    /// Lets all tokens expire that were issued, and tells how many there were. The one of the beginning stays.
+    pub fn expire_tokens(&self) -> usize {
+        self.tokens.expire_issued(self.clock.now())
+    }
+
+    /// How requests are counted.
+    #[must_use]
+    pub fn quota(&self) -> QuotaDescription {
+        let retry_after = self.setup().settings.profile.retry_after;
+        QuotaDescription { settings: self.quota.settings(), retry_after }
+    }
+
+    /// The buckets from which something was taken and that are not full again.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<Bucket> {
+        self.quota.buckets(self.clock.now())
+    }
+
+    /// Changes how requests are counted. Buckets are full then, unless nothing changes.
+    pub fn set_quota(&self, quota: QuotaChange) {
+        self.change(AccountChange { quota: Some(quota), ..AccountChange::default() });
+    }
+
+    /// The faults, in their order.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultStanding> {
+        self.faults.list()
+    }
+
+    /// Adds faults behind the others.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be followed; none is added then.
+    pub fn add_faults(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
+        self.faults.add(rules)
+    }
+
+    /// Puts faults in the place of the others.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be followed; the others stay then.
+    pub fn replace_faults(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
+        self.faults.replace(rules)
+    }
+
+    /// Forgets all faults, or the one of a name, and tells how many there were.
+    pub fn forget_faults(&self, name: Option<&str>) -> usize {
+        self.faults.forget(name)
+    }
+
+    /// Adds events to the history, all or none.
+    ///
+    /// # Errors
+    ///
+    /// The place of the event that cannot be added, and why.
+    pub fn inject(&self, events: &[NewEvent]) -> Result<Vec<Arc<Injected>>, (usize, NotAdded)> {
+        self.injected.add(&self.world(), events, self.clock.now())
+    }
+
+    /// Forgets all events that were added, and tells how many there were.
+    pub fn forget_events(&self) -> usize {
+        self.injected.forget()
+    }
+
+    /// The truth of a window, both ends included, oldest first: what happened in it, whether or not it can be seen yet.
+    pub fn truth(&self, stream: Stream, window: Window) -> impl Iterator<Item = Told> + use<> {
+        Truth::new(
+            self.world(),
+            self.injected.select(stream, window, &crate::world::Filter::default(), Millis(i64::MAX), None),
+            stream,
+            window,
+        )
+    }
+
+    /// Up to `limit` requests of the journal after the one of a number; from the first, after 0.
+    #[must_use]
+    pub fn requests(&self, after: u64, limit: usize) -> Requests {
+        self.journal.after(after, limit)
+    }
+
+    /// Shows the number of the last request whenever one is noted.
+    pub(crate) fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.journal.subscribe()
+    }
+
+    /// The account as it is now.
+    pub(crate) fn setup(&self) -> Arc<Setup> {
+        self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn use_now(&self, number: u64) {
+        self.last_use.store(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_use(&self) -> u64 {
+        self.last_use.load(Ordering::Relaxed)
+    }
+}
+
+impl Setup {
+    fn new(settings: Settings) -> Self {
+        let Settings { name, client_secret, retention_days, shape, profile, .. } = &settings;
+        let Shape { seed, devices, lag } = shape;
+        // Whatever decides which history a page token points into is part of the key: a token that was made for another
+        // history is refused rather than misread.
+        let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");
+        let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+        let zone_hours = if profile.time_zone == TimeZone::Account { World::zone_of(*seed) } else { 0 };
+        let dress = Dress { details: profile.details, hour: profile.activity_hour, zone_hours };
+        Self { settings, dress, page_token_key }
+    }
+
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.settings.profile
     }
 
     /// The part of a window that can be read at an instant: what retention keeps and what has happened.
@@ -115,4 +445,62 @@ impl Account {
 /// Signs what was fed to a signer, for comparison in constant time.
 pub(crate) fn is_signed(signer: Hmac<Sha256>, signature: &[u8]) -> bool {
     signer.verify_truncated_left(signature).is_ok()
+}
+
+/// Generated and added events in one row, oldest first.
+struct Truth {
+    world: Arc<World>,
+    stream: Stream,
+    places: std::ops::Range<u64>,
+    near: Millis,
+    part: std::vec::IntoIter<Event>,
+    next: Option<Event>,
+    injected: std::iter::Peekable<std::vec::IntoIter<Arc<Injected>>>,
+}
+
+impl Truth {
+    fn new(world: Arc<World>, injected: Vec<Arc<Injected>>, stream: Stream, window: Window) -> Self {
+        let all = world.select(stream, window, crate::world::Filter::default());
+        let places = all.places().unwrap_or_default();
+        let near = all.near();
+        drop(all);
+        let injected = injected.into_iter().peekable();
+        Self { world, stream, places, near, part: Vec::new().into_iter(), next: None, injected }
+    }
+
+    /// The next generated event, which stays the next one.
+    fn generated(&mut self) -> Option<Event> {
+        if self.next.is_none() {
+            if self.part.len() == 0 && !self.places.is_empty() {
+                let end = self.places.end.min(self.places.start + STRIDE as u64);
+                let part = self.world.slice(self.stream, self.places.start..end, self.near);
+                self.near = part.last().map_or(self.near, Event::at);
+                self.places.start = end;
+                self.part = part.into_iter();
+            }
+            self.next = self.part.next();
+        }
+        self.next
+    }
+}
+
+impl Iterator for Truth {
+    type Item = Told;
+
+    fn next(&mut self) -> Option<Told> {
+        let generated = self.generated();
+        let injected = self.injected.next_if(|injected| generated.is_none_or(|event| injected.at < event.at()));
+        if let Some(injected) = injected {
+            let Injected { entry, at, visible_at, .. } = &*injected;
+            return Some(Told { at: *at, visible_at: *visible_at, is_injected: true, entry: entry.clone() });
+        }
+        let event = generated?;
+        self.next = None;
+        Some(Told {
+            at: event.at(),
+            visible_at: self.world.visible_at(&event),
+            is_injected: false,
+            entry: self.world.tell(&event),
+        })
+    }
 }

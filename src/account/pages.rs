@@ -2,8 +2,8 @@
 //!
 //! Events are numbered from the beginning of their stream, and [`CHUNK`] neighbours are rendered together, newest first.
 //! A page without a filter is a slice of at most two chunks, whatever window it belongs to. The cache holds only what
-//! follows from the account's seed and shape, so it is never wrong, only full. An answer that is still being sent keeps its
-//! chunks alive beyond that.
+//! follows from the seed and the shape of an account and from how its profile dresses rows, so it is never wrong, only full,
+//! and all accounts of a server share it. An answer that is still being sent keeps its chunks alive beyond that.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,26 +13,40 @@ use std::{
 
 use bytes::Bytes;
 
+use super::profile::Dress;
 use crate::world::{Entry, Event, Millis, Stream, World};
 
 /// How many events are rendered together.
 pub(crate) const CHUNK: u64 = 256;
-/// How many bytes of ready events an account keeps.
+/// How many bytes of ready events a server keeps.
 const MAX_BYTES: usize = 24 * 1024 * 1024;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct PageCache {
     chunks: Mutex<Chunks>,
 }
 
 #[derive(Debug, Default)]
 struct Chunks {
-    ready: HashMap<(Stream, u64), Arc<Chunk>>,
+    ready: HashMap<Address, Arc<Chunk>>,
     /// The keys of `ready`, in the order in which they were made.
-    order: VecDeque<(Stream, u64)>,
+    order: VecDeque<Address>,
     bytes: usize,
 }
+
+/// Which events, of which world, written how.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Address {
+    seed: u64,
+    devices: u32,
+    dress: Dress,
+    stream: Stream,
+    number: u64,
+}
+
+/// Appends a row.
+type Render = fn(&Entry, Dress, &mut Vec<u8>);
 
 /// Neighbouring events, rendered newest first with commas between them.
 #[derive(Debug)]
@@ -43,18 +57,13 @@ struct Chunk {
 }
 
 impl PageCache {
-    pub(crate) fn new() -> Self {
-        Self { chunks: Mutex::default() }
-    }
-
     /// Appends the events at `places` of a stream, newest first, with commas between them. Nothing is copied.
     pub(crate) fn append(
         &self,
         world: &World,
-        stream: Stream,
-        places: Range<u64>,
+        (stream, places): (Stream, Range<u64>),
         near: Millis,
-        render: fn(&Entry, &mut Vec<u8>),
+        (dress, render): (Dress, Render),
         into: &mut Vec<Bytes>,
     ) {
         let mut end = places.end;
@@ -62,7 +71,9 @@ impl PageCache {
             let number = (end - 1) / CHUNK;
             let first = number * CHUNK;
             let start = places.start.max(first);
-            let chunk = self.chunk(world, stream, number, near, render);
+            // A lag changes when events are seen, not what they say.
+            let (seed, devices) = (world.shape().seed, world.shape().devices);
+            let chunk = self.chunk(world, Address { seed, devices, dress, stream, number }, near, render);
             if end < places.end {
                 into.push(Bytes::from_static(b","));
             }
@@ -71,22 +82,15 @@ impl PageCache {
         }
     }
 
-    fn chunk(
-        &self,
-        world: &World,
-        stream: Stream,
-        number: u64,
-        near: Millis,
-        render: fn(&Entry, &mut Vec<u8>),
-    ) -> Arc<Chunk> {
-        let key = (stream, number);
-        if let Some(chunk) = self.lock().ready.get(&key) {
+    fn chunk(&self, world: &World, address: Address, near: Millis, render: Render) -> Arc<Chunk> {
+        if let Some(chunk) = self.lock().ready.get(&address) {
             return chunk.clone();
         }
         // Made without the lock: two may make the same chunk at once, and it is the same.
+        let Address { dress, stream, number, .. } = address;
         let events = world.slice(stream, number * CHUNK..(number + 1) * CHUNK, near);
-        let chunk = Arc::new(Chunk::new(world, &events, render));
-        self.lock().insert(key, chunk.clone());
+        let chunk = Arc::new(Chunk::new(world, &events, dress, render));
+        self.lock().insert(address, chunk.clone());
         chunk
     }
 
@@ -96,7 +100,7 @@ impl PageCache {
 }
 
 impl Chunks {
-    fn insert(&mut self, key: (Stream, u64), chunk: Arc<Chunk>) {
+    fn insert(&mut self, key: Address, chunk: Arc<Chunk>) {
         self.bytes += chunk.bytes.len();
         if let Some(same) = self.ready.insert(key, chunk) {
             self.bytes -= same.bytes.len();
@@ -112,7 +116,7 @@ impl Chunks {
 }
 
 impl Chunk {
-    fn new(world: &World, events: &[Event], render: fn(&Entry, &mut Vec<u8>)) -> Self {
+    fn new(world: &World, events: &[Event], dress: Dress, render: Render) -> Self {
         let mut bytes = Vec::with_capacity(events.len() * 256);
         let mut places = Vec::with_capacity(events.len());
         // A chunk of 256 events stays far below 4 GiB.
@@ -122,7 +126,7 @@ impl Chunk {
                 bytes.push(b',');
             }
             let start = place(&bytes);
-            render(&world.tell(event), &mut bytes);
+            render(&world.tell(event), dress, &mut bytes);
             places.push(start..place(&bytes));
         }
         Self { bytes: bytes.into_boxed_slice().into(), places }

@@ -1,7 +1,9 @@
 //! How many requests an account lets through.
 //!
-//! The engine is governor's: the generic cell rate algorithm, one cell a request. Here it reads the account's clock
-//! instead of the machine's, and tells exactly when the whole quota is there again, which the headers promise.
+//! Two algorithms: governor's generic cell rate, which fills evenly, one cell a request; and windows that begin anew at
+//! whole multiples of their length. Both read the account's clock instead of the machine's, and tell exactly when the whole
+//! quota is there again, which the headers promise. Size, algorithm and scope can be changed at any time; the buckets are
+//! full then.
 
 use std::{
     cell::Cell,
@@ -9,7 +11,7 @@ use std::{
     fmt,
     num::NonZeroU32,
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +22,7 @@ use governor::{
     nanos::Nanos,
     state::{NotKeyed, StateStore},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::world::Millis;
 
@@ -31,7 +34,7 @@ const MAX_BUCKETS: usize = 4_096;
 pub enum QuotaLimit {
     /// Everything is let through.
     Off,
-    /// So many requests in so many seconds, for each token and each API.
+    /// So many requests in so many seconds.
     Per {
         /// How many requests may come at once.
         requests: NonZeroU32,
@@ -40,11 +43,124 @@ pub enum QuotaLimit {
     },
 }
 
+/// How an account's quota works.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct QuotaSettings {
+    /// How many requests a bucket holds.
+    pub requests: NonZeroU32,
+    /// After how many seconds all of them are available again.
+    pub per_seconds: NonZeroU32,
+    /// How a bucket fills.
+    pub algorithm: Algorithm,
+    /// What has a bucket of its own.
+    pub scope: Scope,
+    /// Whether requests are counted at all.
+    pub enabled: bool,
+}
+
+/// How a bucket fills.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Evenly: one request after each part of the time (A).
+    Gcra,
+    /// All at once, at whole multiples of the time since 1970.
+    FixedWindow,
+}
+
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Each token at each API (A).
+    TokenApi,
+    /// Each token.
+    Token,
+    /// Each API.
+    AccountApi,
+    /// The account.
+    Account,
+}
+
+/// A change of a quota. What is left out stays as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QuotaChange {
+    /// How many requests a bucket holds, up to [`QuotaLimit::MAX`].
+    pub requests: Option<NonZeroU32>,
+    /// After how many seconds all of them are available again, up to [`QuotaLimit::MAX_SECONDS`].
+    pub per_seconds: Option<NonZeroU32>,
+    /// How a bucket fills.
+    pub algorithm: Option<Algorithm>,
+    /// What has a bucket of its own.
+    pub scope: Option<Scope>,
+    /// Whether requests are counted at all.
+    pub enabled: Option<bool>,
+    /// What a 429 says in `Retry-After`: the profile's key of that name.
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// What a 429 says in `Retry-After`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryAfter {
+    /// Nothing: there is no such header (D).
+    #[default]
+    Off,
+    /// How many seconds to wait.
+    Seconds,
+    /// At what time to come again.
+    HttpDate,
+}
+
 impl QuotaLimit {
-    /// The largest number of requests, and of seconds: more is no limit that a test could reach.
+    /// The largest number of requests: more is no limit that a test could reach.
     pub const MAX: u32 = 1_000_000_000;
     /// A day: the longest time over which requests are counted.
     pub const MAX_SECONDS: u32 = 86_400;
+}
+
+impl QuotaSettings {
+    /// Ten requests a minute (D) for each token and each API, evenly (A).
+    pub const DEFAULT: Self = Self {
+        requests: NonZeroU32::new(10).expect("10 is not 0"),
+        per_seconds: NonZeroU32::new(60).expect("60 is not 0"),
+        algorithm: Algorithm::Gcra,
+        scope: Scope::TokenApi,
+        enabled: true,
+    };
+
+    /// These settings after a change.
+    #[must_use]
+    pub fn changed(self, change: QuotaChange) -> Self {
+        Self {
+            requests: change.requests.unwrap_or(self.requests),
+            per_seconds: change.per_seconds.unwrap_or(self.per_seconds),
+            algorithm: change.algorithm.unwrap_or(self.algorithm),
+            scope: change.scope.unwrap_or(self.scope),
+            enabled: change.enabled.unwrap_or(self.enabled),
+        }
+    }
+}
+
+impl From<QuotaLimit> for QuotaSettings {
+    fn from(limit: QuotaLimit) -> Self {
+        match limit {
+            QuotaLimit::Off => Self { enabled: false, ..Self::DEFAULT },
+            QuotaLimit::Per { requests, seconds } => Self { requests, per_seconds: seconds, ..Self::DEFAULT },
+        }
+    }
+}
+
+/// A limit as a change, for whoever writes it as a text.
+impl From<QuotaLimit> for QuotaChange {
+    fn from(limit: QuotaLimit) -> Self {
+        match limit {
+            QuotaLimit::Off => Self { enabled: Some(false), ..Self::default() },
+            QuotaLimit::Per { requests, seconds } => {
+                Self { requests: Some(requests), per_seconds: Some(seconds), enabled: Some(true), ..Self::default() }
+            }
+        }
+    }
 }
 
 impl FromStr for QuotaLimit {
@@ -73,13 +189,25 @@ impl fmt::Display for QuotaLimit {
 }
 
 /// Where a quota stands after (or without) a request: what the `X-RateLimit-*` headers say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Standing {
-    pub(crate) limit: u32,
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Standing {
+    /// How many requests the bucket holds when it is full.
+    pub limit: u32,
     /// How many more requests would be let through at once.
-    pub(crate) remaining: u32,
+    pub remaining: u32,
     /// When the whole quota is available again, in whole seconds since 1970, rounded up.
-    pub(crate) reset_seconds: i64,
+    pub reset_seconds: i64,
+}
+
+/// A bucket from which something was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bucket {
+    /// Whose it is, where tokens have buckets of their own.
+    pub token: Option<Arc<str>>,
+    /// At which API, where APIs have buckets of their own.
+    pub api: Option<&'static str>,
+    /// Where it stands.
+    pub standing: Standing,
 }
 
 /// A request that came too early.
@@ -90,108 +218,246 @@ pub(crate) struct TooMany {
     pub(crate) wait_seconds: u64,
 }
 
-/// The buckets of one account.
+/// The quota of one account.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    limit: QuotaLimit,
-    /// When each bucket will be full again, in nanoseconds since 1970. One that is not here is full.
-    buckets: Mutex<HashMap<BucketKey, u64>>,
+    state: Mutex<State>,
 }
 
-/// Whose bucket: that of one token at one API.
+/// Settings and buckets change together: what the headers say is what is enforced.
+#[derive(Debug)]
+struct State {
+    settings: QuotaSettings,
+    buckets: HashMap<BucketKey, Level>,
+}
+
+/// Whose request, at which API.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BucketKey {
-    pub(crate) token: Arc<str>,
-    pub(crate) api: &'static str,
+    token: Option<Arc<str>>,
+    api: Option<&'static str>,
+}
+
+/// How much was taken from a bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Level {
+    /// When it will be full again, in nanoseconds since 1970.
+    FullAt(u64),
+    /// In which window how many requests were let through.
+    Used { window: u64, requests: u32 },
 }
 
 impl Quota {
-    pub(crate) fn new(limit: QuotaLimit) -> Self {
-        Self { limit, buckets: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(settings: QuotaSettings) -> Self {
+        Self { state: Mutex::new(State { settings, buckets: HashMap::new() }) }
+    }
+
+    pub(crate) fn settings(&self) -> QuotaSettings {
+        self.state().settings
+    }
+
+    /// Changes how requests are counted. All buckets are full then, unless nothing changes.
+    pub(crate) fn change(&self, settings: QuotaSettings) {
+        let mut state = self.state();
+        if state.settings != settings {
+            *state = State { settings, buckets: HashMap::new() };
+        }
+    }
+
+    /// Begins anew.
+    pub(crate) fn begin_anew(&self, settings: QuotaSettings) {
+        *self.state() = State { settings, buckets: HashMap::new() };
     }
 
     /// Lets one request through, or not; a request that is refused leaves the bucket as it is.
     ///
-    /// `None` when there is no limit.
-    pub(crate) fn take(&self, key: &BucketKey, now: Millis) -> Result<Option<Standing>, TooMany> {
-        let Some((quota, engine)) = self.engine() else { return Ok(None) };
+    /// `None` when requests are not counted.
+    pub(crate) fn take(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Result<Option<Standing>, TooMany> {
+        let mut state = self.state();
+        let size = Size::of(state.settings);
+        if !state.settings.enabled {
+            return Ok(None);
+        }
+        let key = state.key(token, api);
         let now = nanos(now);
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = Cell::new(buckets.get(key).copied().unwrap_or(0));
-        let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
-            RateLimiter::new(engine, Level { full_at: &full_at, now }, Reading(now.into()));
-        let outcome = limiter.check();
-        let standing = quota.standing(full_at.get(), now);
-        match outcome {
-            Ok(()) => {
-                if let Some(bucket) = buckets.get_mut(key) {
-                    *bucket = full_at.get();
+        let level = state.buckets.get(&key).copied().unwrap_or_else(|| size.full());
+        match size.take(level, now) {
+            Ok(level) => {
+                if let Some(bucket) = state.buckets.get_mut(&key) {
+                    *bucket = level;
                 } else {
-                    make_room(&mut buckets, now);
-                    buckets.insert(key.clone(), full_at.get());
+                    state.make_room(size, now);
+                    state.buckets.insert(key, level);
                 }
-                Ok(Some(standing))
+                Ok(Some(size.standing(level, now)))
             }
-            Err(not_until) => {
-                let wait = not_until.earliest_possible().as_u64().saturating_sub(now);
-                Err(TooMany { standing, wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
+            Err(wait) => {
+                Err(TooMany { standing: size.standing(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
             }
         }
     }
 
-    /// Where a bucket stands, without taking anything from it. `None` when there is no limit.
-    pub(crate) fn look(&self, key: &BucketKey, now: Millis) -> Option<Standing> {
-        let (quota, _) = self.engine()?;
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(quota.standing(buckets.get(key).copied().unwrap_or(0), nanos(now)))
+    /// Takes back that a request was counted, and tells where its bucket then stands.
+    pub(crate) fn give_back(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<Standing> {
+        let mut state = self.state();
+        if !state.settings.enabled {
+            return None;
+        }
+        let (size, key, now) = (Size::of(state.settings), state.key(token, api), nanos(now));
+        let level = state.buckets.get_mut(&key)?;
+        *level = size.give_back(*level);
+        Some(size.standing(*level, now))
     }
 
-    fn engine(&self) -> Option<(Size, governor::Quota)> {
-        let QuotaLimit::Per { requests, seconds } = self.limit else { return None };
-        let each = Duration::from_secs(seconds.get().into()) / requests.get();
-        let each = each.max(Duration::from_nanos(1));
-        let engine = governor::Quota::with_period(each)?.allow_burst(requests);
-        // A day at the most, so it fits.
-        Some((Size { requests: requests.get(), each: u64::try_from(each.as_nanos()).unwrap_or(u64::MAX) }, engine))
+    /// Where a bucket stands, without taking anything from it. `None` when requests are not counted, or when nothing is known
+    /// of the API and each has a bucket of its own.
+    pub(crate) fn look(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<Standing> {
+        let state = self.state();
+        let size = Size::of(state.settings);
+        let level = state.buckets.get(&state.key(token, api)).copied().unwrap_or_else(|| size.full());
+        state.settings.enabled.then(|| size.standing(level, nanos(now)))
+    }
+
+    /// All buckets from which something was taken and that are not full again.
+    pub(crate) fn buckets(&self, now: Millis) -> Vec<Bucket> {
+        let state = self.state();
+        let (size, now) = (Size::of(state.settings), nanos(now));
+        let mut buckets: Vec<Bucket> = state
+            .buckets
+            .iter()
+            .filter(|(_, level)| !size.is_full(**level, now))
+            .map(|(BucketKey { token, api }, level)| Bucket {
+                token: token.clone(),
+                api: *api,
+                standing: size.standing(*level, now),
+            })
+            .collect();
+        drop(state);
+        buckets.sort_by(|one, other| (&one.token, one.api).cmp(&(&other.token, other.api)));
+        buckets
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn key(&self, token: &Arc<str>, api: &'static str) -> BucketKey {
+        let (by_token, by_api) = match self.settings.scope {
+            Scope::TokenApi => (true, true),
+            Scope::Token => (true, false),
+            Scope::AccountApi => (false, true),
+            Scope::Account => (false, false),
+        };
+        BucketKey { token: by_token.then(|| token.clone()), api: by_api.then_some(api) }
+    }
+
+    /// Forgets buckets that are full, and if that does not help, the one that is nearest to it.
+    fn make_room(&mut self, size: Size, now: u64) {
+        if self.buckets.len() >= MAX_BUCKETS {
+            self.buckets.retain(|_, level| !size.is_full(*level, now));
+        }
+        if self.buckets.len() >= MAX_BUCKETS
+            && let Some(fullest) =
+                self.buckets.iter().min_by_key(|(_, level)| size.full_at(**level)).map(|(key, _)| key.clone())
+        {
+            self.buckets.remove(&fullest);
+        }
     }
 }
 
 /// A quota in nanoseconds.
 #[derive(Clone, Copy)]
 struct Size {
-    requests: u32,
-    /// After how many nanoseconds one more request is let through.
+    algorithm: Algorithm,
+    requests: NonZeroU32,
+    /// How long a window is.
+    window: u64,
+    /// After how many nanoseconds one more request is let through, where the bucket fills evenly.
     each: u64,
 }
 
 impl Size {
-    fn standing(self, full_at: u64, now: u64) -> Standing {
-        let owed = full_at.saturating_sub(now).div_ceil(self.each);
-        let remaining = self.requests.saturating_sub(u32::try_from(owed).unwrap_or(u32::MAX));
-        let reset_seconds = full_at.max(now).div_ceil(NANOS_PER_SECOND).cast_signed();
-        Standing { limit: self.requests, remaining, reset_seconds }
+    fn of(settings: QuotaSettings) -> Self {
+        let QuotaSettings { requests, per_seconds, algorithm, .. } = settings;
+        let window = u64::from(per_seconds.get()) * NANOS_PER_SECOND;
+        Self { algorithm, requests, window, each: (window / u64::from(requests.get())).max(1) }
     }
-}
 
-/// Forgets buckets that are full, and if that does not help, the one that is nearest to it.
-fn make_room(buckets: &mut HashMap<BucketKey, u64>, now: u64) {
-    if buckets.len() >= MAX_BUCKETS {
-        buckets.retain(|_, full_at| *full_at > now);
+    fn full(self) -> Level {
+        match self.algorithm {
+            Algorithm::Gcra => Level::FullAt(0),
+            Algorithm::FixedWindow => Level::Used { window: 0, requests: 0 },
+        }
     }
-    if buckets.len() >= MAX_BUCKETS
-        && let Some(fullest) = buckets.iter().min_by_key(|(_, full_at)| **full_at).map(|(key, _)| key.clone())
-    {
-        buckets.remove(&fullest);
+
+    /// How many nanoseconds to wait, when the bucket is empty.
+    fn take(self, level: Level, now: u64) -> Result<Level, u64> {
+        match level {
+            Level::FullAt(full_at) => {
+                let engine = governor::Quota::with_period(Duration::from_nanos(self.each))
+                    .expect("the period is at least a nanosecond")
+                    .allow_burst(self.requests);
+                let full_at = Cell::new(full_at);
+                let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
+                    RateLimiter::new(engine, Filling { full_at: &full_at, now }, At(now.into()));
+                let outcome = limiter.check();
+                match outcome {
+                    Ok(()) => Ok(Level::FullAt(full_at.get())),
+                    Err(not_until) => Err(not_until.earliest_possible().as_u64().saturating_sub(now)),
+                }
+            }
+            Level::Used { window, requests } => {
+                let current = now / self.window;
+                let used = if window == current { requests } else { 0 };
+                if used < self.requests.get() {
+                    Ok(Level::Used { window: current, requests: used + 1 })
+                } else {
+                    Err((current + 1) * self.window - now)
+                }
+            }
+        }
+    }
+
+    fn give_back(self, level: Level) -> Level {
+        match level {
+            Level::FullAt(full_at) => Level::FullAt(full_at.saturating_sub(self.each)),
+            Level::Used { window, requests } => Level::Used { window, requests: requests.saturating_sub(1) },
+        }
+    }
+
+    fn full_at(self, level: Level) -> u64 {
+        match level {
+            Level::FullAt(full_at) => full_at,
+            Level::Used { requests: 0, .. } => 0,
+            Level::Used { window, .. } => (window + 1) * self.window,
+        }
+    }
+
+    fn is_full(self, level: Level, now: u64) -> bool {
+        self.full_at(level) <= now
+    }
+
+    fn standing(self, level: Level, now: u64) -> Standing {
+        let full_at = self.full_at(level);
+        let owed = match level {
+            Level::FullAt(full_at) => full_at.saturating_sub(now).div_ceil(self.each),
+            Level::Used { requests, .. } => u64::from(if full_at > now { requests } else { 0 }),
+        };
+        let limit = self.requests.get();
+        let remaining = limit.saturating_sub(u32::try_from(owed).unwrap_or(u32::MAX));
+        Standing { limit, remaining, reset_seconds: full_at.max(now).div_ceil(NANOS_PER_SECOND).cast_signed() }
     }
 }
 
 /// A bucket while a request is decided. Governor counts from the limiter's beginning, which here is now.
-struct Level<'a> {
+struct Filling<'a> {
     full_at: &'a Cell<u64>,
     now: u64,
 }
 
-impl StateStore for Level<'_> {
+impl StateStore for Filling<'_> {
     type Key = NotKeyed;
 
     /// Nobody else writes in between: the lock of the buckets is held.
@@ -208,9 +474,9 @@ impl StateStore for Level<'_> {
 
 /// The instant of the request, as it was read from the account's clock at its beginning.
 #[derive(Clone, Debug)]
-struct Reading(Nanos);
+struct At(Nanos);
 
-impl Clock for Reading {
+impl Clock for At {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
@@ -226,11 +492,16 @@ fn nanos(now: Millis) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "the reference counts in floats, on purpose")]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn key(token: &str) -> BucketKey {
-        BucketKey { token: token.into(), api: "logs-v3.3" }
+    const API: &str = "logs-v3.3";
+
+    fn quota() -> Quota {
+        Quota::new("10".parse::<QuotaLimit>().expect("a limit").into())
     }
 
     #[test]
@@ -245,27 +516,154 @@ mod tests {
 
     #[test]
     fn a_bucket_fills_as_its_headers_say() {
-        let quota = Quota::new("10".parse().expect("a limit"));
+        let quota = quota();
         let now = Millis(1_768_478_400_500);
         for left in (0..10).rev() {
-            let standing = quota.take(&key("a"), now).expect("within the quota").expect("a limit is set");
+            let standing = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set");
             assert_eq!((standing.limit, standing.remaining), (10, left));
         }
-        let refused = quota.take(&key("a"), now).expect_err("beyond the quota");
+        let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
         // Half a second into the minute: all is there again 60 s later, rounded up to a whole second.
         assert_eq!(refused.standing, Standing { limit: 10, remaining: 0, reset_seconds: 1_768_478_461 });
         assert_eq!(refused.wait_seconds, 6);
         let reset = Millis(refused.standing.reset_seconds * 1000);
-        assert_eq!(quota.look(&key("a"), reset).map(|standing| standing.remaining), Some(10));
-        assert_eq!(quota.look(&key("b"), now).map(|standing| standing.remaining), Some(10));
+        assert_eq!(quota.look(&"a".into(), API, reset).map(|standing| standing.remaining), Some(10));
+        assert_eq!(quota.look(&"b".into(), API, now).map(|standing| standing.remaining), Some(10));
     }
 
     #[test]
     fn buckets_are_bounded() {
-        let quota = Quota::new("10".parse().expect("a limit"));
+        let quota = quota();
         for nth in 0..MAX_BUCKETS + 100 {
-            quota.take(&key(&nth.to_string()), Millis(1_768_478_400_000)).expect("a bucket of its own");
+            quota.take(&nth.to_string().into(), API, Millis(1_768_478_400_000)).expect("a bucket of its own");
         }
-        assert_eq!(quota.buckets.lock().expect("nobody panicked").len(), MAX_BUCKETS);
+        assert_eq!(quota.state().buckets.len(), MAX_BUCKETS);
+    }
+
+    #[test]
+    fn a_window_begins_anew_at_its_multiples() {
+        let settings = QuotaSettings { algorithm: Algorithm::FixedWindow, ..QuotaSettings::DEFAULT };
+        let quota = Quota::new(settings);
+        // A quarter of a minute before the next one.
+        let now = Millis(1_768_478_445_000);
+        for left in (0..10).rev() {
+            let standing = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set");
+            assert_eq!(standing, Standing { limit: 10, remaining: left, reset_seconds: 1_768_478_460 });
+        }
+        let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
+        assert_eq!((refused.standing.remaining, refused.wait_seconds), (0, 15));
+        let standing = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("a new window");
+        assert_eq!(standing, Some(Standing { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 }));
+    }
+
+    /// What happens to a quota, beside a reference that is too simple to be wrong.
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Take(u8, u8),
+        GiveBack(u8, u8),
+        Advance(u32),
+    }
+
+    /// The instants at which requests were let through, of each bucket.
+    #[derive(Default)]
+    struct Reference(HashMap<(u8, u8), Vec<i64>>);
+
+    impl Reference {
+        /// Milliseconds until a request is let through, by simulating the bucket from its first request.
+        fn wait(&self, bucket: (u8, u8), now: i64, settings: QuotaSettings) -> f64 {
+            let taken = self.0.get(&bucket).map_or(&[][..], Vec::as_slice);
+            let (requests, period_ms) =
+                (f64::from(settings.requests.get()), f64::from(settings.per_seconds.get()) * 1000.0);
+            match settings.algorithm {
+                Algorithm::FixedWindow => {
+                    let period = i64::from(settings.per_seconds.get()) * 1000;
+                    let same = taken.iter().filter(|&&at| at / period == now / period).count();
+                    if same < settings.requests.get() as usize {
+                        0.0
+                    } else {
+                        ((now / period + 1) * period - now) as f64
+                    }
+                }
+                Algorithm::Gcra => {
+                    // A bucket that leaks: each request adds one, and it drains evenly.
+                    let (mut level, mut last) = (0.0_f64, 0);
+                    for &at in taken {
+                        level = (level - (at - last) as f64 * requests / period_ms).max(0.0) + 1.0;
+                        last = at;
+                    }
+                    level = (level - (now - last) as f64 * requests / period_ms).max(0.0);
+                    ((level + 1.0 - requests) * period_ms / requests).max(0.0)
+                }
+            }
+        }
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            6 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Act::Take(token, api)),
+            1 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Act::GiveBack(token, api)),
+            3 => (0_u32..20_000).prop_map(Act::Advance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_lets_through_what_a_plain_reference_does(
+            acts in proptest::collection::vec(act(), 1..120),
+            requests in 1_u32..12, seconds in 1_u32..90,
+            algorithm in prop_oneof![Just(Algorithm::Gcra), Just(Algorithm::FixedWindow)],
+            scope in prop_oneof![
+                Just(Scope::TokenApi), Just(Scope::Token), Just(Scope::AccountApi), Just(Scope::Account)
+            ],
+        ) {
+            const APIS: [&str; 2] = ["logs-v2", "logs-v3.3"];
+            let number = |number| NonZeroU32::new(number).expect("from 1");
+            let settings =
+                QuotaSettings { requests: number(requests), per_seconds: number(seconds), algorithm, scope, enabled: true };
+            let quota = Quota::new(settings);
+            let mut reference = Reference::default();
+            let mut now = 1_768_478_400_000_i64;
+            for act in acts {
+                let bucket = |token, api| match scope {
+                    Scope::TokenApi => (token, api),
+                    Scope::Token => (token, 9),
+                    Scope::AccountApi => (9, api),
+                    Scope::Account => (9, 9),
+                };
+                match act {
+                    Act::Advance(by) => now += i64::from(by),
+                    Act::Take(token, api) => {
+                        let wait = reference.wait(bucket(token, api), now, settings);
+                        let (name, api_name) = (token.to_string().into(), APIS[usize::from(api)]);
+                        match quota.take(&name, api_name, Millis(now)) {
+                            Ok(standing) => {
+                                // The reference counts in floats: a millisecond to either side is undecided.
+                                prop_assert!(wait < 1.0, "let through {wait} ms too early");
+                                reference.0.entry(bucket(token, api)).or_default().push(now);
+                                let standing = standing.expect("requests are counted");
+                                prop_assert_eq!(Some(standing), quota.look(&name, api_name, Millis(now)));
+                                // At the reset time all is there: as many as the bucket holds, and no more.
+                                let reset = Millis(standing.reset_seconds * 1000);
+                                prop_assert_eq!(quota.look(&name, api_name, reset).map(|whole| whole.remaining), Some(requests));
+                            }
+                            Err(too_many) => {
+                                prop_assert!(wait > 0.0, "refused without a reason");
+                                prop_assert!((too_many.wait_seconds as f64 - (wait / 1000.0).ceil()).abs() <= 1.0);
+                                prop_assert_eq!(too_many.standing.remaining, 0);
+                            }
+                        }
+                    }
+                    Act::GiveBack(token, api) => {
+                        let key = bucket(token, api);
+                        // What was counted in this very instant is taken back, as a refused request is.
+                        let taken = reference.0.entry(key).or_default();
+                        if taken.last() == Some(&now) {
+                            taken.pop();
+                            quota.give_back(&token.to_string().into(), APIS[usize::from(api)], Millis(now));
+                        }
+                    }
+                }
+            }
+        }
     }
 }

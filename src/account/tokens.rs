@@ -1,26 +1,32 @@
 //! Access tokens, refresh tokens and codes of one account.
 //!
-//! A token is valid for twelve hours of the account's clock. Issued ones are remembered after they expired, so that a
-//! client is told which of the two is wrong; tokens that nobody issued leave no trace.
+//! A token is valid for some time of the account's clock, twelve hours unless the account says otherwise. Tokens are
+//! remembered after they expired or were revoked, so that a client is told which of the two is wrong and its request is
+//! found in the account's journal; tokens that nobody issued leave no trace.
+//!
+//! Whose a token is stands in an index that all accounts of a server share.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use super::Settings;
+use super::profile::{ClientRefreshToken, Profile, RefreshTokenUse, TokenReissue};
 use crate::world::{Millis, World};
 
-/// How long a token lives: 12 h.
-const LIFE_MS: i64 = 43_200_000;
 /// How long a code can be redeemed.
 const CODE_LIFE_MS: i64 = 600_000;
-/// How many issued tokens, and how many codes, are remembered; the oldest go first. Of refresh tokens there is one.
+/// How many issued tokens, and how many codes, are remembered; the oldest go first. Of refresh tokens there are two: one of
+/// each grant.
 const MAX_ISSUED: usize = 1_000;
+
+/// Whose token it is, by the name of the account.
+#[derive(Debug, Default)]
+pub(crate) struct TokenIndex(RwLock<HashMap<Arc<str>, Arc<str>>>);
 
 /// What an access token is worth.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Standing {
+pub(crate) enum Validity {
     Valid(Arc<str>),
     Expired,
     Unknown,
@@ -46,22 +52,36 @@ pub(crate) struct Issued {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    configured: Arc<str>,
+    owner: Arc<str>,
     /// Distinguishes the tokens of this account from those of another with the same seed.
     seed: u64,
-    issued: Mutex<Table>,
+    index: Arc<TokenIndex>,
+    table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     /// How many names were made up, over all kinds.
     made: u64,
-    expiry: HashMap<Arc<str>, Millis>,
-    /// The keys of `expiry`, oldest first.
+    known: HashMap<Arc<str>, Life>,
+    /// Those of `known` that were issued, oldest first.
     order: VecDeque<Arc<str>>,
     /// The last token of each grant.
     current: [Option<Current>; 2],
     codes: VecDeque<Code>,
+    /// The account is gone; a request that is still under way leaves nothing in the index.
+    is_closed: bool,
+}
+
+/// What is known of an access token.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    /// It was there from the beginning, and does not expire by itself.
+    Endless,
+    /// It expires at an instant.
+    Until(Millis),
+    /// It was taken back.
+    Revoked,
 }
 
 /// A token, and the refresh token that belongs to it.
@@ -78,49 +98,129 @@ struct Code {
     until: Millis,
 }
 
+impl TokenIndex {
+    pub(super) fn owner(&self, token: &str) -> Option<Arc<str>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
+    /// Whether the token is there for an account: it is not when it is another's.
+    fn claim(&self, token: &Arc<str>, owner: &Arc<str>) -> bool {
+        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        owners.entry(token.clone()).or_insert_with(|| owner.clone()) == owner
+    }
+
+    fn forget<'a>(&self, tokens: impl Iterator<Item = &'a Arc<str>>) {
+        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for token in tokens {
+            owners.remove(token);
+        }
+    }
+}
+
 impl Tokens {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let bytes = settings.name.bytes().chain(settings.client_id.bytes());
-        let seed =
-            bytes.fold(settings.shape.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-        Self { configured: settings.access_token.as_str().into(), seed, issued: Mutex::default() }
+    /// The tokens of an account that has none yet. `seed` decides the names that it will make up.
+    pub(super) fn new(owner: Arc<str>, client_id: &str, seed: u64, index: Arc<TokenIndex>) -> Self {
+        let bytes = owner.bytes().chain(client_id.bytes());
+        let seed = bytes.fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+        Self { owner, seed, index, table: Mutex::default() }
+    }
+
+    /// Makes a token of a given name valid, for ever or until an instant. `false` when it is another account's.
+    pub(super) fn add(&self, token: &Arc<str>, until: Option<Millis>) -> bool {
+        let mut table = self.table();
+        if table.is_closed || !self.index.claim(token, &self.owner) {
+            return false;
+        }
+        let life = until.map_or(Life::Endless, Life::Until);
+        if let Some(known) = table.known.get_mut(token) {
+            *known = life;
+        } else {
+            self.remember(&mut table, token.clone(), life);
+        }
+        true
+    }
+
+    /// Issues a token of a made-up name.
+    pub(super) fn mint(&self, until: Millis) -> Arc<str> {
+        let mut table = self.table();
+        let token = self.make_up(&mut table);
+        self.remember(&mut table, token.clone(), Life::Until(until));
+        token
     }
 
     /// What a token is worth at an instant.
-    pub(crate) fn standing(&self, token: &str, now: Millis) -> Standing {
-        if token == &*self.configured {
-            return Standing::Valid(self.configured.clone());
+    pub(crate) fn validity(&self, token: &str, now: Millis) -> Validity {
+        match self.table().known.get_key_value(token) {
+            Some((token, Life::Endless)) => Validity::Valid(token.clone()),
+            Some((token, Life::Until(end))) if now < *end => Validity::Valid(token.clone()),
+            Some((_, Life::Until(_))) => Validity::Expired,
+            Some((_, Life::Revoked)) | None => Validity::Unknown,
         }
-        match self.table().expiry.get_key_value(token) {
-            Some((token, &expiry)) if now < expiry => Standing::Valid(token.clone()),
-            Some(_) => Standing::Expired,
-            None => Standing::Unknown,
+    }
+
+    /// Lets a token expire now. `false` when nobody knows it.
+    pub(crate) fn expire(&self, token: &str, now: Millis) -> bool {
+        self.end(token, Life::Until(now))
+    }
+
+    /// Takes a token back: it is then as unknown as one that nobody issued. `false` when it was so before.
+    pub(super) fn revoke(&self, token: &str) -> bool {
+        self.end(token, Life::Revoked)
+    }
+
+    fn end(&self, token: &str, end: Life) -> bool {
+        let mut table = self.table();
+        match table.known.get_mut(token) {
+            None | Some(Life::Revoked) => false,
+            // What has expired stays so.
+            Some(Life::Until(until)) if matches!(end, Life::Until(now) if *until <= now) => true,
+            Some(life) => {
+                *life = end;
+                true
+            }
         }
+    }
+
+    /// Lets all tokens expire that were issued, those that are there from the beginning not among them; how many there were.
+    pub(super) fn expire_issued(&self, now: Millis) -> usize {
+        let mut table = self.table();
+        let lives = table.known.values_mut().filter(|life| matches!(life, Life::Until(end) if now < *end));
+        lives.map(|life| *life = Life::Until(now)).count()
     }
 
     /// The token of a grant: the one that lives, with the time that is left to it, or a new one.
-    pub(crate) fn issue(&self, grant: Grant, now: Millis) -> Issued {
+    pub(crate) fn issue(&self, grant: Grant, profile: &Profile, now: Millis) -> Issued {
         let mut table = self.table();
-        if let Some(current) = &table.current[grant as usize]
-            && let Some(&expiry) = table.expiry.get(&current.access)
-            && now < expiry
-        {
-            return issued(current, expiry, now);
+        let lasting = table.current[grant as usize].clone().and_then(|current| {
+            let end = table.end_of(&current.access)?;
+            (now < end && profile.token_reissue == TokenReissue::Same).then_some((current, end))
+        });
+        if let Some((current, end)) = lasting {
+            return issued(&current, end, now);
         }
         // The account has one person who consents, and that person has one refresh token.
         let known = table.current[grant as usize].as_ref().and_then(|current| current.refresh.clone());
-        let refresh = (grant == Grant::Person).then(|| known.unwrap_or_else(|| self.make_up(&mut table)));
-        self.renew(&mut table, grant, refresh, now)
+        let has_refresh = grant == Grant::Person || profile.client_refresh_token == ClientRefreshToken::Given;
+        let refresh = has_refresh.then(|| known.unwrap_or_else(|| self.make_up(&mut table)));
+        self.renew(&mut table, grant, refresh, profile, now)
     }
 
-    /// A new access token for a refresh token, which stays valid; the former access token does not.
-    pub(crate) fn refresh(&self, refresh: &str, now: Millis) -> Option<Issued> {
+    /// A new access token for a refresh token; the former access token is not valid any more.
+    pub(crate) fn refresh(&self, refresh: &str, profile: &Profile, now: Millis) -> Option<Issued> {
         let mut table = self.table();
-        let Current { access, refresh: known } = table.current[Grant::Person as usize].clone()?;
-        let refresh = known.filter(|known| **known == *refresh)?;
-        table.expiry.remove(&access);
-        table.order.retain(|issued| *issued != access);
-        Some(self.renew(&mut table, Grant::Person, Some(refresh), now))
+        let grant = [Grant::Person, Grant::Client].into_iter().find(|grant| {
+            let current = table.current[*grant as usize].as_ref();
+            current.and_then(|current| current.refresh.as_deref()) == Some(refresh)
+        })?;
+        let Current { access, refresh: known } = table.current[grant as usize].clone()?;
+        if let Some(life) = table.known.get_mut(&access) {
+            *life = Life::Revoked;
+        }
+        let refresh = match profile.refresh_token_use {
+            RefreshTokenUse::Many => known,
+            RefreshTokenUse::Once => Some(self.make_up(&mut table)),
+        };
+        Some(self.renew(&mut table, grant, refresh, profile, now))
     }
 
     /// A code of six characters that can be redeemed once.
@@ -153,20 +253,52 @@ impl Tokens {
         (now < known.until).then_some(known.redirect_uri)
     }
 
-    fn renew(&self, table: &mut Table, grant: Grant, refresh: Option<Arc<str>>, now: Millis) -> Issued {
+    /// Forgets all tokens and codes. The names that are made up afterwards are those of the beginning.
+    pub(super) fn begin_anew(&self) {
+        let mut table = self.table();
+        self.index.forget(table.known.keys());
+        *table = Table::default();
+    }
+
+    /// Forgets all, for ever: the account is gone, and another one of its name may have the same tokens.
+    pub(super) fn close(&self) {
+        self.begin_anew();
+        self.table().is_closed = true;
+    }
+
+    fn renew(
+        &self,
+        table: &mut Table,
+        grant: Grant,
+        refresh: Option<Arc<str>>,
+        profile: &Profile,
+        now: Millis,
+    ) -> Issued {
         let access = self.make_up(table);
-        let expiry = Millis(now.0 + LIFE_MS);
-        if table.order.len() == MAX_ISSUED
-            && let Some(oldest) = table.order.pop_front()
-        {
-            table.expiry.remove(&oldest);
-        }
-        table.order.push_back(access.clone());
-        table.expiry.insert(access.clone(), expiry);
+        let end = Millis(now.0 + i64::from(profile.token_life_seconds.get()) * 1000);
+        self.remember(table, access.clone(), Life::Until(end));
         let current = Current { access, refresh };
-        let issued = issued(&current, expiry, now);
+        let issued = issued(&current, end, now);
         table.current[grant as usize] = Some(current);
         issued
+    }
+
+    fn remember(&self, table: &mut Table, token: Arc<str>, life: Life) {
+        if let Life::Until(_) = life {
+            if table.order.len() == MAX_ISSUED
+                && let Some(oldest) = table.order.pop_front()
+            {
+                table.known.remove(&oldest);
+                self.index.forget([&oldest].into_iter());
+            }
+            table.order.push_back(token.clone());
+        }
+        if table.is_closed {
+            return;
+        }
+        // A name that was made up is nobody else's: whose it is went into it.
+        self.index.claim(&token, &self.owner);
+        table.known.insert(token, life);
     }
 
     /// A name in the form of a random UUID. The same account makes up the same names in every run.
@@ -184,13 +316,23 @@ impl Tokens {
         World::token_bits(self.seed, table.made)
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn issued(current: &Current, expiry: Millis, now: Millis) -> Issued {
+impl Table {
+    /// When a token ends that lives.
+    fn end_of(&self, token: &str) -> Option<Millis> {
+        match self.known.get(token)? {
+            Life::Until(end) => Some(*end),
+            Life::Endless | Life::Revoked => None,
+        }
+    }
+}
+
+fn issued(current: &Current, end: Millis, now: Millis) -> Issued {
     // Whole seconds that are surely left, as upstream's sample counts them: 43199 at the moment of issue.
-    let expires_in_seconds = (expiry.0 - now.0 - 1) / 1000;
+    let expires_in_seconds = (end.0 - now.0 - 1) / 1000;
     Issued { access: current.access.clone(), refresh: current.refresh.clone(), expires_in_seconds }
 }

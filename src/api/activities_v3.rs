@@ -11,7 +11,10 @@ use super::{
     page::{Begin, Page},
     search,
 };
-use crate::world::{Action, Filter, Millis, Stream, Window};
+use crate::{
+    account::profile::EmptyPage,
+    world::{Action, Filter, Millis, Stream, Window},
+};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -26,25 +29,29 @@ struct ActivitiesQuery {
 
 /// Lists a page: a bare array (D).
 pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let query = ActivitiesQuery::read(&fields, caller.now)?;
+    let visit = &caller.visit;
+    let query = ActivitiesQuery::read(&fields, visit.now, visit.setup.dress.zone_hours)?;
+    let profile = visit.setup.profile();
     let page = Page {
         stream: Stream::Activity,
-        window: caller.account.readable(query.window, caller.now),
+        window: visit.setup.readable(query.window, visit.now),
         filter: query.filter,
+        order: profile.order.into(),
         begin: Begin::Entries(query.page.skip(query.limit)),
         take: query.limit.entries(),
-        seen_at: caller.now,
+        seen_at: visit.now,
+        snapshot: visit.account.injected.snapshot(),
     };
     let rows = page.rows(&caller).await?;
-    if rows.count == 0 {
+    if rows.count == 0 && profile.empty_page == EmptyPage::Refused {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }
     Ok(rows.answer("[", "]"))
 }
 
 impl ActivitiesQuery {
-    fn read(fields: &Fields, now: Millis) -> Result<Self, Refusal> {
-        let window = window(fields, now)?;
+    fn read(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Self, Refusal> {
+        let window = window(fields, now, zone_hours)?;
         let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
         let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
         // Last, because what is wrong in another way comes before a limit that is too large. Fifty entries by default (D).
@@ -54,7 +61,7 @@ impl ActivitiesQuery {
 }
 
 /// Days from `start_date` to `end_date`, the end day whole (D); without both of them, `age` hours back from now.
-fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
+fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, Refusal> {
     const AGE: &str = "an integer of hours from 1";
     let start = date(fields, "start_date")?;
     let end = date(fields, "end_date")?;
@@ -63,6 +70,7 @@ fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
         if end <= start {
             return Err(Refusal::invalid("end_date", "later than start_date", written(end)));
         }
+        let midnight = |date| midnight(date) - zone_hours * HOUR_MS;
         let (from, to) = (midnight(start), midnight(end) + DAY_MS - 1);
         return Ok(Window { from: Millis(from), to: Millis(to) });
     }
@@ -73,7 +81,7 @@ fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
     }
 }
 
-/// The beginning of a day in UTC (A), in milliseconds since 1970.
+/// The beginning of a day in UTC (A; profile `time_zone`), in milliseconds since 1970.
 fn midnight(date: Date) -> i64 {
     date.duration_since(Date::constant(1970, 1, 1)).as_hours() * HOUR_MS
 }
@@ -83,9 +91,9 @@ const DATE: &str = "a day as MM/DD/YYYY";
 /// A day, in two, two and four digits.
 fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, Refusal> {
     let Some(text) = fields.text(name, DATE)? else { return Ok(None) };
-    match Date::strptime("%m/%d/%Y", text) {
+    match Date::strptime("%m/%d/%Y", &*text) {
         Ok(date) if written(date) == text => Ok(Some(date)),
-        _ => Err(Refusal::invalid(name, DATE, Json::Text(text.to_owned()))),
+        _ => Err(Refusal::invalid(name, DATE, Json::Text(text.into_owned()))),
     }
 }
 

@@ -11,16 +11,16 @@ use super::{error::Refusal, gate::Visit, params::Params};
 
 /// Sends the browser to `redirect_uri` with a code of six characters, and hands `state` back.
 pub(super) async fn consent(visit: Visit, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let params = Params::parse(query.as_deref().unwrap_or_default())?;
-    let settings = visit.account.settings();
-    if params.get("client_id") != Some(&settings.client_id) {
+    let params = Params::parse(query.as_deref().unwrap_or_default(), visit.setup.profile().repeated_parameter)?;
+    let settings = &visit.setup.settings;
+    if params.get("client_id") != Some(settings.client_id.as_str()) {
         return Err(Refusal::BadClient);
     }
     let wanted = "an address of this machine, or one that --redirect-uri names";
     let Some(redirect_uri) = params.get("redirect_uri").filter(|uri| !uri.is_empty()) else {
         return Err(Refusal::Missing { parameter: "redirect_uri", wanted });
     };
-    let registered = settings.redirect_uris.iter().any(|known| known == redirect_uri);
+    let registered = settings.redirect_uris.iter().any(|known| known.as_str() == redirect_uri);
     if !(registered || is_loopback(redirect_uri)) {
         return Err(Refusal::invalid("redirect_uri", wanted, redirect_uri));
     }

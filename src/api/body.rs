@@ -1,9 +1,9 @@
 //! JSON bodies: read whole, strictly, with errors that say what is wrong.
 //!
-//! Wrong types are refused rather than converted (A), so that a client's mistake is seen; so is a name that an object
+//! Wrong types are refused rather than converted (A; profile `wrong_types`), so that a client's mistake is seen; so is a name that an object
 //! has twice. Unknown names are ignored, `null` means absent, and a body that is empty or `[]` has no fields (C).
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::{
     extract::{FromRequest, Request},
@@ -14,7 +14,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use tokio::time::timeout;
 
-use super::error::Refusal;
+use super::{error::Refusal, gate::Caller};
+use crate::account::profile::WrongTypes;
 
 /// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -23,7 +24,10 @@ const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fields of a JSON body.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Vec<(String, Json)>);
+pub(super) struct Fields {
+    all: Vec<(String, Json)>,
+    wrong_types: WrongTypes,
+}
 
 /// Any JSON value, as it was written.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ impl<S: Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
+        let Caller { visit, .. } = parts.extensions.get().ok_or(Refusal::ServerError)?;
         // The type is judged before the body is read, but a request without a body needs none.
         let media_type = check_media_type(&parts.headers, "application/json");
         if has_body(&parts.headers) {
@@ -52,8 +57,9 @@ impl<S: Sync> FromRequest<S> for Fields {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
+        visit.notes.body(&bytes);
         media_type?;
-        Self::parse(&bytes)
+        Ok(Self { wrong_types: visit.setup.profile().wrong_types, ..Self::parse(&bytes)? })
     }
 }
 
@@ -106,7 +112,7 @@ impl Fields {
 
     /// The value of a name; `null` is absent.
     pub(super) fn get(&self, name: &str) -> Option<&Json> {
-        self.0
+        self.all
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value)
@@ -118,17 +124,32 @@ impl Fields {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Integer(number)) => Ok(Some(*number)),
+            Some(Json::Text(text)) if self.converts() && text.trim().parse::<i64>().is_ok() => {
+                Ok(text.trim().parse().ok())
+            }
             Some(other) => Err(Refusal::invalid(name, wanted, other)),
         }
     }
 
     /// A text.
-    pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<&str>, Refusal> {
+    pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
         match self.get(name) {
             None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(Json::Text(text)) => Ok(Some(text.into())),
+            Some(number @ (Json::Integer(_) | Json::Number(_))) if self.converts() => {
+                Ok(Some(number.to_string().into()))
+            }
             Some(other) => Err(Refusal::invalid(name, wanted, other)),
         }
+    }
+
+    /// Whether there is a name, whatever it holds.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    fn converts(&self) -> bool {
+        self.wrong_types == WrongTypes::Converted
     }
 }
 
@@ -208,7 +229,7 @@ impl<'de> Visitor<'de> for Reader {
             }
             fields.push((name, value));
         }
-        Ok(Json::Object(Fields(fields)))
+        Ok(Json::Object(Fields { all: fields, wrong_types: WrongTypes::Refused }))
     }
 }
 

@@ -55,8 +55,14 @@ pub(super) enum Refusal {
     InvalidGrant(String),
     /// The consent page was asked for something else than a code.
     UnsupportedResponseType(String),
+    /// There is nothing after the last page of v3.3, on an account that says so with a status.
+    AfterLastPage,
+    /// There is more data than `limit`, on an account that does not page.
+    MoreThanLimit { limit: usize },
     /// Something broke. It never comes by itself.
     ServerError,
+    /// A fault asks for this status, and leaves the words to us.
+    Forced(StatusCode),
 }
 
 #[derive(Serialize)]
@@ -69,6 +75,14 @@ impl Refusal {
     /// A parameter is wrong: what it may be, and what came.
     pub(super) fn invalid(parameter: &'static str, wanted: impl Into<String>, got: impl fmt::Display) -> Self {
         Self::Invalid { parameter, wanted: wanted.into(), got: got.to_string() }
+    }
+
+    /// How long a 429 asks to wait.
+    pub(super) fn wait_seconds(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { wait_seconds } => Some(*wait_seconds),
+            _ => None,
+        }
     }
 
     /// Status and code of the row.
@@ -84,12 +98,13 @@ impl Refusal {
             Self::Unreadable(_) | Self::Invalid { .. } | Self::Missing { .. } | Self::MissingGrantType => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
-            Self::LimitTooLarge { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
-            Self::NothingOnPage { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "page_out_of_range"),
+            Self::LimitTooLarge { .. } | Self::MoreThanLimit { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            Self::NothingOnPage { .. } | Self::AfterLastPage => (StatusCode::PAYLOAD_TOO_LARGE, "page_out_of_range"),
             Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::UnsupportedResponseType(_) => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
             Self::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            Self::Forced(status) => (*status, code_of(*status)),
         }
     }
 }
@@ -123,7 +138,10 @@ impl fmt::Display for Refusal {
             Self::UnsupportedGrantType(grant) => write!(f, "Unsupported grant type: {}", Echo(grant)),
             Self::Unreadable(why) | Self::InvalidGrant(why) => f.write_str(why),
             Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
+            Self::AfterLastPage => f.write_str("There is nothing after the last page"),
+            Self::MoreThanLimit { limit } => write!(f, "There are more event logs than limit ({limit}) asks for"),
             Self::ServerError => f.write_str("Internal server error"),
+            Self::Forced(status) => f.write_str(status.canonical_reason().unwrap_or("Error")),
         }
     }
 }
@@ -150,6 +168,24 @@ impl From<GovernorError> for Refusal {
             GovernorError::TooManyRequests { wait_time, .. } => Self::TooManyRequests { wait_seconds: wait_time },
             GovernorError::UnableToExtractKey | GovernorError::Other { .. } => Self::ServerError,
         }
+    }
+}
+
+/// The code that goes with a status when nothing else is known.
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "invalid_token",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        406 => "not_acceptable",
+        413 => "page_out_of_range",
+        415 => "unsupported_media_type",
+        429 => "too_many_requests",
+        400..=499 => "invalid_request",
+        502 => "bad_gateway",
+        503 => "service_unavailable",
+        504 => "gateway_timeout",
+        _ => "server_error",
     }
 }
 

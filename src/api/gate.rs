@@ -1,7 +1,8 @@
-//! The gates before a handler: token, then path and method, then quota. Bodies are looked at only behind them.
+//! The gates before a handler: token, then path and method, then faults and quota. Bodies are looked at only behind them.
 //!
 //! Without a valid token every request is refused with 401 before anything else is looked at (D). The order of the
-//! others is the usual one of a Java filter chain (A).
+//! others is the usual one of a Java filter chain (A). Whatever leaves the first gate is noted in the journal of the account
+//! that it was about; what is about none goes to that of `default`.
 
 use std::{
     pin::Pin,
@@ -11,49 +12,58 @@ use std::{
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
-    middleware::Next,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tower_governor::{GovernorError, key_extractor::KeyExtractor};
 
-use super::{Api, error::Refusal, params::Params};
+use super::{error::Refusal, fault::BrokenOff, note::Notes, params::Params, wire};
 use crate::{
-    account::{Account, quota::BucketKey, quota::Standing, tokens},
+    account::{
+        Account, Accounts, Setup,
+        fault::{ApiName, Fault},
+        journal::{self, Parameters},
+        profile::{Charset, Profile, ResetTime},
+        quota::{RetryAfter, Standing},
+        tokens::Validity,
+    },
+    clock::Stopwatch,
     world::Millis,
 };
 
 /// The longest header line, and the longest path with its query, that are read: 8 KiB, as servlet containers have it (A).
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// Whose account a request is about, and when. "Now" is read here and nowhere else.
+/// Whose account a request is about, what it was then, and when. "Now" is read here and nowhere else.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
     pub(super) account: Arc<Account>,
+    pub(super) setup: Arc<Setup>,
     pub(super) now: Millis,
+    pub(super) notes: Notes,
 }
 
 /// A visit with a valid token.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    pub(super) account: Arc<Account>,
-    pub(super) now: Millis,
-    token: Arc<str>,
+    pub(super) visit: Visit,
+    pub(super) token: Arc<str>,
+    /// What breaks the request.
+    pub(super) fault: Option<Arc<Fault>>,
 }
 
 /// The first gate: asks for the token where one is needed, and puts on every answer what it must carry.
 #[derive(Clone, Debug)]
 pub(super) struct Admission {
-    pub(super) account: Arc<Account>,
+    pub(super) accounts: Arc<Accounts>,
 }
 
 /// The quota's gate, in front of one API.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counting {
-    pub(super) api: Api,
+    pub(super) api: ApiName,
 }
 
 /// A service behind one of the gates.
@@ -133,103 +143,183 @@ impl<G: Gate, E, F: Future<Output = Result<Response, E>>> Future for Passing<G, 
     }
 }
 
-/// Who came through the first gate: nobody in particular where no token is needed.
+/// A request that came to the first gate.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    now: Millis,
-    caller: Option<(Caller, Option<Api>)>,
+    visit: Visit,
+    method: Method,
+    uri: Uri,
+    api: Option<ApiName>,
+    /// The token that it came with, masked.
+    shown_token: Option<String>,
+    /// That token, if it is valid.
+    token: Option<Arc<str>>,
+    since: Stopwatch,
 }
 
 impl Gate for Admission {
     type Pass = Admitted;
 
     fn pass(&self, request: &mut Request) -> Result<Admitted, Box<Response>> {
-        let visit = Visit { now: self.account.clock().now(), account: self.account.clone() };
-        let now = visit.now;
-        match authenticate(&visit, request) {
-            Ok(Some(caller)) => {
-                let api = Api::at(request.uri().path());
-                request.extensions_mut().insert(caller.clone());
-                Ok(Admitted { now, caller: Some((caller, api)) })
-            }
-            Ok(None) => {
-                request.extensions_mut().insert(visit);
-                Ok(Admitted { now, caller: None })
-            }
-            Err(refusal) => {
-                let mut response = refusal.into_response();
-                date(&mut response, now);
-                Err(Box::new(response))
-            }
+        let since = Stopwatch::start();
+        let path = request.uri().path();
+        let needs_token = path == "/o/api" || path.starts_with("/o/api/");
+        let shown = if needs_token { bearer(request.headers()).or_else(|| in_query(request.uri())) } else { None };
+        let known = shown.as_deref().and_then(|token| self.accounts.of_token(token));
+        let visit = Visit::of(known.as_ref().unwrap_or(self.accounts.default_account()), Notes::default());
+        let mut admitted = Admitted {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            api: super::api_at(path),
+            shown_token: shown.as_deref().map(journal::masked),
+            token: None,
+            since,
+            visit: visit.clone(),
+        };
+        if !needs_token {
+            request.extensions_mut().insert(visit);
+            return Ok(admitted);
         }
+        let validity = match (&shown, known) {
+            (Some(token), Some(account)) => account.tokens.validity(token, visit.now),
+            _ => Validity::Unknown,
+        };
+        let refusal = match (validity, shown) {
+            (Validity::Valid(token), _) => {
+                admitted.token = Some(token.clone());
+                request.extensions_mut().insert(Caller { visit, token, fault: None });
+                return Ok(admitted);
+            }
+            (_, None) => Refusal::NoToken,
+            (Validity::Expired, Some(token)) => Refusal::ExpiredToken(token),
+            (Validity::Unknown, Some(token)) => Refusal::UnknownToken(token),
+        };
+        let mut response = refusal.into_response();
+        Self::complete(&admitted, &mut response);
+        Err(Box::new(response))
     }
 
     fn complete(admitted: &Admitted, response: &mut Response) {
-        date(response, admitted.now);
-        let Some((caller, api)) = &admitted.caller else { return };
-        if !response.headers().contains_key(&LIMIT) {
+        let Admitted { visit, method, uri, api, shown_token, token, since } = admitted;
+        let noted = visit.notes.take();
+        // The token service finds out whose client asks only when it reads the form.
+        let visit = noted.visit.as_ref().unwrap_or(visit);
+        let Visit { account, setup, now, .. } = visit;
+        wire::set_date(response, *now);
+        if setup.profile().charset == Charset::Absent {
+            wire::without_charset(response);
+        }
+        let mut standing = noted.quota;
+        if standing.is_none()
+            && let Some(token) = token
+        {
             // Not counted: an unknown path or method. An unknown path has a quota that nothing was taken from.
-            let bucket = caller.bucket(api.map_or("", Api::name));
-            if let Some(standing) = caller.account.quota.look(&bucket, admitted.now) {
-                state_quota(response, standing);
+            standing = account.quota.look(token, api.map_or("", ApiName::code), *now);
+            if let Some(standing) = standing {
+                state_quota(response, standing, setup.profile(), *now);
+            }
+        }
+        account.journal.note(journal::Request {
+            number: 0,
+            at: (*now).into(),
+            method: short(method.as_str()),
+            path: short(uri.path()),
+            api: api.map(ApiName::code),
+            token: shown_token.clone(),
+            parameters: Parameters {
+                pairs: [Params::for_journal(uri.query().unwrap_or_default()), noted.form].concat(),
+                body: noted.body,
+            },
+            status: if BrokenOff::ends(response) { None } else { Some(response.status().as_u16()) },
+            entries: noted.entries,
+            quota: standing,
+            fault: noted.fault.map(|name| name.to_string()),
+            duration_us: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+}
+
+/// A text of a client's, as much of it as the journal keeps.
+fn short(text: &str) -> String {
+    text.chars().take(500).collect()
+}
+
+/// A request that was counted, or that need not be.
+#[derive(Debug)]
+pub(super) struct Counted {
+    caller: Option<Caller>,
+    api: ApiName,
+    standing: Option<Standing>,
+}
+
+impl Gate for Counting {
+    type Pass = Counted;
+
+    fn pass(&self, request: &mut Request) -> Result<Counted, Box<Response>> {
+        let mut counted =
+            Counted { caller: request.extensions().get::<Caller>().cloned(), api: self.api, standing: None };
+        let passed = counted.take(request).and_then(|()| check_lines(request));
+        passed.map_err(|refusal| {
+            let profile = counted.caller.as_ref().map(|caller| caller.visit.setup.profile().retry_after);
+            let (wait, now) = (refusal.wait_seconds(), counted.caller.as_ref().map(|caller| caller.visit.now));
+            let mut response = refusal.into_response();
+            if let (Some(form), Some(wait), Some(now)) = (profile, wait, now) {
+                state_wait(&mut response, form, wait, now);
+            }
+            Self::complete(&counted, &mut response);
+            Box::new(response)
+        })?;
+        Ok(counted)
+    }
+
+    fn complete(counted: &Counted, response: &mut Response) {
+        let Counted { caller: Some(Caller { visit, token, .. }), api, standing: Some(standing) } = counted else {
+            return;
+        };
+        let mut standing = *standing;
+        let is_refused = matches!(response.status().as_u16(), 400 | 406 | 413 | 415);
+        if is_refused && !visit.setup.profile().quota_counts_refused {
+            standing = visit.account.quota.give_back(token, api.code(), visit.now).unwrap_or(standing);
+        }
+        visit.notes.quota(standing);
+        state_quota(response, standing, visit.setup.profile(), visit.now);
+    }
+}
+
+impl Counted {
+    /// Takes the request from its bucket.
+    fn take(&mut self, request: &Request) -> Result<(), Refusal> {
+        let token = WhoseToken.extract(request)?;
+        let Some(Caller { visit, .. }) = &self.caller else { return Err(Refusal::ServerError) };
+        match visit.account.quota.take(&token, self.api.code(), visit.now) {
+            Ok(standing) => {
+                self.standing = standing;
+                Ok(())
+            }
+            Err(too_many) => {
+                self.standing = Some(too_many.standing);
+                Err(GovernorError::TooManyRequests { wait_time: too_many.wait_seconds, headers: None }.into())
             }
         }
     }
 }
 
-impl Gate for Counting {
-    type Pass = Option<Standing>;
-
-    fn pass(&self, request: &mut Request) -> Result<Option<Standing>, Box<Response>> {
-        let per_token = PerTokenAndApi { api: self.api };
-        let refused = |refusal: Refusal, standing: Option<Standing>| {
-            let mut response = refusal.into_response();
-            Self::complete(&standing, &mut response);
-            Box::new(response)
-        };
-        let key = per_token.extract(request).map_err(|error| refused(error.into(), None))?;
-        let caller = request.extensions().get::<Caller>().ok_or_else(|| refused(Refusal::ServerError, None))?;
-        let standing = caller.account.quota.take(&key, caller.now).map_err(|too_many| {
-            let error = GovernorError::TooManyRequests { wait_time: too_many.wait_seconds, headers: None };
-            refused(error.into(), Some(too_many.standing))
-        })?;
-        check_lines(request).map_err(|refusal| refused(refusal, standing))?;
-        Ok(standing)
-    }
-
-    fn complete(standing: &Option<Standing>, response: &mut Response) {
-        if let Some(standing) = standing {
-            state_quota(response, *standing);
-        }
-    }
-}
-
-/// The gate of routes that need no token.
-pub(super) async fn short_lines(request: Request, next: Next) -> Response {
-    match check_lines(&request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-/// The quota is for each token and each API (the number is D, the scope A).
+/// Whose request is counted. At which API, and what of the two has a bucket of its own, is the quota's affair.
 #[derive(Clone, Copy, Debug)]
-struct PerTokenAndApi {
-    api: Api,
-}
+struct WhoseToken;
 
-impl KeyExtractor for PerTokenAndApi {
-    type Key = BucketKey;
+impl KeyExtractor for WhoseToken {
+    type Key = Arc<str>;
 
-    fn extract<T>(&self, request: &axum::http::Request<T>) -> Result<BucketKey, GovernorError> {
-        let caller = request.extensions().get::<Caller>().ok_or(GovernorError::UnableToExtractKey)?;
-        Ok(caller.bucket(self.api.name()))
+    fn extract<T>(&self, request: &axum::http::Request<T>) -> Result<Arc<str>, GovernorError> {
+        request.extensions().get::<Caller>().map(|caller| caller.token.clone()).ok_or(GovernorError::UnableToExtractKey)
     }
 }
 
-impl Caller {
-    fn bucket(&self, api: &'static str) -> BucketKey {
-        BucketKey { token: self.token.clone(), api }
+impl Visit {
+    /// A visit to an account now.
+    pub(super) fn of(account: &Arc<Account>, notes: Notes) -> Self {
+        Self { now: account.clock().now(), setup: account.setup(), account: account.clone(), notes }
     }
 }
 
@@ -245,23 +335,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Refusal;
 
-    /// Present behind the first gate.
+    /// Present behind the first gate, on every path that needs no token.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         parts.extensions.get::<Self>().cloned().ok_or(Refusal::ServerError)
-    }
-}
-
-/// A caller where the path needs one, nobody elsewhere.
-fn authenticate(visit: &Visit, request: &Request) -> Result<Option<Caller>, Refusal> {
-    let path = request.uri().path();
-    if path != "/o/api" && !path.starts_with("/o/api/") {
-        return Ok(None);
-    }
-    let token = bearer(request.headers()).or_else(|| in_query(request.uri())).ok_or(Refusal::NoToken)?;
-    match visit.account.tokens.standing(&token, visit.now) {
-        tokens::Standing::Valid(token) => Ok(Some(Caller { account: visit.account.clone(), now: visit.now, token })),
-        tokens::Standing::Expired => Err(Refusal::ExpiredToken(token)),
-        tokens::Standing::Unknown => Err(Refusal::UnknownToken(token)),
     }
 }
 
@@ -279,7 +355,8 @@ fn in_query(uri: &Uri) -> Option<String> {
     Params::first_lossy(uri.query()?, "access_token").filter(|token| !token.is_empty())
 }
 
-fn check_lines(request: &Request) -> Result<(), Refusal> {
+/// Refuses lines that are too long.
+pub(super) fn check_lines(request: &Request) -> Result<(), Refusal> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_LINE_BYTES {
         return Err(Refusal::Unreadable(format!(
@@ -300,20 +377,29 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET_TIME: HeaderName = HeaderName::from_static("x-ratelimit-reset-time");
 
-fn state_quota(response: &mut Response, standing: Standing) {
+pub(super) fn state_quota(response: &mut Response, standing: Standing, profile: &Profile, now: Millis) {
+    let reset = match profile.reset_time {
+        ResetTime::Epoch => standing.reset_seconds,
+        ResetTime::Left => (standing.reset_seconds - now.0.div_euclid(1000)).max(0),
+    };
     let headers = response.headers_mut();
     headers.insert(LIMIT, standing.limit.into());
     headers.insert(REMAINING, standing.remaining.into());
-    headers.insert(RESET_TIME, standing.reset_seconds.into());
+    headers.insert(RESET_TIME, reset.into());
 }
 
-/// Puts the account's time in `Date`: a client that takes its windows from there must get those of the account.
-fn date(response: &mut Response, now: Millis) {
-    let date = Timestamp::from_millisecond(now.0)
-        .ok()
-        .and_then(|now| DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok())
-        .and_then(|date| HeaderValue::try_from(date).ok());
-    if let Some(date) = date {
-        response.headers_mut().insert(header::DATE, date);
+/// Puts `Retry-After` on a 429, in the form that is wanted.
+pub(super) fn state_wait(response: &mut Response, form: RetryAfter, wait_seconds: u64, now: Millis) {
+    let value = match form {
+        RetryAfter::Off => None,
+        RetryAfter::Seconds => Some(HeaderValue::from(wait_seconds)),
+        RetryAfter::HttpDate => {
+            // Rounded up, so that whoever comes then is let through.
+            let at = now.0.saturating_add(i64::try_from(wait_seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            wire::http_date(Millis(at.saturating_add(999)))
+        }
+    };
+    if let Some(value) = value {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
     }
 }

@@ -7,11 +7,14 @@ use super::{
     error::Refusal,
     gate::Caller,
     limits::{Limit, PageNumber},
-    page,
+    page::{self, Begin, Page},
     params::Params,
     wire,
 };
-use crate::world::{Filter, Millis, Order, Stream, Window};
+use crate::{
+    account::profile::EmptyPage,
+    world::{Filter, Millis, Stream, Window},
+};
 
 /// The parameters, all in the query.
 struct LogsQuery {
@@ -25,7 +28,7 @@ struct Logs {
     logs: Vec<Day>,
 }
 
-/// The entries of one calendar day (UTC, A) that are on the page.
+/// The entries of one calendar day (UTC, A; profile `time_zone`) that are on the page.
 #[derive(Serialize)]
 struct Day {
     date: String,
@@ -34,16 +37,26 @@ struct Day {
 
 /// Lists a page. `limit` counts entries, not days (D: the documented request with 10 gets ten under one date).
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let query = LogsQuery::read(&Params::parse(query.as_deref().unwrap_or_default())?)?;
-    let window = caller.account.readable(Window { from: Millis(0), to: caller.now }, caller.now);
-    let world = caller.account.world();
-    let selection = world.select_seen(query.stream, window, Filter::default(), caller.now);
-    let events = selection.page(query.page.skip(query.limit), query.limit.entries(), Order::NewestFirst);
-    if events.is_empty() {
+    let Caller { visit, .. } = caller;
+    let profile = visit.setup.profile();
+    let params = Params::parse(query.as_deref().unwrap_or_default(), profile.repeated_parameter)?;
+    let query = LogsQuery::read(&params)?;
+    let page = Page {
+        stream: query.stream,
+        window: visit.setup.readable(Window { from: Millis(0), to: visit.now }, visit.now),
+        filter: Filter::default(),
+        order: profile.order.into(),
+        begin: Begin::Entries(query.page.skip(query.limit)),
+        take: query.limit.entries(),
+        seen_at: visit.now,
+        snapshot: visit.account.injected.snapshot(),
+    };
+    let entries = page.entries(&visit)?;
+    if entries.is_empty() && profile.empty_page == EmptyPage::Refused {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }
     let mut logs: Vec<Day> = Vec::new();
-    for (date, line) in events.iter().filter_map(|event| wire::v2_line(&world.tell(event))) {
+    for (date, line) in entries.iter().filter_map(|entry| wire::v2_line(entry, visit.setup.dress)) {
         match logs.last_mut() {
             Some(day) if day.date == date => day.eventlog.push(line),
             _ => logs.push(Day { date, eventlog: vec![line] }),

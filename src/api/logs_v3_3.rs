@@ -5,13 +5,16 @@ use axum::response::Response;
 use super::{
     body::{Fields, Json},
     error::Refusal,
-    gate::Caller,
+    gate::{Caller, Visit},
     limits::Limit,
-    page::{Begin, Page},
+    page::{Begin, Page, Place},
     page_token::PageToken,
     search,
 };
-use crate::world::{AdminEvent, AgentType, DeviceEvent, Filter, Millis, Stream, WebhookEvent, Window};
+use crate::{
+    account::profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
+    world::{AdminEvent, AgentType, DeviceEvent, Filter, Millis, Stream, WebhookEvent, Window},
+};
 
 /// How far back a window reaches that is given only its end (A: the default of `age`).
 const DEFAULT_AGE_SECONDS: i64 = 3_600;
@@ -21,88 +24,95 @@ const MAX_AGE_SECONDS: i64 = 86_400;
 /// Lists a page.
 ///
 /// The answer's `token` is never empty on a page with data, the last one included: a client that gets data and an empty
-/// token starts over for ever (C). The page after the last one is empty and has an empty token (A).
+/// token starts over for ever (C). The page after the last one is empty and has an empty token (A; profile
+/// `after_last_page`).
 pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let query = read(&fields, &caller)?;
+    let visit = &caller.visit;
+    let query = read(&fields, visit)?;
     let page = Page {
         stream: query.stream,
         window: query.window,
         filter: query.filter.clone(),
-        begin: Begin::Read(query.read),
+        order: query.order,
+        begin: Begin::At(query.begin),
         take: query.limit.entries(),
         seen_at: query.seen_at,
+        snapshot: query.snapshot,
     };
     let rows = page.rows(&caller).await?;
+    let stays = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
     let next = match rows.count {
+        0 if visit.setup.profile().after_last_page == AfterLastPage::Refused => return Err(Refusal::AfterLastPage),
         0 => String::new(),
-        _ => PageToken { read: rows.read, ..query }.seal(&caller.account),
+        _ => PageToken { begin: if stays { query.begin } else { rows.end }, ..query }.seal(&visit.setup),
     };
     Ok(rows.answer(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
 
 /// The query of a first page, or the one that the page token carries. With a token, the fields that it carries are still
-/// checked, and then ignored, as clients send them again (C); only a `limit` that is given replaces the token's (A).
-fn read(fields: &Fields, caller: &Caller) -> Result<PageToken, Refusal> {
+/// checked, and then ignored, as clients send them again (C); only a `limit` that is given replaces the token's (A; profile
+/// `limit_with_token`).
+fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
+    let profile = visit.setup.profile();
     let stream = category(fields)?;
-    let window = window(fields, caller.now)?;
-    let filter = filter(fields, stream)?;
+    let window = window(fields, visit.now, profile)?;
+    let filter = filter(fields, stream, profile)?;
     let sealed = match fields.text("token", "the token of the page before, or an empty string")? {
-        None | Some("") => None,
-        Some(text) => Some(open(text, stream, caller)?),
+        None => None,
+        Some(text) if text.is_empty() => None,
+        Some(text) => Some(open(&text, stream, visit)?),
     };
     // Last, because what is wrong in another way comes before a limit that is too large. Twenty entries by default (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
     Ok(if let Some(sealed) = sealed {
-        PageToken { limit: limit.unwrap_or(sealed.limit), ..sealed }
+        let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
+        PageToken { limit: given.unwrap_or(sealed.limit), ..sealed }
     } else {
         let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
         PageToken {
             stream,
-            window: caller.account.readable(window, caller.now),
+            window: visit.setup.readable(window, visit.now),
             filter,
             limit,
-            read: 0,
-            seen_at: caller.now,
+            order: profile.order.into(),
+            begin: Place::default(),
+            seen_at: visit.now,
+            snapshot: visit.account.injected.snapshot(),
         }
     })
 }
 
-fn open(text: &str, stream: Stream, caller: &Caller) -> Result<PageToken, Refusal> {
+fn open(text: &str, stream: Stream, visit: &Visit) -> Result<PageToken, Refusal> {
     // One from the future was made by another clock, which this account has never shown.
-    let Some(token) = PageToken::open(text, &caller.account).filter(|token| token.seen_at <= caller.now) else {
+    let Some(token) = PageToken::open(text, &visit.setup).filter(|token| token.seen_at <= visit.now) else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
         return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
     };
+    let life_seconds = i64::from(visit.setup.profile().page_token_life_seconds);
+    if life_seconds > 0 && visit.now.0 - token.seen_at.0 >= life_seconds * 1000 {
+        let wanted = format!("the token of a first page that was read less than {life_seconds} s ago");
+        return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
+    }
     if token.stream != stream {
-        let wanted = format!("{}, which the token was made for", name(token.stream));
-        return Err(Refusal::invalid("event_category", wanted, name(stream)));
+        let wanted = format!("{}, which the token was made for", token.stream.code());
+        return Err(Refusal::invalid("event_category", wanted, stream.code()));
     }
     Ok(token)
 }
 
 const CATEGORIES: [Stream; 4] = [Stream::Device, Stream::Admin, Stream::Webhook, Stream::DeviceReport];
 
-fn name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Device => "device",
-        Stream::Admin => "admin",
-        Stream::Webhook => "webhook",
-        Stream::DeviceReport => "device_report",
-        Stream::Activity => "activity",
-    }
-}
-
 fn category(fields: &Fields) -> Result<Stream, Refusal> {
     const WANTED: &str = "device, admin, webhook or device_report";
     let missing = Refusal::Missing { parameter: "event_category", wanted: WANTED };
     let text = fields.text("event_category", WANTED)?.ok_or(missing)?;
-    let known = CATEGORIES.into_iter().find(|&stream| name(stream) == text);
-    known.ok_or_else(|| Refusal::invalid("event_category", WANTED, Json::Text(text.to_owned())))
+    let known = CATEGORIES.into_iter().find(|&stream| stream.code() == text);
+    known.ok_or_else(|| Refusal::invalid("event_category", WANTED, Json::Text(text.into_owned())))
 }
 
-/// From `start_time` to `end_time`, both ends included (A); without both, `age` seconds back from now. `age` is skipped
+/// From `start_time` to `end_time`, both ends included (A; profile `window_end`); without both, `age` seconds back from now. `age` is skipped
 /// when one of them is given (C: a client asks for 30 days by times alone).
-fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
+fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Refusal> {
     const AGE: &str = "an integer of seconds from 1 to 86400";
     let start = instant(fields, "start_time")?;
     let end = instant(fields, "end_time")?;
@@ -119,11 +129,16 @@ fn window(fields: &Fields, now: Millis) -> Result<Window, Refusal> {
         (Some(start), None) => Window { from: start, to: now },
         (Some(start), Some(end)) => Window { from: start, to: end },
     };
-    if window.from > window.to {
+    if window.from > window.to && profile.reversed_window == ReversedWindow::Refused {
         let what = if end.is_some() { "end_time" } else { "now, where the window ends without end_time" };
         return Err(Refusal::invalid("start_time", format!("at most {what} ({})", window.to.0), window.from.0));
     }
-    Ok(window)
+    Ok(match profile.window_end {
+        WindowEnd::Inclusive => window,
+        // An end that was not given is now, and what happens now is in the window.
+        WindowEnd::Exclusive if end.is_none() => window,
+        WindowEnd::Exclusive => Window { to: Millis(window.to.0.saturating_sub(1)), ..window },
+    })
 }
 
 fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, Refusal> {
@@ -134,8 +149,8 @@ fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, Refusa
     }
 }
 
-/// What `filter` asks for, as far as the category has it; the rest of it is ignored (A).
-fn filter(fields: &Fields, stream: Stream) -> Result<Filter, Refusal> {
+/// What `filter` asks for, as far as the category has it; the rest of it is ignored (A; profile `inapplicable_filter`).
+fn filter(fields: &Fields, stream: Stream, profile: &Profile) -> Result<Filter, Refusal> {
     let asked = match fields.get("filter") {
         None => return Ok(Filter::default()),
         Some(Json::Object(asked)) => asked,
@@ -143,6 +158,9 @@ fn filter(fields: &Fields, stream: Stream) -> Result<Filter, Refusal> {
         Some(Json::List(list)) if list.is_empty() => return Ok(Filter::default()),
         Some(other) => return Err(Refusal::invalid("filter", "an object", other)),
     };
+    if profile.inapplicable_filter == InapplicableFilter::Refused {
+        refuse_inapplicable(asked, stream)?;
+    }
     Ok(Filter {
         kinds: match stream {
             Stream::Device => kinds(asked, &DeviceEvent::ALL.map(DeviceEvent::code))?,
@@ -153,6 +171,20 @@ fn filter(fields: &Fields, stream: Stream) -> Result<Filter, Refusal> {
         agents: if stream == Stream::Device { agents(asked)? } else { None },
         search: if stream == Stream::Admin { None } else { search::text(asked, "filter.search")? },
     })
+}
+
+/// Refuses what a category does not have.
+fn refuse_inapplicable(asked: &Fields, stream: Stream) -> Result<(), Refusal> {
+    for (parameter, name, streams) in [
+        ("filter.events", "events", &[Stream::Device, Stream::Admin, Stream::Webhook][..]),
+        ("filter.agent_types", "agent_types", &[Stream::Device]),
+        ("filter.search", "search", &[Stream::Device, Stream::DeviceReport, Stream::Webhook]),
+    ] {
+        if asked.has(name) && !streams.contains(&stream) {
+            return Err(Refusal::invalid(parameter, format!("left out for {}", stream.code()), "one"));
+        }
+    }
+    Ok(())
 }
 
 /// The codes that are wanted, as bits. The document's type says a string, its text says events: a string, several in one

@@ -7,11 +7,15 @@
 mod activities_v3;
 mod authorize;
 mod body;
+mod client;
+mod entries;
 mod error;
+mod fault;
 mod gate;
 mod limits;
 mod logs_v2;
 mod logs_v3_3;
+mod note;
 mod page;
 mod page_token;
 mod params;
@@ -24,59 +28,47 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    middleware::from_fn,
+    middleware::from_fn_with_state,
     routing::{MethodRouter, get, post},
 };
 
-use self::gate::{Admission, Counting};
-use crate::account::Account;
+pub(crate) use self::fault::BrokenOff;
+use self::{
+    fault::Breaking,
+    gate::{Admission, Counting},
+};
+use crate::account::{Accounts, fault::ApiName};
 
-/// An API with a quota of its own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Api {
-    LogsV2,
-    ActivitiesV3,
-    LogsV3_3,
-}
+/// Where the APIs are.
+const PATHS: [(&str, ApiName); 4] = [
+    ("/o/oauth/token", ApiName::Token),
+    ("/o/api/v2/logs", ApiName::LogsV2),
+    ("/o/api/v3/activities", ApiName::ActivitiesV3),
+    ("/o/api/v3.3/logs", ApiName::LogsV3_3),
+];
 
-impl Api {
-    const ALL: [Self; 3] = [Self::LogsV2, Self::ActivitiesV3, Self::LogsV3_3];
-
-    fn path(self) -> &'static str {
-        match self {
-            Self::LogsV2 => "/o/api/v2/logs",
-            Self::ActivitiesV3 => "/o/api/v3/activities",
-            Self::LogsV3_3 => "/o/api/v3.3/logs",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::LogsV2 => "logs-v2",
-            Self::ActivitiesV3 => "activities-v3",
-            Self::LogsV3_3 => "logs-v3.3",
-        }
-    }
-
-    fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|api| api.path() == path)
-    }
+/// The API at a path.
+fn api_at(path: &str) -> Option<ApiName> {
+    PATHS.into_iter().find(|(known, _)| *known == path).map(|(_, api)| api)
 }
 
 /// Everything under `/o`, and the refusal of every other path.
-pub(crate) fn router(account: Arc<Account>) -> Router {
+pub(crate) fn router(accounts: Arc<Accounts>) -> Router {
+    let of_clients = Router::new()
+        .route("/o/oauth/token", get(token::by_query).post(token::by_form))
+        .route("/o/oauth/authorize", get(authorize::consent))
+        .route_layer(from_fn_with_state(accounts.clone(), client::known));
     Router::new()
-        .route("/o/oauth/token", get(token::by_query).post(token::by_form).route_layer(from_fn(gate::short_lines)))
-        .route("/o/oauth/authorize", get(authorize::consent).route_layer(from_fn(gate::short_lines)))
-        .route(Api::LogsV2.path(), limited(Api::LogsV2, get(logs_v2::list)))
-        .route(Api::ActivitiesV3.path(), limited(Api::ActivitiesV3, post(activities_v3::list)))
-        .route(Api::LogsV3_3.path(), limited(Api::LogsV3_3, post(logs_v3_3::list)))
+        .merge(of_clients)
+        .route("/o/api/v2/logs", limited(ApiName::LogsV2, get(logs_v2::list)))
+        .route("/o/api/v3/activities", limited(ApiName::ActivitiesV3, post(activities_v3::list)))
+        .route("/o/api/v3.3/logs", limited(ApiName::LogsV3_3, post(logs_v3_3::list)))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(Admission { account })
+        .layer(Admission { accounts })
 }
 
-/// A route behind the quota of its API. Methods that it does not have are refused in front of the quota.
-fn limited(api: Api, route: MethodRouter) -> MethodRouter {
-    route.route_layer(Counting { api })
+/// A route behind the faults and the quota of its API. Methods that it does not have are refused in front of them.
+fn limited(api: ApiName, route: MethodRouter) -> MethodRouter {
+    route.route_layer(Counting { api }).route_layer(Breaking { api })
 }

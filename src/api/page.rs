@@ -1,9 +1,11 @@
-//! Pages of rows, newest first (A: no document gives an order), and the answers that carry them.
+//! Pages of rows, newest first (A: no document gives an order; profile `order`), and the answers that carry them.
+//!
+//! What a test added stands among the generated events in the order of time; of one millisecond, after those.
 
 use std::{
     convert::Infallible,
-    ops::Range,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,114 +17,293 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{error::Refusal, gate::Caller, wire};
+use super::{
+    error::Refusal,
+    gate::{Caller, Visit},
+    wire,
+};
 use crate::{
-    account::Account,
-    world::{Event, Filter, Found, Millis, Order, Patience, Selection, Stream, Window, World},
+    account::{
+        injected::{Injected, Snapshot},
+        profile::{Dress, MoreThanLimit},
+    },
+    world::{Entry, Event, Filter, Found, Millis, Order, Patience, Selection, Stream, Window, World},
 };
 
+/// How many events are read at once while a page of a search is looked for by its number.
+const SKIP_AT_ONCE: usize = 4_096;
+
 /// A page as a handler asks for it.
+#[derive(Clone)]
 pub(super) struct Page {
     pub(super) stream: Stream,
     /// What can be read: already cut to retention and to now.
     pub(super) window: Window,
     pub(super) filter: Filter,
+    pub(super) order: Order,
     /// Where the page begins.
     pub(super) begin: Begin,
     /// How many it may hold.
     pub(super) take: usize,
     /// When the first page was asked for: what was not visible then is not in any of them.
     pub(super) seen_at: Millis,
+    /// Which added events there were then.
+    pub(super) snapshot: Snapshot,
 }
 
 /// Where a page begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Begin {
-    /// After so many entries that pass the filter.
+    /// After so many entries.
     Entries(u64),
-    /// After so many entries that pass the filter without its search.
-    Read(u64),
+    /// Where another page ended.
+    At(Place),
+}
+
+/// How far a page has read, in the order of the pages.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Place {
+    /// How many generated events lie before, of those that pass the filter without its search.
+    pub(super) generated: u64,
+    /// How many added events lie before, of those that pass the filter.
+    pub(super) injected: u64,
 }
 
 /// The rows of a page, with commas between them.
 pub(super) struct Rows {
     pub(super) count: u64,
-    /// How many entries that pass the filter without its search lie before the next page.
-    pub(super) read: u64,
+    /// Where the next page begins.
+    pub(super) end: Place,
     pieces: Vec<Bytes>,
+}
+
+/// An event of a page.
+enum Listed {
+    Generated(Event),
+    Injected(Arc<Injected>),
+}
+
+impl Listed {
+    fn at(&self) -> Millis {
+        match self {
+            Self::Generated(event) => event.at(),
+            Self::Injected(event) => event.at,
+        }
+    }
 }
 
 impl Page {
     /// Finds and writes the rows of the page. Without a filter they are ready more often than not; a search, which may
     /// take long, does not hold up those who serve other requests.
     pub(super) async fn rows(self, caller: &Caller) -> Result<Rows, Refusal> {
-        if self.filter.search.is_none() {
-            return Ok(self.find(&caller.account, Patience::default()));
-        }
-        let account = caller.account.clone();
-        // The semaphore is never closed. The search keeps its place when the client has gone.
-        let place = account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
-        let patience = Patience::default();
-        // Dropped when the client goes before the answer comes.
-        let _waiting = patience.while_waiting();
-        let search = tokio::task::spawn_blocking(move || {
-            let rows = self.find(&account, patience);
-            drop(place);
-            rows
-        });
-        search.await.map_err(|_| Refusal::ServerError)
-    }
-
-    fn find(self, account: &Account, patience: Patience) -> Rows {
-        let world = account.world();
-        let (Begin::Entries(skip) | Begin::Read(skip)) = self.begin;
-        let selection = world.select_patiently(self.stream, self.window, self.filter, self.seen_at, patience);
-        if let Some(places) = selection.places() {
-            return Self::ready(account, self.stream, &selection, &places, skip, self.take);
-        }
-        let Found { events, read } = match self.begin {
-            Begin::Read(read) => selection.after(read, self.take),
-            Begin::Entries(skip) => Found { events: selection.page(skip, self.take, Order::NewestFirst), read: 0 },
+        let Caller { visit, .. } = caller;
+        let rows = if self.filter.search.is_none() {
+            self.find(visit, &Patience::default())?
+        } else {
+            let of = visit.clone();
+            // The semaphore is never closed. The search keeps its place when the client has gone.
+            let place = visit.account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+            let patience = Patience::default();
+            // Dropped when the client goes before the answer comes.
+            let _waiting = patience.while_waiting();
+            let search = tokio::task::spawn_blocking(move || {
+                let rows = self.find(&of, &patience);
+                drop(place);
+                rows
+            });
+            search.await.map_err(|_| Refusal::ServerError)??
         };
-        Rows { count: events.len() as u64, read, pieces: vec![written(world, &events)] }
+        visit.notes.entries(rows.count);
+        Ok(rows)
     }
 
-    /// The rows of a page without a filter: slices of what is ready, after those that only some can see yet.
-    fn ready(
-        account: &Account,
-        stream: Stream,
-        selection: &Selection<'_>,
-        places: &Range<u64>,
-        skip: u64,
-        take: usize,
-    ) -> Rows {
+    /// Finds and tells the entries of the page, for those who write them in another way. Not for a page with a search.
+    pub(super) fn entries(&self, visit: &Visit) -> Result<Vec<Entry>, Refusal> {
+        let world = visit.account.world_of(visit.setup.settings.shape);
+        let Listing { events, .. } = self.list(&world, visit, &Patience::default())?;
+        visit.notes.entries(events.len() as u64);
+        Ok(events.iter().map(|event| event.told(&world)).collect())
+    }
+
+    fn find(&self, visit: &Visit, patience: &Patience) -> Result<Rows, Refusal> {
+        let world = visit.account.world_of(visit.setup.settings.shape);
+        if let Some(rows) = self.ready(&world, visit) {
+            return Ok(rows);
+        }
+        let Listing { events, end } = self.list(&world, visit, patience)?;
+        let entries = events.iter().map(|event| event.told(&world));
+        Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, visit.setup.dress)] })
+    }
+
+    /// The rows of a page of generated events without a filter: slices of what is ready, after those that only some can
+    /// see yet. `None` for any other page.
+    fn ready(&self, world: &World, visit: &Visit) -> Option<Rows> {
+        let is_usual = self.filter == Filter::default()
+            && self.order == Order::NewestFirst
+            && visit.setup.profile().more_than_limit == MoreThanLimit::Paged
+            && self.added(visit).is_empty();
+        if !is_usual {
+            return None;
+        }
+        let selection = world.select_seen(self.stream, self.window, Filter::default(), self.seen_at);
+        let places = selection.places()?;
+        let (Begin::Entries(skip) | Begin::At(Place { generated: skip, .. })) = self.begin;
+        let dress = visit.setup.dress;
         // Two chunks and what stands before, between and after.
         let mut pieces = Vec::with_capacity(6);
         let fresh = selection.fresh();
         let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
-        let fresh: Vec<Event> = fresh[left.saturating_sub(take)..left].iter().rev().copied().collect();
+        let fresh = &fresh[left.saturating_sub(self.take)..left];
         if !fresh.is_empty() {
-            pieces.push(written(account.world(), &fresh));
+            pieces.push(written(fresh.iter().rev().map(|event| world.tell(event)), dress));
         }
         let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
         let end = places.end.saturating_sub(solid_skip).max(places.start);
-        let start = end.saturating_sub((take - fresh.len()) as u64).max(places.start);
+        let start = end.saturating_sub((self.take - fresh.len()) as u64).max(places.start);
         if start < end && !fresh.is_empty() {
             pieces.push(Bytes::from_static(b","));
         }
-        account.pages.append(account.world(), stream, start..end, selection.near(), wire::write_row, &mut pieces);
+        let ready = &visit.account.shared.pages;
+        ready.append(world, (self.stream, start..end), selection.near(), (dress, wire::write_row), &mut pieces);
         let count = end - start + fresh.len() as u64;
-        Rows { count, read: skip.saturating_add(count), pieces }
+        Some(Rows { count, end: Place { generated: skip.saturating_add(count), injected: 0 }, pieces })
+    }
+
+    /// The added events that belong to the pages, oldest first.
+    fn added(&self, visit: &Visit) -> Vec<Arc<Injected>> {
+        let Self { stream, window, filter, seen_at, snapshot, .. } = self;
+        visit.account.injected.select(*stream, *window, filter, *seen_at, Some(*snapshot))
+    }
+
+    /// The events of the page, one by one.
+    fn list(&self, world: &World, visit: &Visit, patience: &Patience) -> Result<Listing, Refusal> {
+        let mut added = self.added(visit);
+        if self.order == Order::NewestFirst {
+            added.reverse();
+        }
+        let Self { stream, window, filter, seen_at, .. } = self;
+        let selection = world.select_patiently(*stream, *window, filter.clone(), *seen_at, patience.clone());
+        let merging = Merging { selection, added, order: self.order };
+        if visit.setup.profile().more_than_limit == MoreThanLimit::Refused
+            && merging.after(Place::default(), self.take + 1).events.len() > self.take
+        {
+            return Err(Refusal::MoreThanLimit { limit: self.take });
+        }
+        let begin = match self.begin {
+            Begin::At(place) => place,
+            Begin::Entries(skip) => merging.place_of(skip),
+        };
+        Ok(merging.after(begin, self.take))
     }
 }
 
-fn written(world: &World, events: &[Event]) -> Bytes {
+/// Generated and added events in one order.
+struct Merging<'w> {
+    selection: Selection<'w>,
+    /// In the order of the pages.
+    added: Vec<Arc<Injected>>,
+    order: Order,
+}
+
+/// Events of a page, and where the next one begins.
+struct Listing {
+    events: Vec<Listed>,
+    end: Place,
+}
+
+impl Merging<'_> {
+    /// Up to `take` events after a place.
+    fn after(&self, begin: Place, take: usize) -> Listing {
+        let Found { events: found, read } = self.selection.after(begin.generated, take, self.order);
+        let generated = found.len();
+        let mut found = found.into_iter().map(Listed::Generated).peekable();
+        let skip = usize::try_from(begin.injected).unwrap_or(usize::MAX);
+        let mut added = self.added.iter().skip(skip).cloned().map(Listed::Injected).peekable();
+        let mut events = Vec::with_capacity(generated);
+        let mut end = begin;
+        while events.len() < take {
+            let added_first = match (found.peek(), added.peek()) {
+                (Some(generated), Some(added)) => match self.order {
+                    Order::NewestFirst => added.at() >= generated.at(),
+                    Order::OldestFirst => added.at() < generated.at(),
+                },
+                (_, added) => added.is_some(),
+            };
+            let next = if added_first { added.next() } else { found.next() };
+            let Some(next) = next else { break };
+            end.injected += u64::from(added_first);
+            events.push(next);
+        }
+        let left = found.count();
+        end.generated = match generated - left {
+            _ if left == 0 => read,
+            0 => begin.generated,
+            // A search has read on; where the last of these stands, it finds again.
+            taken => self.selection.after(begin.generated, taken, self.order).read,
+        };
+        Listing { events, end }
+    }
+
+    /// The place after so many events.
+    fn place_of(&self, skip: u64) -> Place {
+        if self.selection.is_searched() {
+            return self.place_by_reading(skip);
+        }
+        if self.added.is_empty() {
+            return Place { generated: skip, injected: 0 };
+        }
+        // How many added events stand before the place: an added one has as many before it as there are added and generated
+        // events that come first.
+        let before = |nth: usize| nth as u64 + self.generated_before(self.added[nth].at);
+        let (mut low, mut high) = (0, self.added.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(middle) < skip { low = middle + 1 } else { high = middle }
+        }
+        let injected = low as u64;
+        Place { generated: skip - injected, injected }
+    }
+
+    /// How many generated events come before an added one of an instant.
+    fn generated_before(&self, at: Millis) -> u64 {
+        match self.order {
+            Order::OldestFirst => self.selection.until(at),
+            Order::NewestFirst => self.selection.unsearched() - self.selection.until(at),
+        }
+    }
+
+    /// The same where only a look shows what is found.
+    fn place_by_reading(&self, skip: u64) -> Place {
+        let (mut place, mut left) = (Place::default(), skip);
+        while left > 0 {
+            let part = usize::try_from(left).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
+            let Listing { events, end } = self.after(place, part);
+            place = end;
+            if events.len() < part {
+                break;
+            }
+            left -= part as u64;
+        }
+        place
+    }
+}
+
+impl Listed {
+    fn told(&self, world: &World) -> Entry {
+        match self {
+            Self::Generated(event) => world.tell(event),
+            Self::Injected(event) => event.entry.clone(),
+        }
+    }
+}
+
+fn written(entries: impl Iterator<Item = Entry>, dress: Dress) -> Bytes {
     let mut rows = Vec::new();
-    for event in events {
+    for entry in entries {
         if !rows.is_empty() {
             rows.push(b',');
         }
-        wire::write_row(&world.tell(event), &mut rows);
+        wire::write_row(&entry, dress, &mut rows);
     }
     rows.into()
 }

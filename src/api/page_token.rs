@@ -8,14 +8,14 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 
-use super::limits::Limit;
+use super::{limits::Limit, page::Place};
 use crate::{
-    account::{self, Account},
-    world::{AgentType, Filter, Millis, Stream, Window},
+    account::{self, Setup, injected::Snapshot},
+    world::{AgentType, Filter, Millis, Order, Stream, Window},
 };
 
 /// The layout; a token of another one is refused.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// How much of the signature a token carries.
 const SIGNATURE_BYTES: usize = 16;
 /// The longest token that is looked at; longer ones cannot be ours.
@@ -28,41 +28,47 @@ pub(super) struct PageToken {
     pub(super) window: Window,
     pub(super) filter: Filter,
     pub(super) limit: Limit<100>,
-    /// How many entries of the window lie before the next page; those that a search left out are among them.
-    pub(super) read: u64,
+    pub(super) order: Order,
+    /// Where the next page begins.
+    pub(super) begin: Place,
     /// When the first page was asked for.
     pub(super) seen_at: Millis,
+    /// Which added events there were then.
+    pub(super) snapshot: Snapshot,
 }
 
 impl PageToken {
     /// Writes the token for a client of an account.
-    pub(super) fn seal(&self, account: &Account) -> String {
-        let Self { stream, window, filter, limit, read, seen_at } = self;
+    pub(super) fn seal(&self, setup: &Setup) -> String {
+        let Self { stream, window, filter, limit, order, begin, seen_at, snapshot } = self;
         let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
-        let mut bytes = Vec::with_capacity(64);
+        let mut bytes = Vec::with_capacity(96);
         bytes.push(VERSION);
         bytes.push(*stream as u8);
         bytes.extend(window.from.0.to_be_bytes());
         bytes.extend(window.to.0.to_be_bytes());
         bytes.extend(seen_at.0.to_be_bytes());
-        bytes.extend(read.to_be_bytes());
+        bytes.push(u8::from(*order == Order::OldestFirst));
+        bytes.extend(begin.generated.to_be_bytes());
+        bytes.extend(begin.injected.to_be_bytes());
+        bytes.extend(snapshot.0.to_be_bytes());
         bytes.extend(limit.get().to_be_bytes());
         bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
         bytes.push(agents);
         bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
-        let signature = account.page_token_signer().chain_update(&bytes).finalize().into_bytes();
+        let signature = setup.page_token_signer().chain_update(&bytes).finalize().into_bytes();
         bytes.extend(&signature[..SIGNATURE_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Reads a token that this account has sealed; `None` for any other text.
-    pub(super) fn open(text: &str, account: &Account) -> Option<Self> {
+    pub(super) fn open(text: &str, setup: &Setup) -> Option<Self> {
         if text.len() > MAX_CHARACTERS {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (bytes, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_BYTES)?)?;
-        if !account::is_signed(account.page_token_signer().chain_update(bytes), signature) {
+        if !account::is_signed(setup.page_token_signer().chain_update(bytes), signature) {
             return None;
         }
         let (version, rest) = take::<1>(bytes)?;
@@ -70,7 +76,10 @@ impl PageToken {
         let (from, rest) = take(rest)?;
         let (to, rest) = take(rest)?;
         let (seen_at, rest) = take(rest)?;
-        let (read, rest) = take(rest)?;
+        let (order, rest) = take::<1>(rest)?;
+        let (generated, rest) = take(rest)?;
+        let (injected, rest) = take(rest)?;
+        let (snapshot, rest) = take(rest)?;
         let (limit, rest) = take(rest)?;
         let (kinds, rest) = take(rest)?;
         let (agents, search) = take::<1>(rest)?;
@@ -89,7 +98,9 @@ impl PageToken {
                 search: (!search.is_empty()).then(|| search.to_owned()),
             },
             limit: i64::from(u16::from_be_bytes(limit)).try_into().ok()?,
-            read: u64::from_be_bytes(read),
+            order: if order == [1] { Order::OldestFirst } else { Order::NewestFirst },
+            begin: Place { generated: u64::from_be_bytes(generated), injected: u64::from_be_bytes(injected) },
+            snapshot: Snapshot(u64::from_be_bytes(snapshot)),
             seen_at: Millis(i64::from_be_bytes(seen_at)),
         })
     }

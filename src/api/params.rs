@@ -1,27 +1,31 @@
 //! Parameters in a query or in a form.
 //!
 //! Unknown ones are ignored (C: a client sends `?verify=True`). Of one that is given twice the first counts (A: servlet
-//! behaviour).
+//! behaviour; profile `repeated_parameter`).
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
 use super::error::Refusal;
+use crate::account::profile::RepeatedParameter;
 
 /// Decoded pairs, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(super) struct Params<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    repeated: RepeatedParameter,
+}
 
 impl<'a> Params<'a> {
     /// Reads `a=1&b=2`.
-    pub(super) fn parse(raw: &'a str) -> Result<Self, Refusal> {
+    pub(super) fn parse(raw: &'a str, repeated: RepeatedParameter) -> Result<Self, Refusal> {
         let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decode(name)?, decode(value)?))
         });
-        decoded.collect::<Result<_, _>>().map(Self)
+        decoded.collect::<Result<_, _>>().map(|pairs| Self { pairs, repeated })
     }
 
     /// The first value of a name in text that may be broken elsewhere.
@@ -33,13 +37,22 @@ impl<'a> Params<'a> {
 
     /// Adds the pairs of another list behind these.
     pub(super) fn followed_by(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
+        self.pairs.extend(more.pairs);
         self
     }
 
-    /// The first value of a name.
+    /// The value of a name that counts.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+        let mut values = self.pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+        match self.repeated {
+            RepeatedParameter::First => values.next(),
+            RepeatedParameter::Last => values.next_back(),
+        }
+    }
+
+    /// A text with its escapes resolved, or as it stands where they are broken.
+    pub(super) fn decoded_lossy(raw: &str) -> String {
+        decode(raw).map_or_else(|_| raw.to_owned(), Cow::into_owned)
     }
 
     /// A whole number, or a default where the name is missing.

@@ -1,7 +1,11 @@
 //! Rows outside of a page: an event as the API tells it, for whoever writes many of them.
 
 use super::wire;
-use crate::world::{Event, Stream, Teller, World};
+use crate::{
+    account::{Told, profile::Dress},
+    clock::Instant,
+    world::{Entry, Event, Stream, Teller, World},
+};
 
 /// Writes events of one stream.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ impl<'w> Writer<'w> {
 
     /// Appends an event as a JSON object.
     pub(crate) fn json(&mut self, event: &Event, into: &mut Vec<u8>) {
-        wire::write_row(&self.teller.tell(event), into);
+        wire::write_row(&self.teller.tell(event), Dress::default(), into);
     }
 
     /// The names of the fields, separated by commas, as a line.
@@ -29,7 +33,22 @@ impl<'w> Writer<'w> {
     pub(crate) fn csv(&mut self, event: &Event, into: &mut Vec<u8>) {
         let mut line = csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(into);
         // Writing to memory cannot fail.
-        wire::with_row(&self.teller.tell(event), |_, values| line.write_record(values)).expect("memory takes all");
+        wire::with_row(&self.teller.tell(event), Dress::default(), |_, values| line.write_record(values))
+            .expect("memory takes all");
         line.flush().expect("memory takes all");
     }
+}
+
+/// Appends an event of the truth: its row, and when it happened, when it can be seen, and whether a test added it.
+pub(crate) fn told(told: &Told, into: &mut Vec<u8>) {
+    row(&told.entry, into);
+    // The row ends with a brace.
+    into.pop();
+    let (at, visible_at) = (Instant::from(told.at), Instant::from(told.visible_at));
+    let rest = format!(r#","at":"{at}","visible_at":"{visible_at}","injected":{}}}"#, told.is_injected);
+    into.extend_from_slice(rest.as_bytes());
+}
+
+fn row(entry: &Entry, into: &mut Vec<u8>) {
+    wire::write_row(entry, Dress::default(), into);
 }

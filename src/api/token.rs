@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
 use super::{body, error::Refusal, gate::Visit, page, params::Params};
@@ -26,7 +25,8 @@ struct Answer<'a> {
 }
 
 pub(super) async fn by_query(visit: Visit, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    grant(&visit, &headers, &Params::parse(query.as_deref().unwrap_or_default())?)
+    let repeated = visit.setup.profile().repeated_parameter;
+    grant(&visit, &headers, &Params::parse(query.as_deref().unwrap_or_default(), repeated)?)
 }
 
 pub(super) async fn by_form(visit: Visit, RawQuery(query): RawQuery, request: Request) -> Result<Response, Refusal> {
@@ -37,34 +37,36 @@ pub(super) async fn by_form(visit: Visit, RawQuery(query): RawQuery, request: Re
     }
     let form = std::str::from_utf8(&form).map_err(|_| Refusal::Unreadable("The form is not UTF-8".to_owned()))?;
     // A servlet reads the query first, then the form.
-    let params = Params::parse(query.as_deref().unwrap_or_default())?.followed_by(Params::parse(form)?);
+    let repeated = visit.setup.profile().repeated_parameter;
+    let params =
+        Params::parse(query.as_deref().unwrap_or_default(), repeated)?.followed_by(Params::parse(form, repeated)?);
     grant(&visit, &parts.headers, &params)
 }
 
 /// The client is checked first, then the grant (A: the order of Spring's filters).
 fn grant(visit: &Visit, headers: &HeaderMap, params: &Params<'_>) -> Result<Response, Refusal> {
-    let settings = visit.account.settings();
-    let (id, secret) = client(headers, params).ok_or(Refusal::NoToken)?;
-    if id != settings.client_id || secret != settings.client_secret {
+    let (settings, profile) = (&visit.setup.settings, visit.setup.profile());
+    let (id, secret) = Visit::client(headers, params).ok_or(Refusal::NoToken)?;
+    if id != settings.client_id.as_str() || secret != settings.client_secret.as_str() {
         return Err(Refusal::BadClient);
     }
     let tokens = &visit.account.tokens;
     let issued = match params.get("grant_type").filter(|grant| !grant.is_empty()) {
         None => return Err(Refusal::MissingGrantType),
         // No refresh token, and the same token again while it lives (A: Spring's defaults).
-        Some("client_credentials") => tokens.issue(Grant::Client, visit.now),
+        Some("client_credentials") => tokens.issue(Grant::Client, profile, visit.now),
         Some("authorization_code") => {
             redeem(visit, params)?;
-            tokens.issue(Grant::Person, visit.now)
+            tokens.issue(Grant::Person, profile, visit.now)
         }
         Some("refresh_token") => {
             let refresh = required(params, "refresh_token", "the one that came with the access token")?;
             let invalid = || Refusal::InvalidGrant(format!("Invalid refresh token: {}", shortened(refresh)));
-            tokens.refresh(refresh, visit.now).ok_or_else(invalid)?
+            tokens.refresh(refresh, profile, visit.now).ok_or_else(invalid)?
         }
         Some(other) => return Err(Refusal::UnsupportedGrantType(other.to_owned())),
     };
-    Ok(answer(&issued, &settings.client_id))
+    Ok(answer(&issued, settings.client_id.as_str()))
 }
 
 /// Uses up the code, which must have been sent to the address that is named now.
@@ -76,20 +78,6 @@ fn redeem(visit: &Visit, params: &Params<'_>) -> Result<(), Refusal> {
         return Err(Refusal::InvalidGrant("Redirect URI mismatch.".to_owned()));
     }
     Ok(())
-}
-
-/// The client's id and secret: by HTTP Basic, or as parameters.
-fn client(headers: &HeaderMap, params: &Params<'_>) -> Option<(String, String)> {
-    let basic = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
-        let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok())??;
-        let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-        Some((id.to_owned(), secret.to_owned()))
-    });
-    basic.or_else(|| {
-        let id = params.get("client_id")?;
-        Some((id.to_owned(), params.get("client_secret").unwrap_or_default().to_owned()))
-    })
 }
 
 fn answer(issued: &Issued, client_id: &str) -> Response {

@@ -1,12 +1,41 @@
 //! Upstream's shapes: how entries and instants are written. All times are UTC (A where nothing says so).
 
-use axum::http::HeaderValue;
-use jiff::{Timestamp, civil::DateTime, tz::Offset};
+use axum::{
+    http::{HeaderValue, header},
+    response::Response,
+};
+use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimePrinter, tz::Offset};
 
-use crate::world::{Entry, Millis, Stream};
+use crate::{
+    account::profile::{ActivityHour, Details, Dress},
+    world::{Entry, Millis, Stream},
+};
 
 /// The content type of every answer (A: what a servlet container writes).
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+
+/// The same for accounts whose profile has `charset = "none"`.
+const BARE_JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Takes the charset from the content type.
+pub(super) fn without_charset(response: &mut Response) {
+    if let Some(value) = response.headers_mut().get_mut(header::CONTENT_TYPE).filter(|value| **value == JSON) {
+        *value = BARE_JSON;
+    }
+}
+
+/// Puts the account's time in `Date`: a client that takes its windows from there must get those of the account.
+pub(super) fn set_date(response: &mut Response, now: Millis) {
+    if let Some(date) = http_date(now) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+}
+
+/// An instant as headers have it, in whole seconds.
+pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
+    let at = Timestamp::from_millisecond(at.0).ok()?;
+    HeaderValue::try_from(DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?).ok()
+}
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -55,16 +84,18 @@ const ACTIVITY: [&str; 9] = [
 /// Appends an entry as `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities` has it.
 ///
 /// Written by hand, because it is most of what a page costs: an object of texts under names that need no escaping.
-pub(super) fn write_row(entry: &Entry, into: &mut Vec<u8>) {
-    with_row(entry, |names, values| {
-        for (nth, (name, value)) in names.iter().zip(values).enumerate() {
-            into.extend_from_slice(if nth == 0 { b"{\"" } else { b",\"" });
-            into.extend_from_slice(name.as_bytes());
-            into.extend_from_slice(b"\":");
-            write_text(value, into);
-        }
-        into.push(b'}');
-    });
+pub(super) fn write_row(entry: &Entry, dress: Dress, into: &mut Vec<u8>) {
+    with_row(entry, dress, |names, values| write_fields(names, values, into));
+}
+
+fn write_fields(names: &[&str], values: &[&str], into: &mut Vec<u8>) {
+    for (nth, (name, value)) in names.iter().zip(values).enumerate() {
+        into.extend_from_slice(if nth == 0 { b"{\"" } else { b",\"" });
+        into.extend_from_slice(name.as_bytes());
+        into.extend_from_slice(b"\":");
+        write_text(value, into);
+    }
+    into.push(b'}');
 }
 
 /// Appends a JSON string.
@@ -82,11 +113,12 @@ fn write_text(text: &str, into: &mut Vec<u8>) {
 }
 
 /// Hands the names and values of an entry's row to whoever writes it.
-pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
+pub(super) fn with_row<R>(entry: &Entry, dress: Dress, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
     match entry {
         Entry::Admin(entry) => {
             let at = Iso::new(entry.at);
-            write(&ADMIN, &[at.text(), entry.event.code(), &entry.details, &entry.admin.name, &entry.admin.email])
+            let details = details(&entry.details, entry.event.label(), dress);
+            write(&ADMIN, &[at.text(), entry.event.code(), details, &entry.admin.name, &entry.admin.email])
         }
         Entry::Device(entry) => {
             let (at, device) = (Iso::new(entry.at), &entry.device);
@@ -95,11 +127,11 @@ pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) ->
                 &[
                     at.text(),
                     entry.event.code(),
-                    &entry.details,
+                    details(&entry.details, entry.event.label(), dress),
                     &device.id,
                     &device.name,
                     &device.username,
-                    device.group,
+                    &device.group,
                 ],
             )
         }
@@ -111,14 +143,14 @@ pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) ->
                     at.text(),
                     // A: the documents give no code for the one event of this category.
                     "device_report",
-                    &entry.details,
+                    details(&entry.details, "Device report", dress),
                     &device.id,
                     &device.name,
                     &device.username,
-                    device.group,
+                    &device.group,
                     entry.status.code(),
                     entry.severity.code(),
-                    entry.policy_name,
+                    &entry.policy_name,
                     last_seen.text(),
                     &entry.public_ip,
                 ],
@@ -131,11 +163,11 @@ pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) ->
                 &[
                     at.text(),
                     entry.event.code(),
-                    &entry.details,
+                    details(&entry.details, "Notification", dress),
                     &device.id,
                     &device.name,
                     &entry.response_code.to_string(),
-                    entry.response_body,
+                    &entry.response_body,
                 ],
             )
         }
@@ -144,18 +176,27 @@ pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) ->
             write(
                 &ACTIVITY,
                 &[
-                    entry.app_name,
+                    &entry.app_name,
                     entry.device_status.label(),
                     &device.name,
                     &device.id,
-                    entry.access_rule,
+                    &entry.access_rule,
                     &entry.app_user,
-                    device.group,
+                    &device.group,
                     entry.action.code(),
-                    &medium(entry.at),
+                    &medium(entry.at, dress),
                 ],
             )
         }
+    }
+}
+
+/// What an entry's `details` say (A; profile `details`).
+fn details<'a>(sentence: &'a str, label: &'a str, dress: Dress) -> &'a str {
+    match dress.details {
+        Details::Console => sentence,
+        Details::Label => label,
+        Details::Empty => "",
     }
 }
 
@@ -163,7 +204,7 @@ pub(super) fn with_row<R>(entry: &Entry, write: impl FnOnce(&[&str], &[&str]) ->
 ///
 /// The line is `hh:mm|AM|agent (Version n)|hostname|description`, an hour of two digits, no blanks round the bars (D: the
 /// example). How an administrator's line looks is assumed (A).
-pub(super) fn v2_line(entry: &Entry) -> Option<(String, String)> {
+pub(super) fn v2_line(entry: &Entry, dress: Dress) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
         Entry::Device(entry) => {
             let (agent, version) = (entry.device.agent.product(), entry.device.agent_version(entry.at));
@@ -173,7 +214,7 @@ pub(super) fn v2_line(entry: &Entry) -> Option<(String, String)> {
         Entry::Admin(entry) => (entry.at, "Administrator".to_owned(), entry.admin.email.as_str(), entry.event.label()),
         _ => return None,
     };
-    let time = civil(at);
+    let time = civil(at, dress.zone_hours);
     let (hour, half) = twelve(time);
     // The blank at the end stands in the documented example (D).
     let day = format!("{} {}, {} ", month(time), time.day(), time.year());
@@ -185,7 +226,7 @@ struct Iso([u8; 24]);
 
 impl Iso {
     fn new(at: Millis) -> Self {
-        let time = civil(at);
+        let time = civil(at, 0);
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |place: usize, digits: usize, number: i16| {
             let mut rest = number.unsigned_abs();
@@ -212,16 +253,21 @@ impl Iso {
 }
 
 /// `May 18, 2018 10:40:00 AM`: what activities write, the hour without a leading zero (A: Java's medium format).
-fn medium(at: Millis) -> String {
-    let time = civil(at);
+fn medium(at: Millis, dress: Dress) -> String {
+    let time = civil(at, dress.zone_hours);
     let (hour, half) = twelve(time);
     let (month, day, year) = (month(time), time.day(), time.year());
-    format!("{month} {day}, {year} {hour}:{:02}:{:02} {half}", time.minute(), time.second())
+    let (minute, second) = (time.minute(), time.second());
+    match dress.hour {
+        ActivityHour::Short => format!("{month} {day}, {year} {hour}:{minute:02}:{second:02} {half}"),
+        ActivityHour::Padded => format!("{month} {day}, {year} {hour:02}:{minute:02}:{second:02} {half}"),
+    }
 }
 
-fn civil(at: Millis) -> DateTime {
+fn civil(at: Millis, zone_hours: i64) -> DateTime {
     // Instants of events lie between 2013 and 2200.
-    Offset::UTC.to_datetime(Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH))
+    let at = Timestamp::from_millisecond(at.0 + zone_hours * 3_600_000);
+    Offset::UTC.to_datetime(at.unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 fn month(time: DateTime) -> &'static str {
@@ -248,7 +294,10 @@ mod tests {
             ("2013-12-31T23:28:00.120Z", "Dec 31, 2013 11:28:00 PM"),
         ] {
             let at = Millis(iso.parse::<Timestamp>().expect("an instant").as_millisecond());
-            assert_eq!((Iso::new(at).text().to_owned(), medium(at)), (iso.to_owned(), long.to_owned()));
+            assert_eq!(
+                (Iso::new(at).text().to_owned(), medium(at, Dress::default())),
+                (iso.to_owned(), long.to_owned())
+            );
         }
     }
 }

@@ -6,14 +6,15 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::ExitCode,
-    sync::Arc,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
 use crate::{
-    account::{Account, QuotaLimit},
-    config::Config,
+    account::{quota::QuotaLimit, settings::Credential},
+    config::{Config, ControlAddr},
+    control::Access,
+    mock::Local,
     server,
 };
 
@@ -35,14 +36,13 @@ pub(super) fn run(config: &Config) -> ExitCode {
 }
 
 async fn serve(config: &Config) -> Result<(), String> {
-    let wanted = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(wanted).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("port {} of {} is in use; another one: --port, or 0 for a free one", config.port, config.host)
-        }
-        _ => format!("cannot listen on {wanted}: {error}"),
-    })?;
-    let address = listener.local_addr().map_err(|error| format!("cannot tell the port of {wanted}: {error}"))?;
+    let listener = bind(SocketAddr::new(config.host, config.port), "--port").await?;
+    let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
+    let control = match config.control_addr {
+        Some(ControlAddr::At(wanted)) => Some(bind(wanted, "--control-addr").await?),
+        Some(ControlAddr::Off) | None => None,
+    };
+    let control_address = control.as_ref().and_then(|control| control.local_addr().ok());
     let write = |path: &Path| {
         write_port(path, address.port()).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
@@ -50,14 +50,60 @@ async fn serve(config: &Config) -> Result<(), String> {
     let (pipe, file) = config.port_file.iter().partition::<Vec<_>, _>(|path| is_special(path));
     pipe.into_iter().try_for_each(|path| write(path))?;
     // Before anything else says that the server is there, so that a signal finds somebody.
-    let stop = stopped().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let account = Arc::new(Account::new(config.settings(), config.clock()));
+    let signal = stopped().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
+    let local = Local::new(config.settings(), config.file.accounts.clone(), access.clone())
+        .map_err(|why| format!("cannot make the accounts: {why}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
+    if let Some(warning) = warning(config, address) {
+        super::complain(&warning);
+    }
     // Whoever started the server may have closed its output; that is no reason to stop.
-    let _ =
-        io::Write::write_all(&mut io::stdout(), Banner { config, address, account: &account }.to_string().as_bytes());
-    server::run(listener, crate::router(account), stop).await;
+    let banner = Banner { config, address, control_address, local: &local }.to_string();
+    let _ = io::Write::write_all(&mut io::stdout(), banner.as_bytes());
+    let (stop, _) = watch::channel(());
+    let stopped = |mut stop: watch::Receiver<()>| async move {
+        // An end of the other side is a reason to stop, too.
+        let _ = stop.changed().await;
+    };
+    let surface = match config.control_addr {
+        None => local.router(),
+        Some(_) => crate::router(local.shared_accounts(), None),
+    };
+    let main = server::run(listener, surface, stopped(stop.subscribe()));
+    let beside = async {
+        if let Some(control) = control {
+            server::run(control, crate::control_router(local.shared_accounts(), access), stopped(stop.subscribe()))
+                .await;
+        }
+    };
+    let signalled = async {
+        signal.await;
+        stop.send_replace(());
+    };
+    tokio::join!(main, beside, signalled);
     Ok(())
+}
+
+async fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(wanted).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {} of {} is in use; another one: {flag}, or 0 for a free one", wanted.port(), wanted.ip())
+        }
+        _ => format!("cannot listen on {wanted}: {error}"),
+    })
+}
+
+/// What whoever starts the server should know of who can control it.
+fn warning(config: &Config, address: SocketAddr) -> Option<String> {
+    let reached = match config.control_addr {
+        None => address,
+        Some(ControlAddr::At(control)) => control,
+        Some(ControlAddr::Off) => return None,
+    };
+    (!reached.ip().is_loopback() && config.control_token.is_none()).then(|| {
+        format!("whoever reaches {reached} can control the mock; --control-token asks for a token, --control-addr off ends it")
+    })
 }
 
 /// The first SIGINT or SIGTERM.
@@ -105,12 +151,13 @@ fn write_port(path: &Path, port: u16) -> io::Result<()> {
 struct Banner<'a> {
     config: &'a Config,
     address: SocketAddr,
-    account: &'a Account,
+    control_address: Option<SocketAddr>,
+    local: &'a Local,
 }
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, address, account } = self;
+        let Self { config, address, control_address, local } = self;
         let Config { token, client_id, client_secret, devices, seed, retention_days, .. } = config;
         let base = format!("http://{address}");
         let mut clock = String::new();
@@ -126,12 +173,19 @@ impl fmt::Display for Banner<'_> {
             }
         };
         writeln!(f, "opswat-mock {} at {base}\n", env!("CARGO_PKG_VERSION"))?;
-        writeln!(f, "  company        {}, {devices} devices, seed {seed}", account.world().company())?;
+        writeln!(f, "  company        {}, {devices} devices, seed {seed}", local.account().world().company())?;
         writeln!(f, "  history        {retention_days} days back from now (--retention-days); the clock {clock}")?;
         writeln!(f, "  quota          {quota}")?;
         writeln!(f, "  access token   {token}")?;
         writeln!(f, "  client id      {client_id}")?;
-        writeln!(f, "  client secret  {client_secret}\n")?;
+        writeln!(f, "  client secret  {client_secret}")?;
+        match (config.control_addr, control_address) {
+            (Some(ControlAddr::Off), _) => writeln!(f, "  control        off\n")?,
+            (_, control) => {
+                let token = if config.control_token.is_some() { ", with the token of --control-token" } else { "" };
+                writeln!(f, "  control        http://{}/_mock/accounts{token}\n", control.unwrap_or(*address))?;
+            }
+        }
         writeln!(f, "Try it:\n")?;
         writeln!(f, "curl -s '{base}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
         writeln!(f, "curl -s '{base}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;

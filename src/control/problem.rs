@@ -7,6 +7,8 @@ use axum::{
 };
 use serde::Serialize;
 
+use crate::account::NotMade;
+
 /// A refusal. Its `type` is `about:blank`, so its title is that of the status.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -21,18 +23,64 @@ struct Body<'a> {
     detail: &'a str,
 }
 
+impl Problem {
+    /// A body or a value is wrong.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
+    }
+
+    /// Nobody says who asks.
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
+    }
+
+    /// Whoever asks may not.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
+    }
+
+    /// There is nothing of that name.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
+    }
+
+    /// Something else is in the way.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, detail: detail.into() }
+    }
+}
+
+impl From<NotMade> for Problem {
+    fn from(why: NotMade) -> Self {
+        match why {
+            NotMade::Invalid(_) => Self::invalid(why.to_string()),
+            NotMade::NameTaken(_)
+            | NotMade::ClientTaken(_)
+            | NotMade::TokenTaken(_)
+            | NotMade::TooMany(_)
+            | NotMade::Default => Self::conflict(why.to_string()),
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let body = Body { title, status: self.status.as_u16(), detail: &self.detail };
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         // Texts and a number always have a form in JSON.
-        (self.status, content_type, serde_json::to_vec(&body).unwrap_or_default()).into_response()
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, content_type, body).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static(r#"Bearer realm="control""#);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
-    Problem { status: StatusCode::NOT_FOUND, detail: format!("The control surface has nothing at {}", uri.path()) }
+    Problem::not_found(format!("The control surface has nothing at {}", uri.path()))
 }
 
 pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {

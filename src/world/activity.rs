@@ -1,6 +1,6 @@
 //! Access activities: which application a device opened, and what the company's rules made of it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     DeviceRef, Happening, Millis, World,
@@ -48,9 +48,9 @@ pub struct Activity {
     /// What the rules made of it.
     pub action: Action,
     /// The application.
-    pub app_name: &'static str,
+    pub app_name: Cow<'static, str>,
     /// The rule that decided.
-    pub access_rule: &'static str,
+    pub access_rule: Cow<'static, str>,
     /// The address of whoever used the device.
     pub app_user: String,
     /// The device.
@@ -111,8 +111,8 @@ impl World {
         Activity {
             at: happening.at,
             action,
-            app_name,
-            access_rule,
+            app_name: app_name.into(),
+            access_rule: access_rule.into(),
             device_status: self.life.status(at, happening.at).0,
             app_user: device.email.clone(),
             device,

@@ -1,6 +1,6 @@
 //! Device reports: what a device says of itself every few hours.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{DeviceRef, Happening, Millis, World, lifecycle::Status, random::Lane, roster::Device};
 
@@ -41,7 +41,7 @@ pub struct DeviceReport {
     /// How bad the worst finding is.
     pub severity: Severity,
     /// The policy that was checked.
-    pub policy_name: &'static str,
+    pub policy_name: Cow<'static, str>,
     /// When the device was seen last before it reported.
     pub last_seen: Millis,
     /// The address it came from, out of the ranges kept for documentation.
@@ -62,6 +62,15 @@ impl World {
         let public_ip = self.roster.address(at, key.sub(2).below(turn, 5));
         let policy_name = self.roster.policy(&device);
         let details = self.report_details(&device, status, policy_name, severity, lapse);
-        DeviceReport { at: happening.at, details, device, status, severity, policy_name, last_seen, public_ip }
+        DeviceReport {
+            at: happening.at,
+            details,
+            device,
+            status,
+            severity,
+            policy_name: policy_name.into(),
+            last_seen,
+            public_ip,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use super::random::Key;
 
 /// Seconds from happening to being visible, evenly drawn for each event. Written `30` (always so long) or `5..120`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Lag {
     least_seconds: u32,
     most_seconds: u32,

@@ -55,6 +55,18 @@ pub enum Stream {
 impl Stream {
     /// All streams.
     pub const ALL: [Self; 5] = [Self::Device, Self::Admin, Self::Webhook, Self::DeviceReport, Self::Activity];
+
+    /// The name of the category: as v3.3 has it, and `activity`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Admin => "admin",
+            Self::Webhook => "webhook",
+            Self::DeviceReport => "device_report",
+            Self::Activity => "activity",
+        }
+    }
 }
 
 impl Kind {
@@ -461,6 +473,11 @@ impl Lifecycle {
     pub(super) fn generations(&self, slot: u64, after: Moment, until: Moment) -> std::ops::RangeInclusive<u64> {
         // The one before may not have left yet, or end what it began.
         self.generation(slot, after.office).saturating_sub(1)..=self.generation(slot, until.office)
+    }
+
+    /// Which device is at a place of the fleet at an instant.
+    pub(super) fn device_at(&self, slot: u64, at: Millis) -> DeviceRef {
+        DeviceRef { slot, generation: self.generation(slot, self.after(at).office) }
     }
 
     /// Which device is at a place of the fleet at an effort of the office.

@@ -47,7 +47,7 @@ pub use self::{
     lifecycle::{Status, Stream},
     query::{Event, Events, Filter, Found, Order, Selection, Window},
     roster::{AgentType, Device, Person},
-    search::{Patience, Waiting},
+    search::{Needle, Patience, Waiting},
     webhook::{WebhookEntry, WebhookEvent},
 };
 use self::{
@@ -67,7 +67,7 @@ pub struct Millis(pub i64);
 pub const ACCOUNT_MADE: Millis = lifecycle::ACCOUNT_MADE;
 
 /// What a world is made from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Shape {
     /// Decides everything that is left to chance.
     pub seed: u64,
@@ -204,6 +204,45 @@ impl World {
             Kind::Access(action) => Entry::Activity(self.tell_activity(happening, action, device())),
             Kind::Silent => unreachable!("no stream has it"),
         }
+    }
+
+    /// The time zone of a seed's company, in hours ahead of UTC.
+    #[must_use]
+    pub fn zone_of(seed: u64) -> i64 {
+        Roster::zone_hours(seed)
+    }
+
+    /// Somebody who administers the company's account, in turn.
+    #[must_use]
+    pub fn admin(&self, nth: u64) -> Person {
+        self.roster.admin(nth % self.roster.admins())
+    }
+
+    /// The device that is at a place of the fleet at an instant, in turn, and its status; `None` when the fleet has no
+    /// devices.
+    #[must_use]
+    pub fn device_at(&self, nth: u64, at: Millis) -> Option<(Device, Status)> {
+        let devices = u64::from(self.shape.devices);
+        (devices > 0).then(|| self.known(self.life.device_at(nth % devices, at), at))
+    }
+
+    /// The device of an id that is in the fleet at an instant, and its status. Looks at every device.
+    #[must_use]
+    pub fn device_named(&self, id: &str, at: Millis) -> Option<(Device, Status)> {
+        let present = (0..u64::from(self.shape.devices)).map(|slot| self.life.device_at(slot, at));
+        let found = present.into_iter().find(|&device| self.roster.device_id(device) == id)?;
+        Some(self.known(found, at))
+    }
+
+    fn known(&self, device: DeviceRef, at: Millis) -> (Device, Status) {
+        (self.roster.device(device), self.life.status(device, at).0)
+    }
+
+    /// Randomness for what a test asked to happen by chance: 64 bits for the `nth` decision of a matter, the same in every
+    /// run.
+    #[must_use]
+    pub fn chance(seed: u64, matter: u64, nth: u64) -> u64 {
+        Key::new(seed, Lane::Chance).sub(matter).at(nth)
     }
 
     /// Randomness for names that are made up one after the other, such as tokens: the `nth` 128 bits of a seed, the same

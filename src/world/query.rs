@@ -98,7 +98,7 @@ impl Iterator for Events<'_> {
 /// A page of a search, and how far it has read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
-    /// The events, newest first.
+    /// The events, in the order that was asked for.
     pub events: Vec<Event>,
     /// How many events, found or not, lie before the next page.
     pub read: u64,
@@ -250,7 +250,7 @@ impl Selection<'_> {
     pub fn count(&self) -> u64 {
         match &self.search {
             None => self.unsearched(),
-            Some(_) => self.after(0, usize::MAX).events.len() as u64,
+            Some(_) => self.after(0, usize::MAX, Order::NewestFirst).events.len() as u64,
         }
     }
 
@@ -283,38 +283,47 @@ impl Selection<'_> {
         if skip >= self.unsearched() {
             return Vec::new();
         }
-        let (mut found, mut skipped) = (Found { events: Vec::new(), read: 0 }, 0);
-        if order == Order::OldestFirst {
-            let mut events = self.after(0, usize::MAX).events;
-            events.reverse();
-            let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-            return events.into_iter().skip(skip).take(take).collect();
-        }
-        while skipped < skip {
-            // In parts, so that a page far back does not hold all that lies before it.
-            let part = usize::try_from(skip - skipped).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
-            found = self.after(found.read, part);
-            skipped += found.events.len() as u64;
+        let (mut read, mut left) = (0, skip);
+        while left > 0 {
+            let part = usize::try_from(left).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
+            let found = self.after(read, part, order);
             if found.events.len() < part {
                 return Vec::new();
             }
+            read = found.read;
+            left -= part as u64;
         }
-        self.after(found.read, take).events
+        self.after(read, take, order).events
     }
 
-    /// Up to `take` events, newest first, after the first `read` of those that the window and the filter without its
+    /// Up to `take` events, in an order, after the first `read` of those that the window and the filter without its
     /// search choose. Where a search goes on from is a place among all of these, so that it reads nothing twice.
     #[must_use]
-    pub fn after(&self, read: u64, take: usize) -> Found {
+    pub fn after(&self, read: u64, take: usize, order: Order) -> Found {
         let Some(search) = &self.search else {
-            let events = self.unsearched_page(read, take, Order::NewestFirst);
+            let events = self.unsearched_page(read, take, order);
             return Found { read: read + events.len() as u64, events };
         };
-        search.after(self, read, take)
+        search.after(self, read, take, order)
+    }
+
+    /// Whether there is a search: then places are known only by looking.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// How many events happened at or before an instant, when the search is left out.
+    #[must_use]
+    pub fn until(&self, at: Millis) -> u64 {
+        let solid = self.world.count(&self.tracks, at.min(self.near)).clamp(self.places.start, self.places.end);
+        let fresh = self.fresh.iter().take_while(|event| event.at() <= at).count();
+        solid - self.places.start + fresh as u64
     }
 
     /// How many events there are when the search is left out.
-    pub(super) fn unsearched(&self) -> u64 {
+    #[must_use]
+    pub fn unsearched(&self) -> u64 {
         self.places.end - self.places.start + self.fresh.len() as u64
     }
 

@@ -55,6 +55,8 @@ pub(crate) enum Lane {
     Report = 16,
     /// Which application is accessed.
     Access = 17,
+    /// What a test asked to happen by chance.
+    Chance = 18,
 }
 
 /// The address of one stream of draws.

@@ -3,6 +3,8 @@
 //! Nothing here is stored. A person is a place in the fleet, a device is a place and a generation; their names follow
 //! from the seed. A person keeps the place when the device is replaced.
 
+use std::borrow::Cow;
+
 use fake::{
     Fake,
     faker::name::en::{FirstName, LastName},
@@ -56,7 +58,7 @@ pub struct Device {
     /// The address of whoever sits at it.
     pub email: String,
     /// The group it belongs to.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// The agent that it runs.
     pub agent: AgentType,
     /// Its operating system.
@@ -173,7 +175,7 @@ impl Roster {
         let agent = if slot < self.controllers_from { AgentType::Endpoint } else { AgentType::DomainController };
         let Person { username, email, .. } = self.person(slot);
         let username = if machine == "domain controller" { "svc-opswat".to_owned() } else { username };
-        let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot));
+        let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot).into());
         Device { name, id, username, email, group, agent, os, machine, slot }
     }
 
@@ -243,6 +245,24 @@ impl Roster {
 }
 
 impl Device {
+    /// A device that is not of the fleet: somebody made it up.
+    #[must_use]
+    pub fn invented(name: String, id: String, username: String) -> Self {
+        let email = format!("{username}@invented.example");
+        let group = GROUPS[0].into();
+        Self {
+            name,
+            id,
+            username,
+            email,
+            group,
+            agent: AgentType::Endpoint,
+            os: LAPTOPS[0].1,
+            machine: "laptop",
+            slot: 0,
+        }
+    }
+
     /// The version of the agent that the device ran at an instant: a release every month, rolled out over some weeks.
     #[must_use]
     pub fn agent_version(&self, at: Millis) -> String {

@@ -57,7 +57,7 @@ impl Drop for Waiting {
 
 /// A text that is looked for in any case.
 #[derive(Clone, Debug)]
-pub(super) struct Needle(String);
+pub struct Needle(String);
 
 /// A text, and the devices that it names.
 #[derive(Clone, Debug)]
@@ -69,7 +69,9 @@ pub(super) struct Search {
 }
 
 impl Needle {
-    pub(super) fn new(text: &str) -> Self {
+    /// What occurs where the text does, in any case.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self(text.to_lowercase())
     }
 
@@ -104,12 +106,17 @@ impl Search {
     }
 
     /// See [`Selection::after`].
-    pub(super) fn after(&self, selection: &Selection<'_>, read: u64, take: usize) -> Found {
+    pub(super) fn after(&self, selection: &Selection<'_>, read: u64, take: usize, order: Order) -> Found {
         let mut found = Found { events: Vec::new(), read };
+        if order == Order::OldestFirst {
+            // Few would ask for it: no way round what is of other devices.
+            self.read_on(selection, selection.unsearched(), take, order, &mut found);
+            return found;
+        }
         let fresh = selection.fresh.len() as u64;
         if self.few.is_none() || read < fresh {
             let end = if self.few.is_none() { selection.unsearched() } else { fresh };
-            self.read_on(selection, end, take, &mut found);
+            self.read_on(selection, end, take, order, &mut found);
         }
         if let Some(few) = &self.few
             && found.events.len() < take
@@ -120,12 +127,12 @@ impl Search {
     }
 
     /// Reads event after event.
-    fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, found: &mut Found) {
+    fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, order: Order, found: &mut Found) {
         while found.read < end && found.events.len() < take && !self.patience.is_over() {
             let left = usize::try_from(end - found.read).unwrap_or(usize::MAX);
-            for event in selection.unsearched_page(found.read, STRIDE.min(left), Order::NewestFirst) {
+            for event in selection.unsearched_page(found.read, STRIDE.min(left), order) {
                 found.read += 1;
-                if selection.world.mentions(&event, &self.needle) {
+                if selection.world.tell(&event).mentions(&self.needle) {
                     found.events.push(event);
                     if found.events.len() == take {
                         return;
@@ -172,6 +179,30 @@ fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, pati
     found.read = selection.unsearched();
 }
 
+impl Entry {
+    /// Whether a text occurs in one of the fields by which an entry's stream is searched.
+    #[must_use]
+    pub fn mentions(&self, needle: &Needle) -> bool {
+        match self {
+            Self::Admin(_) => true,
+            Self::Device(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Self::Webhook(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Self::Report(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
+            Self::Activity(entry) => [
+                entry.device.name.as_str(),
+                &entry.device.id,
+                &entry.device.group,
+                &entry.app_user,
+                &entry.app_name,
+                &entry.access_rule,
+                entry.device_status.label(),
+            ]
+            .into_iter()
+            .any(|field| needle.is_in(field)),
+        }
+    }
+}
+
 impl World {
     /// The devices heard of in a window that a text names, if they are few.
     fn few_named(
@@ -209,27 +240,6 @@ impl World {
             || (stream == Stream::Activity
                 && (needle.is_in(self.roster.group(device.slot))
                     || needle.is_in(&self.roster.person(device.slot).email)))
-    }
-
-    /// Whether a text occurs in one of the fields by which an event's stream is searched.
-    fn mentions(&self, event: &Event, needle: &Needle) -> bool {
-        match self.tell(event) {
-            Entry::Admin(_) => true,
-            Entry::Device(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Entry::Webhook(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Entry::Report(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Entry::Activity(entry) => [
-                entry.device.name.as_str(),
-                &entry.device.id,
-                entry.device.group,
-                &entry.app_user,
-                entry.app_name,
-                entry.access_rule,
-                entry.device_status.label(),
-            ]
-            .into_iter()
-            .any(|field| needle.is_in(field)),
-        }
     }
 
     /// The events of some tracks and some places of the fleet, after one instant and not after another.

@@ -1,6 +1,6 @@
 //! Webhook entries: what the company's webhook was told about devices, and what its receiver answered.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Happening, Millis, World, random::Lane, roster::Device};
 
@@ -58,7 +58,7 @@ pub struct WebhookEntry {
     /// The HTTP status that the receiver answered with.
     pub response_code: u16,
     /// What the receiver said.
-    pub response_body: &'static str,
+    pub response_body: Cow<'static, str>,
 }
 
 /// What a receiver says that has understood.
@@ -81,6 +81,6 @@ impl World {
         let (response_code, response_body) =
             if self.life.receiver_fails(happening) { key.pick(turn, &TROUBLE) } else { key.pick(turn, &THANKS) };
         let details = self.webhook_details(event, &device, attempt);
-        WebhookEntry { at: happening.at, event, details, device, response_code, response_body }
+        WebhookEntry { at: happening.at, event, details, device, response_code, response_body: response_body.into() }
     }
 }

@@ -1,15 +1,16 @@
 //! Tokens, paths and methods, in the contract's order.
 
-use axum::{body::Body, http::Request};
+use bytes::Bytes;
+use http::Request;
 
 use crate::harness::{Mock, TOKEN, V2, V3, V33};
 
-fn request(method: &str, target: &str, authorization: Option<&str>) -> Request<Body> {
+fn request(method: &str, target: &str, authorization: Option<&str>) -> Request<Bytes> {
     let mut request = Request::builder().method(method).uri(target);
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
-    request.body(Body::empty()).expect("a request")
+    request.body(Bytes::new()).expect("a request")
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn an_odd_token_cannot_break_the_answer() {
         assert!(!answer.headers.contains_key("x-evil"));
     }
     let mut invalid = request("GET", V2, None);
-    let bytes = axum::http::HeaderValue::from_bytes(b"Bearer \xff\xfe").expect("bytes of a header");
+    let bytes = http::HeaderValue::from_bytes(b"Bearer \xff\xfe").expect("bytes of a header");
     invalid.headers_mut().insert("authorization", bytes);
     assert_eq!(mock.send(invalid).await.refusal().0, 401);
 }
@@ -128,7 +129,7 @@ async fn the_gates_stand_in_the_contracts_order() {
     let wrong = |token: &str, media_type: &str, body: &str| {
         let request =
             Request::post(V33).header("authorization", format!("Bearer {token}")).header("content-type", media_type);
-        request.body(Body::from(body.to_owned())).expect("a request")
+        request.body(Bytes::from(body.to_owned())).expect("a request")
     };
     assert_eq!(mock.send(wrong("nobody", "text/plain", "{")).await.status, 401);
     assert_eq!(mock.send(wrong(TOKEN, "text/plain", "{")).await.status, 415);

@@ -2,14 +2,10 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::{Body, to_bytes},
-    http::{HeaderMap, Request},
-};
-use opswat_mock::{account::Account, config::Config, router};
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use opswat_mock::{Builder, Local, account::Account, config::Config};
 use serde_json::Value;
-use tower::ServiceExt;
 
 pub(crate) const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 pub(crate) const CLIENT: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
@@ -35,7 +31,7 @@ const RESET: &str = "x-ratelimit-reset-time";
 
 pub(crate) struct Mock {
     pub(crate) account: Arc<Account>,
-    router: Router,
+    pub(crate) local: Local,
 }
 
 pub(crate) struct Answer {
@@ -52,8 +48,8 @@ impl Mock {
         let now = if flags.contains("--now") { None } else { Some(now) };
         let arguments = std::iter::once("opswat-mock".to_owned()).chain(now.into_iter().flatten()).chain(given);
         let config = Config::load(arguments.map(Into::into)).expect("flags of a test");
-        let account = Arc::new(Account::new(config.settings(), config.clock()));
-        Self { router: router(account.clone()), account }
+        let local = Builder::from(config).local().expect("a mock of these flags");
+        Self { account: local.account().clone(), local }
     }
 
     /// The same without a quota.
@@ -65,19 +61,17 @@ impl Mock {
         self.account.clock().advance(Duration::from_secs(seconds));
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
-        let (parts, body) = response.into_parts();
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
+        let (parts, body) = self.local.answer(request).await.expect("a whole answer").into_parts();
         for name in parts.headers.keys() {
             assert!(ALLOWED_HEADERS.contains(&name.as_str()) || name == RESET, "{name} is not an allowed header");
         }
-        let body = to_bytes(body, usize::MAX).await.expect("a whole body").to_vec();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.to_vec() }
     }
 
     /// A request without a token.
     pub(crate) async fn get(&self, target: &str) -> Answer {
-        self.send(Request::get(target).body(Body::empty()).expect("a request")).await
+        self.send(Request::get(target).body(Bytes::new()).expect("a request")).await
     }
 
     /// `GET /o/api/v2/logs` with the configured token and these parameters.
@@ -86,11 +80,11 @@ impl Mock {
     }
 
     /// A POST of JSON with the configured token.
-    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         self.post_as(TOKEN, path, body).await
     }
 
-    pub(crate) async fn post_as(&self, token: &str, path: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: impl Into<Bytes>) -> Answer {
         let request = Request::post(path)
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json");

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use axum::{body::Body, http::Request};
+use bytes::Bytes;
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::harness::{Mock, TOKEN, V33};
@@ -531,7 +532,7 @@ async fn a_known_client_reads_a_month_within_the_quota() {
         let request = Request::post(format!("{V33}?verify=True"))
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("content-type", "application/json")
-            .body(Body::from(body.to_string()));
+            .body(Bytes::from(body.to_string()));
         let answer = mock.send(request.expect("a request")).await;
         if answer.status == 429 {
             refused += 1;

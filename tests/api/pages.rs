@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use expect_test::expect_file;
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use axum::{body::Body, http::Request};
+use bytes::Bytes;
 use expect_test::expect_file;
+use http::Request;
 
 use crate::harness::{CLIENT, Mock, SECRET, TOKEN, V2, V3, V33};
 
@@ -100,7 +101,7 @@ async fn every_refusal_is_golden() {
             request = request.header(*header, fill(value));
             text += &format!("{header}: {}\n", fill(value));
         }
-        let answer = mock.send(request.body(Body::from(body)).expect("a request")).await;
+        let answer = mock.send(request.body(Bytes::from(body)).expect("a request")).await;
         assert_eq!(answer.refusal().0.to_string(), name[..3], "{name}");
         let text = text.replace(&"x".repeat(9000), "x (9000 times)") + "\n" + body + "\n\n" + &answer.printed();
         expect_file![format!("{}/fixtures/refusals/{name}.http", env!("CARGO_MANIFEST_DIR"))].assert_eq(&text);

@@ -1,7 +1,8 @@
 //! `/o/oauth/token`
 
-use axum::{body::Body, http::Request};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::Request;
 use serde_json::Value;
 
 use crate::harness::{Answer, CLIENT, Mock, Row, SECRET};
@@ -61,10 +62,10 @@ async fn every_way_to_ask_gives_the_same_token() {
     assert_eq!(by_query, by_form);
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{SECRET}")));
     let request = Request::post("/o/oauth/token?grant_type=client_credentials").header("authorization", &basic);
-    assert_eq!(mock.send(request.body(Body::empty()).expect("a request")).await.ok(), by_form);
+    assert_eq!(mock.send(request.body(Bytes::new()).expect("a request")).await.ok(), by_form);
     let request = Request::get("/o/oauth/token?grant_type=client_credentials")
         .header("authorization", basic.replace("Basic", "bASIC"));
-    assert_eq!(mock.send(request.body(Body::empty()).expect("a request")).await.ok(), by_form);
+    assert_eq!(mock.send(request.body(Bytes::new()).expect("a request")).await.ok(), by_form);
 }
 
 #[tokio::test]
@@ -186,23 +187,23 @@ async fn a_body_that_is_no_form_is_refused() {
         if let Some(media_type) = media_type {
             request = request.header("content-type", media_type);
         }
-        let answer = mock.send(request.body(Body::from("{}")).expect("a request")).await;
+        let answer = mock.send(request.body(Bytes::from("{}")).expect("a request")).await;
         let description = format!("Content-Type must be application/x-www-form-urlencoded, got {got}");
         answer.assert_refused(415, "unsupported_media_type", &description);
     }
     let request =
         Request::post("/o/oauth/token").header("content-type", "application/x-www-form-urlencoded;charset=UTF-8");
     let form = format!("{}&grant_type=client_credentials", client());
-    assert_eq!(mock.send(request.body(Body::from(form)).expect("a request")).await.status, 200);
+    assert_eq!(mock.send(request.body(Bytes::from(form)).expect("a request")).await.status, 200);
     let request = Request::post("/o/oauth/token").header("content-type", "application/x-www-form-urlencoded");
-    let answer = mock.send(request.body(Body::from(vec![b'a', 0xFF])).expect("a request")).await;
+    let answer = mock.send(request.body(Bytes::from(vec![b'a', 0xFF])).expect("a request")).await;
     answer.assert_refused(400, "invalid_request", "The form is not UTF-8");
 }
 
 #[tokio::test]
 async fn other_methods_are_not_allowed() {
     let mock = Mock::unlimited();
-    let request = Request::put("/o/oauth/token").body(Body::empty()).expect("a request");
+    let request = Request::put("/o/oauth/token").body(Bytes::new()).expect("a request");
     let answer = mock.send(request).await;
     answer.assert_refused(405, "method_not_allowed", "Request method PUT is not supported here");
     let allow: Vec<&str> = answer.headers["allow"].to_str().expect("ASCII").split(',').collect();

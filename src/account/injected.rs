@@ -1,0 +1,463 @@
+//! Events that a test added to an account's history.
+//!
+//! They stand beside the generated ones and are told with them. Each is counted when it is added and when it is forgotten,
+//! and a snapshot is such a count: a page token carries the one of its first page, so that what is added or forgotten
+//! while a client pages does not move what it reads.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    clock::Instant,
+    world::{
+        Action, Activity, AdminEntry, AdminEvent, AgentType, Device, DeviceEntry, DeviceEvent, DeviceReport, Entry,
+        Filter, Millis, Needle, Person, Severity, Status, Stream, WebhookEntry, WebhookEvent, Window, World,
+    },
+};
+
+/// How many added events an account keeps; more are refused until some are forgotten. As many again that were forgotten are
+/// kept for page tokens that still show them; of these the oldest go first.
+pub const MAX_INJECTED: usize = 10_000;
+/// How many characters a text of an added event may have.
+pub const MAX_TEXT: usize = 1_000;
+
+/// An event as a test asks for it. What is left out is made up: of the company's devices and people where there are any.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewEvent {
+    /// `device`, `admin`, `webhook`, `device_report` or `activity`.
+    pub category: String,
+    /// The code of the event; for an activity, its `action`. Not for a report, which has only one.
+    pub event: Option<String>,
+    /// When it happened; now by default. It may be in the past or in the future.
+    pub timestamp: Option<Instant>,
+    /// When it can be seen for the first time: by default when it happened, but not before it was added.
+    pub visible_at: Option<Instant>,
+    /// What it says.
+    pub details: Option<String>,
+    /// The device; its other fields are those of the company's device of this id.
+    pub device_id: Option<String>,
+    /// The name of the device.
+    pub device_name: Option<String>,
+    /// Who is logged in to it.
+    pub device_username: Option<String>,
+    /// The group it belongs to.
+    pub device_group: Option<String>,
+    /// Whether it is `compliant`, `non-compliant` or `exempted`; of reports and activities.
+    pub status: Option<String>,
+    /// `critical`, `warning` or `no_issue`; of reports.
+    pub severity: Option<String>,
+    /// The policy that was checked; of reports.
+    pub policy_name: Option<String>,
+    /// When the device was seen before; of reports.
+    pub last_seen: Option<Instant>,
+    /// The address that the device reported from.
+    pub public_ip: Option<String>,
+    /// Who did it; of administrators' events.
+    pub admin_name: Option<String>,
+    /// The address of whoever did it.
+    pub admin_email: Option<String>,
+    /// What the receiver answered; of webhook entries.
+    pub response_code: Option<u16>,
+    /// What the receiver said.
+    pub response_body: Option<String>,
+    /// The application; of activities.
+    pub app_name: Option<String>,
+    /// The rule that decided.
+    pub access_rule: Option<String>,
+    /// Who opened the application.
+    pub app_user: Option<String>,
+}
+
+/// Why an event was not added.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NotAdded {
+    /// A field is wrong: its name, what it may be, what came.
+    Invalid(&'static str, String, String),
+    /// The category does not have this field.
+    NotOfTheCategory(&'static str, Stream),
+    /// There is an event of the same category, instant, subject and code among those that were added.
+    Twice(Instant),
+    /// There are [`MAX_INJECTED`] already.
+    TooMany,
+}
+
+/// An added event.
+#[derive(Clone, Debug)]
+pub struct Injected {
+    /// What it tells.
+    pub entry: Entry,
+    /// When it happened.
+    pub at: Millis,
+    /// When it can be seen for the first time.
+    pub visible_at: Millis,
+    stream: Stream,
+    /// Its place in the list of its stream's codes.
+    ordinal: u8,
+    agent: Option<AgentType>,
+    added: Snapshot,
+    forgotten: Option<Snapshot>,
+}
+
+/// How often events were added or forgotten.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Snapshot(pub(crate) u64);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct InjectedEvents {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Snapshot,
+    /// How many were added since the account began.
+    made: u64,
+    events: Vec<Arc<Injected>>,
+    /// Those that were forgotten, oldest first.
+    forgotten: VecDeque<Arc<Injected>>,
+}
+
+impl InjectedEvents {
+    /// The count of now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state().now
+    }
+
+    /// The added events that a window and a filter choose for somebody who looks at an instant, oldest first.
+    ///
+    /// `None` is the snapshot of now.
+    pub(crate) fn select(
+        &self,
+        stream: Stream,
+        window: Window,
+        filter: &Filter,
+        seen_at: Millis,
+        snapshot: Option<Snapshot>,
+    ) -> Vec<Arc<Injected>> {
+        let state = self.state();
+        let snapshot = snapshot.unwrap_or(state.now);
+        if state.events.is_empty() && (state.forgotten.is_empty() || snapshot == state.now) {
+            return Vec::new();
+        }
+        let is_wanted = |event: &&Arc<Injected>| {
+            event.stream == stream
+                && event.added <= snapshot
+                && event.forgotten.is_none_or(|forgotten| forgotten > snapshot)
+                && (window.from..=window.to).contains(&event.at)
+                && event.visible_at <= seen_at
+                && filter.kinds.is_none_or(|kinds| kinds >> event.ordinal & 1 == 1)
+                && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
+        };
+        let mut found: Vec<_> = state.forgotten.iter().chain(&state.events).filter(is_wanted).cloned().collect();
+        drop(state);
+        found.sort_by_key(|event| (event.at, event.added));
+        if let Some(text) = &filter.search {
+            let needle = Needle::new(text);
+            found.retain(|event| event.entry.mentions(&needle));
+        }
+        found
+    }
+
+    /// Adds events, all or none.
+    pub(crate) fn add(
+        &self,
+        world: &World,
+        new: &[NewEvent],
+        now: Millis,
+    ) -> Result<Vec<Arc<Injected>>, (usize, NotAdded)> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = (state.now, state.events.len(), state.made);
+        for (nth, event) in new.iter().enumerate() {
+            let next = Snapshot(state.now.0 + 1);
+            let made = if state.events.len() == MAX_INJECTED {
+                Err(NotAdded::TooMany)
+            } else {
+                Maker { world, new: event, now, nth: state.made }.make(next, &state.events)
+            };
+            match made {
+                Ok(event) => {
+                    state.now = next;
+                    state.made += 1;
+                    state.events.push(Arc::new(event));
+                }
+                Err(why) => {
+                    state.events.truncate(before.1);
+                    (state.now, state.made) = (before.0, before.2);
+                    return Err((nth, why));
+                }
+            }
+        }
+        Ok(state.events[before.1..].to_vec())
+    }
+
+    /// Forgets all of them; how many there were.
+    pub(crate) fn forget(&self) -> usize {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.now.0 += 1;
+        let (now, events) = (state.now, std::mem::take(&mut state.events));
+        let count = events.len();
+        state.forgotten.extend(events.into_iter().map(|event| {
+            let mut event = Arc::unwrap_or_clone(event);
+            event.forgotten = Some(now);
+            Arc::new(event)
+        }));
+        while state.forgotten.len() > MAX_INJECTED {
+            state.forgotten.pop_front();
+        }
+        count
+    }
+
+    /// Begins anew. Counting goes on, so that page tokens of before show nothing that is added afterwards.
+    pub(crate) fn begin_anew(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes one event of what was asked for.
+struct Maker<'a> {
+    world: &'a World,
+    new: &'a NewEvent,
+    now: Millis,
+    nth: u64,
+}
+
+impl Maker<'_> {
+    fn make(&self, added: Snapshot, others: &[Arc<Injected>]) -> Result<Injected, NotAdded> {
+        let new = self.new;
+        let stream = Stream::ALL.into_iter().find(|stream| stream.code() == new.category).ok_or_else(|| {
+            let wanted = format!("one of {}", Stream::ALL.map(Stream::code).join(", "));
+            NotAdded::Invalid("category", wanted, new.category.clone())
+        })?;
+        self.check_fields(stream)?;
+        let mut at = new.timestamp.map_or(self.now, Instant::millis);
+        let mut made = self.entry(stream, at)?;
+        // No two events of one subject and one code share a millisecond; where the test left it open, one is a little earlier.
+        while others.iter().any(|other| other.at == at && other.stream == stream && same(&other.entry, &made.0)) {
+            if new.timestamp.is_some() {
+                return Err(NotAdded::Twice(at.into()));
+            }
+            at.0 -= 1;
+            made = self.entry(stream, at)?;
+        }
+        let visible_at = match new.visible_at.map(Instant::millis) {
+            None => at.max(self.now),
+            Some(early) if early < at => {
+                let wanted = format!("not before the timestamp ({})", Instant::from(at));
+                return Err(NotAdded::Invalid("visible_at", wanted, Instant::from(early).to_string()));
+            }
+            Some(visible_at) => visible_at,
+        };
+        let (entry, ordinal, agent) = made;
+        Ok(Injected { entry, at, visible_at, stream, ordinal, agent, added, forgotten: None })
+    }
+
+    /// Refuses fields that the category does not have, and texts that are too long.
+    fn check_fields(&self, stream: Stream) -> Result<(), NotAdded> {
+        let new = self.new;
+        let device: &[Stream] = &[Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity];
+        let (report, admin, webhook, activity): (&[_], &[_], &[_], &[_]) =
+            (&[Stream::DeviceReport], &[Stream::Admin], &[Stream::Webhook], &[Stream::Activity]);
+        let told: &[Stream] = &[Stream::Device, Stream::Admin, Stream::Webhook, Stream::DeviceReport];
+        for (name, text, streams) in [
+            ("details", &new.details, told),
+            ("device_id", &new.device_id, device),
+            ("device_name", &new.device_name, device),
+            ("device_username", &new.device_username, &[Stream::Device, Stream::DeviceReport]),
+            ("device_group", &new.device_group, &[Stream::Device, Stream::DeviceReport, Stream::Activity]),
+            ("status", &new.status, &[Stream::DeviceReport, Stream::Activity]),
+            ("severity", &new.severity, report),
+            ("policy_name", &new.policy_name, report),
+            ("public_ip", &new.public_ip, report),
+            ("admin_name", &new.admin_name, admin),
+            ("admin_email", &new.admin_email, admin),
+            ("response_body", &new.response_body, webhook),
+            ("app_name", &new.app_name, activity),
+            ("access_rule", &new.access_rule, activity),
+            ("app_user", &new.app_user, activity),
+        ] {
+            let Some(text) = text else { continue };
+            if !streams.contains(&stream) {
+                return Err(NotAdded::NotOfTheCategory(name, stream));
+            }
+            if text.chars().count() > MAX_TEXT {
+                let shown = format!("{} characters", text.chars().count());
+                return Err(NotAdded::Invalid(name, format!("at most {MAX_TEXT} characters"), shown));
+            }
+        }
+        if new.last_seen.is_some() && stream != Stream::DeviceReport {
+            return Err(NotAdded::NotOfTheCategory("last_seen", stream));
+        }
+        if new.response_code.is_some() && stream != Stream::Webhook {
+            return Err(NotAdded::NotOfTheCategory("response_code", stream));
+        }
+        Ok(())
+    }
+
+    fn entry(&self, stream: Stream, at: Millis) -> Result<(Entry, u8, Option<AgentType>), NotAdded> {
+        let new = self.new;
+        let details = |usual: String| new.details.clone().unwrap_or(usual);
+        if stream == Stream::Admin {
+            let event = self.code(AdminEvent::ALL, AdminEvent::code)?;
+            let known = self.world.admin(self.nth);
+            let name = new.admin_name.clone().unwrap_or(known.name);
+            let email = new.admin_email.clone().unwrap_or(known.email);
+            let details = details(format!("{} by {name} ({email})", event.label()));
+            let admin = Person { username: known.username, name, email };
+            return Ok((Entry::Admin(AdminEntry { at, event, details, admin }), event as u8, None));
+        }
+        let (device, status) = self.device(at);
+        let agent = Some(device.agent);
+        let device = Arc::new(device);
+        Ok(match stream {
+            Stream::Admin | Stream::Device => {
+                let event = self.code(DeviceEvent::ALL, DeviceEvent::code)?;
+                let details = details(format!("Device {}: {}", device.name, event.label()));
+                (Entry::Device(DeviceEntry { at, event, details, device }), event as u8, agent)
+            }
+            Stream::Webhook => {
+                let event = self.code(WebhookEvent::ALL, WebhookEvent::code)?;
+                let details = details(format!("Notification: device {}: {}", device.name, event.code()));
+                let response_code = new.response_code.unwrap_or(200);
+                if !(100..=599).contains(&response_code) {
+                    let wanted = "an HTTP status from 100 to 599".to_owned();
+                    return Err(NotAdded::Invalid("response_code", wanted, response_code.to_string()));
+                }
+                let response_body = new.response_body.clone().unwrap_or_else(|| "OK".to_owned()).into();
+                let entry = WebhookEntry { at, event, details, device, response_code, response_body };
+                (Entry::Webhook(entry), event as u8, agent)
+            }
+            Stream::DeviceReport => {
+                if let Some(event) = new.event.as_ref().filter(|event| *event != "device_report") {
+                    return Err(NotAdded::Invalid("event", "device_report".to_owned(), event.clone()));
+                }
+                (Entry::Report(self.report(device, self.status(status)?, at)?), 0, agent)
+            }
+            Stream::Activity => {
+                let action = self.code(Action::ALL, Action::code)?;
+                let activity = Activity {
+                    at,
+                    action,
+                    app_name: new.app_name.clone().map_or("Salesforce".into(), Into::into),
+                    access_rule: new.access_rule.clone().map_or("NON COMPLIANT DEVICES".into(), Into::into),
+                    app_user: new.app_user.clone().unwrap_or_else(|| device.email.clone()),
+                    device_status: self.status(status)?,
+                    device,
+                };
+                (Entry::Activity(activity), action as u8, agent)
+            }
+        })
+    }
+
+    fn report(&self, device: Arc<Device>, status: Status, at: Millis) -> Result<DeviceReport, NotAdded> {
+        const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::NoIssue];
+        let new = self.new;
+        let usual = if status == Status::Compliant { Severity::NoIssue } else { Severity::Warning };
+        let policy_name = new.policy_name.clone().unwrap_or_else(|| "Default".to_owned());
+        let usual_details = format!("Device {} reported: policy {policy_name}, {}", device.name, status.code());
+        Ok(DeviceReport {
+            at,
+            details: new.details.clone().unwrap_or(usual_details),
+            device,
+            status,
+            severity: choice("severity", new.severity.as_deref(), &SEVERITIES, Severity::code)?.unwrap_or(usual),
+            policy_name: policy_name.into(),
+            last_seen: new.last_seen.map_or(at, Instant::millis),
+            public_ip: new.public_ip.clone().unwrap_or_else(|| "203.0.113.1".to_owned()),
+        })
+    }
+
+    fn status(&self, known: Status) -> Result<Status, NotAdded> {
+        const STATUSES: [Status; 3] = [Status::Compliant, Status::NonCompliant, Status::Exempted];
+        Ok(choice("status", self.new.status.as_deref(), &STATUSES, Status::code)?.unwrap_or(known))
+    }
+
+    fn code<T: Copy, const N: usize>(&self, all: [T; N], code: fn(T) -> &'static str) -> Result<T, NotAdded> {
+        let wanted = || NotAdded::Invalid("event", format!("one of {}", all.map(code).join(", ")), "none".to_owned());
+        choice("event", self.new.event.as_deref(), &all, code)?.ok_or_else(wanted)
+    }
+
+    /// The device that was asked for: one of the company's, or one that is made up.
+    fn device(&self, at: Millis) -> (Device, Status) {
+        let new = self.new;
+        let known = match &new.device_id {
+            Some(id) => self.world.device_named(id, at),
+            // Without an id, a name makes it another device.
+            None if new.device_name.is_some() => None,
+            None => self.world.device_at(self.nth, at),
+        };
+        let (mut device, status) = known.unwrap_or_else(|| {
+            let nth = self.nth + 1;
+            let name = new.device_name.clone().or_else(|| new.device_id.clone());
+            let name = name.unwrap_or_else(|| format!("INVENTED-{nth}"));
+            let id = new.device_id.clone().unwrap_or_else(|| name.to_uppercase());
+            (Device::invented(name, id, "invented".to_owned()), Status::Compliant)
+        });
+        if let Some(name) = &new.device_name {
+            device.name.clone_from(name);
+        }
+        if let Some(username) = &new.device_username {
+            device.username.clone_from(username);
+        }
+        if let Some(group) = &new.device_group {
+            device.group = group.clone().into();
+        }
+        (device, status)
+    }
+}
+
+fn choice<T: Copy>(
+    field: &'static str,
+    given: Option<&str>,
+    all: &[T],
+    code: fn(T) -> &'static str,
+) -> Result<Option<T>, NotAdded> {
+    let Some(given) = given else { return Ok(None) };
+    let known = all.iter().copied().find(|one| code(*one) == given);
+    let codes: Vec<&str> = all.iter().map(|one| code(*one)).collect();
+    known.map(Some).ok_or_else(|| NotAdded::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
+}
+
+/// Whether two entries of one stream and one instant are of the same subject and code.
+fn same(one: &Entry, other: &Entry) -> bool {
+    match (one, other) {
+        (Entry::Device(one), Entry::Device(other)) => one.event == other.event && one.device.id == other.device.id,
+        (Entry::Admin(one), Entry::Admin(other)) => one.event == other.event && one.admin.email == other.admin.email,
+        (Entry::Webhook(one), Entry::Webhook(other)) => one.event == other.event && one.device.id == other.device.id,
+        (Entry::Report(one), Entry::Report(other)) => one.device.id == other.device.id,
+        (Entry::Activity(one), Entry::Activity(other)) => {
+            one.action == other.action && one.device.id == other.device.id && one.app_name == other.app_name
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for NotAdded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(field, wanted, got) => {
+                let shown: String = got.chars().take(100).collect();
+                write!(f, "{field} must be {wanted}, got {shown}")
+            }
+            Self::NotOfTheCategory(field, stream) => write!(f, "an event of {} has no {field}", stream.code()),
+            Self::Twice(at) => write!(
+                f,
+                "timestamp must be another one than {at}: an event of this category, subject and code was added there"
+            ),
+            Self::TooMany => write!(f, "an account keeps {MAX_INJECTED} added events; DELETE them first"),
+        }
+    }
+}
+
+impl std::error::Error for NotAdded {}

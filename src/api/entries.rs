@@ -1,0 +1,157 @@
+//! What faults do to the entries of a page, and to its bytes.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{account::fault::Entries, world::World};
+
+/// A page of any of the APIs. Entries keep their bytes.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Page<'a> {
+    V3(Vec<&'a RawValue>),
+    V33(PageV33<'a>),
+    V2(PageV2<'a>),
+}
+
+#[derive(Deserialize, Serialize)]
+struct PageV33<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct PageV2<'a> {
+    #[serde(borrow)]
+    logs: Vec<Day<'a>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Day<'a> {
+    #[serde(borrow)]
+    date: Cow<'a, str>,
+    #[serde(borrow)]
+    eventlog: Vec<&'a RawValue>,
+}
+
+/// A page whose entries are changed, and how many it then has. `None` when it is no page.
+pub(super) fn changed(page: &[u8], change: Entries, drawn: u64) -> Option<(Vec<u8>, u64)> {
+    let mut page = parsed(page)?;
+    let count = match &mut page {
+        Page::V3(entries) | Page::V33(PageV33 { data: entries, .. }) => {
+            changed_list(entries, change, drawn);
+            entries.len()
+        }
+        Page::V2(PageV2 { logs }) => {
+            match change {
+                Entries::Empty => logs.clear(),
+                Entries::Reorder => logs.iter_mut().for_each(|day| changed_list(&mut day.eventlog, change, drawn)),
+                // The last entry is the last one of the last day, the first one that of the first.
+                Entries::Duplicate => {
+                    logs.last_mut().into_iter().for_each(|day| changed_list(&mut day.eventlog, change, drawn));
+                }
+                Entries::Drop => {
+                    logs.first_mut().into_iter().for_each(|day| changed_list(&mut day.eventlog, change, drawn));
+                }
+            }
+            logs.retain(|day| !day.eventlog.is_empty());
+            logs.iter().map(|day| day.eventlog.len()).sum()
+        }
+    };
+    Some((serde_json::to_vec(&page).ok()?, count as u64))
+}
+
+/// Untagged enums cannot keep bytes as they are, so the shape is found out by trying.
+fn parsed(page: &[u8]) -> Option<Page<'_>> {
+    let v33 = || serde_json::from_slice(page).map(Page::V33);
+    let v2 = || serde_json::from_slice(page).map(Page::V2);
+    serde_json::from_slice(page).map(Page::V3).or_else(|_| v33()).or_else(|_| v2()).ok()
+}
+
+fn changed_list(entries: &mut Vec<&RawValue>, change: Entries, drawn: u64) {
+    match change {
+        Entries::Empty => entries.clear(),
+        Entries::Duplicate => entries.extend(entries.last().copied()),
+        Entries::Drop => drop(entries.drain(..entries.len().min(1))),
+        Entries::Reorder => {
+            let before = entries.clone();
+            for end in (1..entries.len()).rev() {
+                // Below the number of entries, by the remainder.
+                let draw = World::chance(drawn, 0, end as u64) % (end as u64 + 1);
+                entries.swap(end, usize::try_from(draw).unwrap_or(end));
+            }
+            // By chance all may stand where they stood; then one is moved.
+            if entries.len() > 1 && entries.iter().zip(&before).all(|(now, then)| std::ptr::eq(*now, *then)) {
+                entries.rotate_left(1);
+            }
+        }
+    }
+}
+
+/// The same bytes, one of which cannot stand in UTF-8: in a text, so that nothing else is wrong with the JSON.
+pub(super) fn with_invalid_utf8(body: &[u8]) -> Vec<u8> {
+    let mut bytes = body.to_vec();
+    let starts_value = |at: &usize| body[..*at].ends_with(b"\":\"") || body[..*at].ends_with(b"[\"");
+    let is_plain = |at: &usize| body[*at].is_ascii_alphanumeric();
+    let places = |from: usize, to: usize| (from..to).find(|at| starts_value(at) && is_plain(at));
+    let middle = body.len() / 2;
+    match places(middle, body.len()).or_else(|| places(0, middle)) {
+        Some(at) => bytes[at] = 0xFF,
+        None => bytes.push(0xFF),
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(page: &str, change: Entries) -> (String, u64) {
+        let (bytes, count) = changed(page.as_bytes(), change, 7).expect("a page");
+        (String::from_utf8(bytes).expect("UTF-8"), count)
+    }
+
+    #[test]
+    fn entries_are_changed_and_nothing_else() {
+        for (page, change, expected, count) in [
+            (r#"[{"a":1.0},{"b":2}]"#, Entries::Duplicate, r#"[{"a":1.0},{"b":2},{"b":2}]"#, 3),
+            (r#"[{"a":1},{"b":2}]"#, Entries::Reorder, r#"[{"b":2},{"a":1}]"#, 2),
+            (r#"[{"a":1},{"b":2}]"#, Entries::Drop, r#"[{"b":2}]"#, 1),
+            ("[]", Entries::Duplicate, "[]", 0),
+            (r#"{"data":[{"a":1}],"token":"t"}"#, Entries::Empty, r#"{"data":[],"token":"t"}"#, 0),
+            (
+                r#"{"logs":[{"date":"d ","eventlog":["1"]},{"date":"e ","eventlog":["2"]}]}"#,
+                Entries::Duplicate,
+                r#"{"logs":[{"date":"d ","eventlog":["1"]},{"date":"e ","eventlog":["2","2"]}]}"#,
+                3,
+            ),
+            (
+                r#"{"logs":[{"date":"d ","eventlog":["1"]},{"date":"e ","eventlog":["2"]}]}"#,
+                Entries::Drop,
+                r#"{"logs":[{"date":"e ","eventlog":["2"]}]}"#,
+                1,
+            ),
+        ] {
+            assert_eq!(after(page, change), (expected.to_owned(), count), "{page} {change:?}");
+        }
+        assert!(changed(br#"{"error":"x"}"#, Entries::Empty, 7).is_none());
+    }
+
+    #[test]
+    fn one_byte_is_wrong_and_the_rest_is_json() {
+        for body in [
+            r#"{"data":[{"timestamp":"2026","event":"login"}],"token":"x"}"#,
+            r#"{"logs":[{"date":"J","eventlog":["0"]}]}"#,
+        ] {
+            let bytes = with_invalid_utf8(body.as_bytes());
+            assert!(std::str::from_utf8(&bytes).is_err());
+            let lossy = String::from_utf8_lossy(&bytes);
+            assert!(serde_json::from_str::<serde_json::Value>(&lossy).is_ok(), "{lossy}");
+            assert_eq!(bytes.iter().zip(body.as_bytes()).filter(|(one, other)| one != other).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What is sent to the control surface: JSON, and queries.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::request::Parts,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// How large a body may be: ten thousand events fit.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// A JSON body. What it is called does not matter: a shell sends it as a form.
+pub(super) struct Input<T>(pub(super) T);
+
+/// A JSON body that is one thing, or a list of them.
+pub(super) struct Inputs<T>(pub(super) Vec<T>);
+
+/// The parameters of a query.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        // No body asks for nothing in particular.
+        let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
+        parse(text).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Inputs<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[') => parse(&bytes).map(Self),
+            _ => parse(&bytes).map(|one| Self(vec![one])),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        read.map(|Query(asked)| Self(asked)).map_err(|rejection| {
+            let text = rejection.body_text();
+            Problem::invalid(format!(
+                "The query: {}",
+                text.rsplit_once("query string: ").map_or(&*text, |(_, why)| why)
+            ))
+        })
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes, Problem> {
+    let read = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await.map_err(|error| {
+        Problem::invalid(if error.is::<LengthLimitError>() {
+            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
+        } else {
+            "The body ended before it was complete".to_owned()
+        })
+    })?;
+    Ok(read.to_bytes())
+}
+
+/// Reads JSON, and says where in it something is wrong.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let wrong = |why: String| Problem::invalid(format!("The body: {why}"));
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let why = error.into_inner().to_string();
+        wrong(if path == "." { why } else { format!("{path}: {why}") })
+    })?;
+    json.end().map_err(|error| wrong(error.to_string()))?;
+    Ok(value)
+}

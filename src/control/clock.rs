@@ -1,0 +1,31 @@
+//! `/_mock/accounts/{account}/clock`: what an account's clock shows, and how it is turned.
+
+use std::time::Duration;
+
+use axum::Json;
+use serde::Deserialize;
+
+use super::{Named, body::Input, problem::Problem};
+use crate::clock::{Reading, Turn};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Advance {
+    seconds: f64,
+}
+
+pub(super) async fn show(Named(account): Named) -> Json<Reading> {
+    Json(account.clock().reading())
+}
+
+pub(super) async fn turn(Named(account): Named, Input(turn): Input<Turn>) -> Result<Json<Reading>, Problem> {
+    account.clock().turn(turn).map(Json).map_err(|why| Problem::invalid(why.to_string()))
+}
+
+pub(super) async fn advance(Named(account): Named, Input(by): Input<Advance>) -> Result<Json<Reading>, Problem> {
+    let wanted = || format!("seconds must be from 0, the clock never goes back but by a reset, got {}", by.seconds);
+    // What is too long for a duration is longer than all time.
+    let by = if by.seconds >= 1e12 { Ok(Duration::MAX) } else { Duration::try_from_secs_f64(by.seconds) };
+    account.advance(by.map_err(|_| Problem::invalid(wanted()))?);
+    Ok(Json(account.clock().reading()))
+}

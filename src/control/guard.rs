@@ -1,0 +1,125 @@
+//! Who may control the mock.
+//!
+//! A browser on the same machine is the danger: a page from anywhere can make it send requests here. What a page cannot
+//! do is to name a loopback address in `Host` while it reads the answers (DNS rebinding needs a name), or to write without
+//! saying where it came from (`Origin`). With a control token none of that matters: no page has it.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::problem::Problem;
+
+/// How the control surface is protected.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    /// What the token is signed as: compared so, neither its length nor how much of it is right shows in the time that it takes.
+    signature: Option<Vec<u8>>,
+}
+
+impl Access {
+    /// Whoever has the token may control; without one, whoever reaches the surface.
+    pub(crate) fn new(token: Option<&str>) -> Self {
+        Self { signature: token.map(|token| signer(token).finalize().into_bytes().to_vec()) }
+    }
+
+    fn is_of(&self, token: &str) -> bool {
+        self.signature.as_ref().is_some_and(|signature| signer(token).verify_slice(signature).is_ok())
+    }
+}
+
+fn signer(token: &str) -> Hmac<Sha256> {
+    let key = Hmac::<Sha256>::new_from_slice(b"control token").expect("HMAC takes a key of any length");
+    key.chain_update(token)
+}
+
+/// Lets a request through, or answers it.
+pub(super) async fn check(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match access.refusal(&request) {
+        None => next.run(request).await,
+        Some(problem) => problem.into_response(),
+    }
+}
+
+impl Access {
+    fn refusal(&self, request: &Request) -> Option<Problem> {
+        let headers = request.headers();
+        if self.signature.is_some() {
+            let token = bearer(headers);
+            return match token {
+                None => Some(Problem::unauthorized(
+                    "The control surface wants the token of --control-token as Authorization: Bearer",
+                )),
+                Some(token) if self.is_of(token) => None,
+                Some(_) => Some(Problem::unauthorized("This is not the token of --control-token")),
+            };
+        }
+        let host = host(request);
+        if let Some(foreign) = host.as_ref().filter(|host| is_foreign(host.host())) {
+            let shown: String = foreign.host().chars().take(100).collect();
+            return Some(Problem::forbidden(format!(
+                "Host must be an address, localhost, or a name without a dot, got {shown}; under any name with --control-token"
+            )));
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_origin(headers, host.as_ref()) {
+            return Some(Problem::forbidden(
+                "A page of another origin may not write here; with --control-token whoever has the token may",
+            ));
+        }
+        None
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whom the client thinks that it is talking to.
+fn host(request: &Request) -> Option<Authority> {
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    request.uri().authority().cloned().or(named)
+}
+
+/// Whether a name could be one that somebody else resolves: those of one label, and those that are reserved, are not.
+fn is_foreign(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let is_reserved = [".localhost", ".local", ".internal", ".test"].iter().any(|end| host.ends_with(end));
+    !(is_address || is_reserved || !host.contains('.'))
+}
+
+/// Whether a page of another origin sends this: browsers say so with every write.
+fn is_cross_origin(headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site") {
+        return true;
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let of_page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    match (of_page, host) {
+        (Some(page), Some(host)) => !page.eq_ignore_ascii_case(host.as_str()),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_others_resolve_are_foreign() {
+        for host in
+            ["127.0.0.1", "[::1]", "192.168.1.5", "localhost", "LOCALHOST", "mock", "a.localhost", "mock.internal"]
+        {
+            assert!(!is_foreign(host), "{host}");
+        }
+        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example.", "1.2.3"] {
+            assert!(is_foreign(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `/_mock/accounts/{account}/quota`: how requests are counted, and where each bucket stands.
+
+use axum::Json;
+use serde::Serialize;
+
+use super::{Named, body::Input};
+use crate::{
+    account::{
+        Account, QuotaDescription,
+        journal::masked,
+        quota::{Bucket, QuotaChange},
+    },
+    clock::Instant,
+    world::Millis,
+};
+
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    quota: QuotaDescription,
+    /// Those from which something was taken and that are not full again.
+    buckets: Vec<ShownBucket>,
+}
+
+#[derive(Serialize)]
+struct ShownBucket {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<&'static str>,
+    remaining: u32,
+    reset_at: Instant,
+}
+
+impl From<Bucket> for ShownBucket {
+    fn from(bucket: Bucket) -> Self {
+        Self {
+            token: bucket.token.as_deref().map(masked),
+            api: bucket.api,
+            remaining: bucket.standing.remaining,
+            reset_at: Millis(bucket.standing.reset_seconds * 1000).into(),
+        }
+    }
+}
+
+fn shown(account: &Account) -> Json<Shown> {
+    let buckets = account.buckets().into_iter().map(Into::into).collect();
+    Json(Shown { quota: account.quota(), buckets })
+}
+
+pub(super) async fn show(Named(account): Named) -> Json<Shown> {
+    shown(&account)
+}
+
+pub(super) async fn change(Named(account): Named, Input(change): Input<QuotaChange>) -> Json<Shown> {
+    account.set_quota(change);
+    shown(&account)
+}

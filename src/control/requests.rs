@@ -1,0 +1,104 @@
+//! `/_mock/accounts/{account}/requests`: the journal, by page or live.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+
+use axum::{
+    Json,
+    http::HeaderMap,
+    response::{
+        IntoResponse, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{Named, body::Asked, problem::Problem};
+use crate::account::{
+    Account,
+    journal::{CLOSED, Request, Requests},
+};
+
+/// How many requests are listed at once, unless the query says so.
+const DEFAULT_LIMIT: usize = 100;
+/// How many can be.
+const MAX_LIMIT: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Page {
+    after: u64,
+    limit: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { after: 0, limit: DEFAULT_LIMIT }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct From {
+    after: Option<u64>,
+}
+
+pub(super) async fn list(Named(account): Named, Asked(page): Asked<Page>) -> Result<Json<Requests>, Problem> {
+    if !(1..=MAX_LIMIT).contains(&page.limit) {
+        return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
+    }
+    Ok(Json(account.requests(page.after, page.limit)))
+}
+
+/// Whoever follows a journal.
+struct Follower {
+    account: Arc<Account>,
+    noted: watch::Receiver<u64>,
+    after: u64,
+    ready: VecDeque<Request>,
+}
+
+/// Sends requests as they are noted: those after `after` or after `Last-Event-ID`, and without either those that are still
+/// to come.
+pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, headers: HeaderMap) -> impl IntoResponse {
+    // Subscribed before it is looked what there is, so that nothing falls between.
+    let noted = account.subscribe();
+    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let after = last_seen.or(from.after).unwrap_or_else(|| account.requests(0, 0).noted);
+    let follower = Follower { account, noted, after, ready: VecDeque::new() };
+    let events = stream::unfold(follower, |mut follower| async move {
+        let request = follower.next().await?;
+        let event = Event::default().event("request").id(request.number.to_string());
+        // A request always has a form in JSON.
+        let event = event.json_data(&request).unwrap_or_default();
+        Some((Ok::<Event, Infallible>(event), follower))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+impl Follower {
+    /// The next request, when there is one; `None` when the account is gone.
+    async fn next(&mut self) -> Option<Request> {
+        loop {
+            if let Some(request) = self.ready.pop_front() {
+                return Some(request);
+            }
+            let noted = *self.noted.borrow_and_update();
+            if noted == CLOSED {
+                return None;
+            }
+            let Requests { requests, noted: all, .. } = self.account.requests(self.after, MAX_LIMIT);
+            if let Some(last) = requests.last() {
+                self.after = last.number;
+                self.ready = requests.into();
+                continue;
+            }
+            // The account began anew, and counts from 1 again.
+            if all < self.after || noted < self.after {
+                self.after = all.min(self.after);
+            }
+            self.noted.changed().await.ok()?;
+        }
+    }
+}
