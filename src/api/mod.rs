@@ -16,6 +16,7 @@ mod limits;
 mod logs_v2;
 mod logs_v3_3;
 mod note;
+pub(crate) mod openapi;
 mod page;
 mod page_token;
 mod params;

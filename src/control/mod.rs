@@ -10,6 +10,7 @@ mod events;
 mod faults;
 mod guard;
 mod health;
+mod openapi;
 mod problem;
 mod quota;
 mod requests;
@@ -52,6 +53,7 @@ impl FromRef<Control> for Access {
 pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
     let state = Control { accounts, access };
     let control = Router::new()
+        .route("/openapi.json", get(openapi::show))
         .route("/accounts", get(accounts::list).post(accounts::make))
         .route("/accounts/{account}", get(accounts::show).patch(accounts::change).delete(accounts::drop_account))
         .route("/accounts/{account}/reset", post(accounts::reset))
