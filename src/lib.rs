@@ -82,5 +82,5 @@ fn router(accounts: Arc<Accounts>, control: Option<Access>) -> Router {
 
 /// The control surface alone.
 fn control_router(accounts: Arc<Accounts>, access: Access) -> Router {
-    control::router(accounts, access)
+    control::alone(accounts, access)
 }

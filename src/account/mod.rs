@@ -191,7 +191,7 @@ impl Account {
 
     /// Puts in what the account begins with.
     fn furnish(&self) -> Result<(), NotMade> {
-        let Settings { access_token, tokens, faults, start, .. } = &self.made_from;
+        let Settings { access_token, tokens, faults, start, profile, .. } = &self.made_from;
         let began = match start {
             Start::System => self.clock.now(),
             Start::Frozen(at) | Start::Scaled(at, _) => *at,
@@ -201,7 +201,7 @@ impl Account {
             return Err(taken(access_token));
         }
         for new in tokens {
-            match self.make_token(new, began) {
+            match self.make_token(new, began, profile) {
                 Ok(_) => {}
                 Err(NotMinted::Invalid(why)) => return Err(NotMade::Invalid(format!("tokens: {why}"))),
                 Err(NotMinted::Taken) => return Err(new.token.as_ref().map_or(NotMade::TooMany(0), taken)),
@@ -288,11 +288,11 @@ impl Account {
     ///
     /// When the time is out of range, or when the token is another account's.
     pub fn mint_token(&self, new: &NewToken) -> Result<MadeToken, NotMinted> {
-        self.make_token(new, self.clock.now())
+        self.make_token(new, self.clock.now(), self.setup().profile())
     }
 
-    fn make_token(&self, new: &NewToken, now: Millis) -> Result<MadeToken, NotMinted> {
-        let life_ms = i64::from(self.setup().settings.profile.token_life_seconds.get()) * 1000;
+    fn make_token(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<MadeToken, NotMinted> {
+        let life_ms = i64::from(profile.token_life_seconds.get()) * 1000;
         let end = new.end(now).map_err(NotMinted::Invalid)?.unwrap_or(Millis(now.0 + life_ms));
         let token: Arc<str> = match &new.token {
             None => self.tokens.mint(end),

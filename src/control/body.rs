@@ -28,8 +28,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = read(request).await?;
         // No body asks for nothing in particular.
-        let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        parse(text).map(Self)
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            None => parse(b"{}").map(Self),
+            // Serde would take its parts for the fields, in their order.
+            Some(b'[') => Err(Problem::invalid("The body: must be an object, got an array")),
+            Some(_) => parse(&bytes).map(Self),
+        }
     }
 }
 
@@ -77,7 +81,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let wrong = |why: String| Problem::invalid(format!("The body: {why}"));
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let why = error.into_inner().to_string();
+        let error = error.into_inner();
+        let mut why = error.to_string();
+        // The path says where a value is wrong; only what is no JSON is found by line and column.
+        if error.is_data() {
+            why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
+        }
         wrong(if path == "." { why } else { format!("{path}: {why}") })
     })?;
     json.end().map_err(|error| wrong(error.to_string()))?;

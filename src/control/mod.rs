@@ -79,6 +79,11 @@ pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
     Router::new().nest("/_mock", control)
 }
 
+/// The same where nothing else is.
+pub(crate) fn alone(accounts: Arc<Accounts>, access: Access) -> Router {
+    router(accounts, access).fallback(problem::no_such_path)
+}
+
 /// What is there when the control surface is somewhere else or nowhere: whether the server answers is no secret.
 pub(crate) fn health_only() -> Router {
     Router::new().nest("/_mock", health_alone())

@@ -7,6 +7,8 @@ use http::{HeaderMap, Request};
 use opswat_mock::{Builder, Local, account::Account, config::Config};
 use serde_json::Value;
 
+use crate::document;
+
 pub(crate) const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 pub(crate) const CLIENT: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
 pub(crate) const SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
@@ -62,7 +64,10 @@ impl Mock {
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
-        let (parts, body) = self.local.answer(request).await.expect("a whole answer").into_parts();
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let answer = self.local.answer(request).await.expect("a whole answer");
+        document::assert_allowed(&method, &path, &answer);
+        let (parts, body) = answer.into_parts();
         for name in parts.headers.keys() {
             assert!(ALLOWED_HEADERS.contains(&name.as_str()) || name == RESET, "{name} is not an allowed header");
         }

@@ -3,6 +3,8 @@
 mod activities_v3;
 mod authorize;
 mod bodies;
+#[path = "../shared/document.rs"]
+mod document;
 mod gates;
 mod harness;
 mod logs_v2;

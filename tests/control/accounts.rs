@@ -1,0 +1,217 @@
+//! Accounts are made, listed, changed, reset, dropped; some make themselves.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, NOW, builder};
+
+#[tokio::test]
+async fn an_account_is_made_with_all_that_a_client_needs() {
+    let mock = Client::new();
+    let made = mock.call("POST", "/accounts", json!({"name":"acme","seed":7,"devices":10,"lag":"5..9"})).await;
+    assert_eq!((made.status, made.header("location")), (201, Some("/_mock/accounts/acme")));
+    let acme = made.ok();
+    assert_eq!((&acme["seed"], &acme["devices"], &acme["lag"]), (&json!(7), &json!(10), &json!("5..9")));
+    assert_eq!(acme["clock"], json!({"mode":"frozen","now":NOW}), "its clock begins as the server's");
+    assert_eq!(mock.get("/accounts/acme").await, acme);
+    let (id, secret) = (acme["client_id"].as_str().expect("an id"), acme["client_secret"].as_str().expect("a secret"));
+    let issued = mock.token_of(id, secret).await.ok();
+    for token in [&acme["access_token"], &issued["access_token"]] {
+        let page = mock.v2_as(token.as_str().expect("a token"), "").await.ok();
+        assert_ne!(page, mock.v2("").await.ok(), "another company");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_out_follows_from_the_name() {
+    let (one, other) = (Client::new(), Client::new());
+    let make = async |mock: &Client, body: Value| mock.call("POST", "/accounts", body).await.ok();
+    assert_eq!(make(&one, json!({"name":"a"})).await, make(&other, json!({"name":"a"})).await, "the same in every run");
+    assert_ne!(make(&one, json!({"name":"b"})).await["seed"], make(&one, json!({"name":"c"})).await["seed"]);
+    assert_eq!(make(&one, json!({})).await["name"], "account-1");
+    assert_eq!(make(&one, json!({})).await["name"], "account-2");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_nothing_is_made() {
+    let mock = Client::new();
+    let before = mock.get("/accounts").await;
+    for (body, detail) in [
+        (json!({"name":"a b"}), "The body: name: must be 1 to 64 letters, digits or any of - _ ., got \"a b\""),
+        (json!({"name":".."}), "The body: name: must be 1 to 64 letters, digits or any of - _ ., got \"..\""),
+        (json!({"devices":100_001}), "The body: devices: must be from 0 to 100000, got 100001"),
+        (json!({"devices":-1}), "The body: devices: must be from 0 to 100000, got -1"),
+        (json!({"seed":-1}), "The body: seed: invalid value: integer `-1`, expected u64"),
+        (
+            json!({"lag":"9..5"}),
+            "The body: lag: must be SECONDS such as 30, or FROM..TO such as 5..120, at most 3600, got \"9..5\"",
+        ),
+        (json!({"retention_days":0}), "The body: retention_days: must be from 1 to 70000, got 0"),
+        (json!({"quota":{"requests":0}}), "The body: quota: requests must be from 1 to 1000000000, got 0"),
+        (
+            json!({"quota":{"reqests":1}}),
+            "The body: quota.reqests: unknown field `reqests`, expected one of `requests`, `per_seconds`, `algorithm`, `scope`, `retry_after`, `enabled`",
+        ),
+        (json!({"profile":{"order":"up"}}), "The body: profile: order must be desc or asc, got \"up\""),
+        (json!({"tokens":[{"expires_in":-1}]}), "tokens: expires_in must be from 0 to 315360000 seconds, got -1"),
+        (
+            json!({"faults":[{"fault":{}}]}),
+            "faults: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+        ),
+        (
+            json!({"now":"2013-01-01T00:00:00Z"}),
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2013-01-01T00:00:00Z\"",
+        ),
+        (json!([]), "The body: must be an object, got an array"),
+    ] {
+        let answer = mock.call("POST", "/accounts", body).await;
+        answer.assert_problem(400, detail);
+    }
+    for (body, detail) in [
+        (json!({"name":"default"}), "name must be unique, there is an account default"),
+        (
+            json!({"client_id":"LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST"}),
+            "client_id must be unique, another account has LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+        ),
+        (json!({"access_token":crate::harness::TOKEN}), "a token must be unique, another account has TEST…1234"),
+        (json!({"tokens":[{"token":crate::harness::TOKEN}]}), "a token must be unique, another account has TEST…1234"),
+    ] {
+        mock.call("POST", "/accounts", body).await.assert_problem(409, detail);
+    }
+    assert_eq!(mock.get("/accounts").await, before);
+    assert_eq!(mock.v2("").await.status, 200, "the token is still its owner's");
+}
+
+#[tokio::test]
+async fn accounts_are_listed_by_name_and_page() {
+    let mock = Client::new();
+    for name in ["b", "a", "c"] {
+        mock.call("POST", "/accounts", json!({"name":name})).await.ok();
+    }
+    let names = |list: &Value| -> Vec<String> {
+        let accounts = list["accounts"].as_array().expect("a list");
+        accounts.iter().map(|account| account["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let first = mock.get("/accounts?limit=3").await;
+    assert_eq!(
+        (names(&first), &first["next_after"], &first["total"]),
+        (vec!["a".into(), "b".into(), "c".into()], &json!("c"), &json!(4))
+    );
+    let rest = mock.get("/accounts?limit=3&after=c").await;
+    assert_eq!((names(&rest), &rest["next_after"]), (vec!["default".into()], &Value::Null));
+    mock.call("GET", "/accounts?limit=0", Value::Null).await.assert_problem(400, "limit must be from 1 to 1000, got 0");
+    mock.call("GET", "/accounts?limt=1", Value::Null)
+        .await
+        .assert_problem(400, "The query: limt: unknown field `limt`, expected `after` or `limit`");
+}
+
+#[tokio::test]
+async fn a_change_counts_from_the_next_request_on() {
+    let mock = Client::new();
+    let query = json!({"event_category":"device","age":86400});
+    let page = mock.v33(query.clone()).await.ok();
+    mock.control("PATCH", "", json!({"seed":2,"retention_days":1})).await.ok();
+    assert_ne!(mock.v33(query.clone()).await.ok(), page);
+    let mut next = query.clone();
+    next["token"] = page["token"].clone();
+    let refused = mock.v33(next).await;
+    assert_eq!(refused.status, 400, "the token points into another history: {}", refused.text());
+    assert_eq!(mock.control("PATCH", "", json!({})).await.ok()["seed"], 2, "what is left out stays");
+    mock.control("PATCH", "", json!({"now":NOW})).await.assert_problem(
+        400,
+        "The body: now: unknown field `now`, expected one of `seed`, `devices`, `quota`, `profile`, `retention_days`, `lag`, `redirect_uris`",
+    );
+}
+
+/// Everything that a test can turn is what it was.
+#[tokio::test]
+async fn a_reset_account_is_what_it_was_when_it_was_made() {
+    let mock = Client::new();
+    let made = json!({"name":"acme","seed":7,"quota":"3/60","tokens":[{"token":"short-lived","expires_in":10}],
+        "faults":[{"name":"first","match":{"nth":99},"fault":{"status":503}}],"profile":{"order":"asc"}});
+    let before = mock.call("POST", "/accounts", made).await.ok();
+    let token = before["access_token"].as_str().expect("a token").to_owned();
+    let query = json!({"event_category":"device","age":86400,"limit":5});
+    let page = mock.post_as(&token, crate::harness::V33, query.clone()).await.ok();
+    let id = before["client_id"].as_str().expect("an id");
+    let secret = before["client_secret"].as_str().expect("a secret");
+    let issued = mock.token_of(id, secret).await.ok();
+    let acme = |noun: &str| format!("/accounts/acme{noun}");
+    mock.call("PATCH", &acme(""), json!({"seed":8,"devices":5,"quota":"off","profile":{"order":"desc"}})).await.ok();
+    mock.call("POST", &acme("/clock/advance"), json!({"seconds":86_400})).await.ok();
+    mock.call("POST", &acme("/events"), json!({"category":"device","event":"unseen"})).await.ok();
+    mock.call("PUT", &acme("/faults"), json!([{"fault":{"status":500}}])).await.ok();
+    let revoked = mock.call("DELETE", &acme(&format!("/tokens/{token}")), Value::Null).await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(mock.v2_as(&token, "").await.status, 401);
+
+    assert_eq!(mock.call("POST", &acme("/reset"), Value::Null).await.ok(), before);
+    assert_eq!(mock.get(&acme("/requests")).await["noted"], 0);
+    assert_eq!(mock.get(&acme("/faults")).await["faults"][0]["name"], "first");
+    assert_eq!(mock.get(&acme("/quota")).await["buckets"], json!([]));
+    assert_eq!(
+        mock.v2_as(issued["access_token"].as_str().expect("a token"), "").await.status,
+        401,
+        "issued tokens are gone"
+    );
+    assert_eq!(mock.post_as(&token, crate::harness::V33, query).await.ok()["data"], page["data"]);
+    assert_eq!(mock.v2_as("short-lived", "").await.status, 200);
+    assert_eq!(mock.token_of(id, secret).await.ok(), issued, "the same token as the first time");
+}
+
+#[tokio::test]
+async fn a_dropped_account_is_unknown_and_its_name_is_free() {
+    let mock = Client::new();
+    let make = || mock.call("POST", "/accounts", json!({"name":"acme","tokens":[{"token":"own-token"}]}));
+    let acme = make().await.ok();
+    assert_eq!(mock.v2_as("own-token", "").await.status, 200);
+    assert_eq!(mock.call("DELETE", "/accounts/acme", Value::Null).await.status, 204);
+    assert_eq!(mock.v2_as("own-token", "").await.status, 401);
+    assert_eq!(mock.token_of("acme", acme["client_secret"].as_str().expect("a secret")).await.status, 401);
+    mock.call("GET", "/accounts/acme", Value::Null).await.assert_problem(404, "There is no account acme");
+    mock.call("DELETE", "/accounts/acme", Value::Null).await.assert_problem(404, "There is no account acme");
+    assert_eq!(make().await.ok(), acme);
+    mock.call("DELETE", "/accounts/default", Value::Null)
+        .await
+        .assert_problem(409, "the account default is always there; it can be reset");
+}
+
+#[tokio::test]
+async fn a_sandbox_makes_itself_by_token_or_by_client() {
+    let mock = Client::new();
+    let page = mock.v2_as("sandbox-joe", "").await.ok();
+    let joe = mock.get("/accounts/sandbox-joe").await;
+    assert_eq!((&joe["access_token"], &joe["client_secret"]), (&json!("sandbox-joe"), &json!("sandbox")));
+    let issued = mock.token_of("sandbox-joe", "sandbox").await.ok();
+    assert_eq!(mock.v2_as(issued["access_token"].as_str().expect("a token"), "").await.ok(), page, "the same account");
+    assert_eq!(mock.token_of("sandbox-ann", "sandbox").await.status, 200);
+    assert_ne!(mock.v2_as("sandbox-ann", "").await.ok(), page, "another company");
+    assert_eq!(mock.token_of("sandbox-ann", "wrong").await.status, 401);
+    for token in ["sandbox-a%20b", "sandbox-%C3%BC", "sandboxer", &format!("sandbox-{}", "x".repeat(57))] {
+        assert_eq!(mock.v2_as(token, "").await.status, 401, "{token}");
+    }
+    assert_eq!(mock.get("/accounts").await["total"], 3);
+}
+
+/// An account made by hand keeps its credentials: the name alone opens nothing.
+#[tokio::test]
+async fn a_sandbox_that_was_made_by_hand_has_the_credentials_it_was_made_with() {
+    let mock = Client::new();
+    mock.call("POST", "/accounts", json!({"name":"sandbox-x","access_token":"other"})).await.ok();
+    assert_eq!(mock.v2_as("sandbox-x", "").await.status, 401);
+    assert_eq!(mock.v2_as("other", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn too_many_sandboxes_take_the_place_of_the_longest_unused() {
+    let mock = Client::of(builder().devices(1));
+    for nth in 0..10_000 {
+        assert_eq!(mock.token_of(&format!("sandbox-{nth}"), "sandbox").await.status, 200);
+    }
+    // The first one is used again: the second one is the longest unused now.
+    assert_eq!(mock.token_of("sandbox-0", "sandbox").await.status, 200);
+    assert_eq!(mock.token_of("sandbox-new", "sandbox").await.status, 200);
+    assert_eq!(mock.get("/accounts?limit=1").await["total"], 10_001);
+    assert!(mock.local.accounts().get("sandbox-0").is_some());
+    assert!(mock.local.accounts().get("sandbox-1").is_none());
+    assert!(mock.local.accounts().get("sandbox-2").is_some());
+}

@@ -1,0 +1,360 @@
+//! Events that a test adds stand among the generated ones, in every API.
+
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, NOW, V3, V33};
+
+const NAME: &str = "INVENTED-DEVICE";
+
+async fn add(mock: &Client, event: Value) -> Vec<Value> {
+    let answer = mock.control("POST", "/events", event).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.ok()["events"].as_array().expect("events").clone()
+}
+
+fn device(event: &str, timestamp: &str) -> Value {
+    json!({"category":"device","event":event,"timestamp":timestamp,"device_name":NAME,"device_group":"Lab"})
+}
+
+#[tokio::test]
+async fn an_added_event_is_told_by_every_api_that_tells_its_category() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    for (event, expected) in [
+        (
+            device("noncompliant", "2026-01-15T11:00:00Z"),
+            json!({"event":"noncompliant","device_name":NAME,"device_group":"Lab"}),
+        ),
+        (
+            json!({"category":"admin","event":"login","timestamp":"2026-01-15T11:00:00Z","admin_name":"Eve","admin_email":"eve@x.example","details":"Eve came"}),
+            json!({"event":"login","admin_name":"Eve","admin_email":"eve@x.example","details":"Eve came"}),
+        ),
+        (
+            json!({"category":"webhook","event":"added","timestamp":"2026-01-15T11:00:00Z","device_name":NAME,"response_code":503,"response_body":"no"}),
+            json!({"event":"added","device_name":NAME,"response_code":"503","response_body":"no"}),
+        ),
+        (
+            json!({"category":"device_report","timestamp":"2026-01-15T11:00:00Z","device_name":NAME,"status":"exempted","severity":"critical","public_ip":"192.0.2.7"}),
+            json!({"event":"device_report","device_name":NAME,"status":"exempted","severity":"critical","public_ip":"192.0.2.7"}),
+        ),
+    ] {
+        let query = json!({"event_category":event["category"],"age":86400,"limit":100});
+        let before = mock.walk(query.clone()).await;
+        let added = add(&mock, event.clone()).await;
+        let after = mock.walk(query.clone()).await;
+        assert_eq!(after.len(), before.len() + 1);
+        let new: Vec<&Value> = after.iter().filter(|row| !before.contains(row)).collect();
+        let [row] = new[..] else { panic!("one new row, got {new:?}") };
+        assert_eq!(row["timestamp"], "2026-01-15T11:00:00.000Z");
+        for (name, value) in expected.as_object().expect("fields") {
+            assert_eq!(&row[name], value, "{name}");
+            assert_eq!(&added[0][name], value, "{name} of the record");
+        }
+        let times: Vec<&str> = after.iter().map(|row| row["timestamp"].as_str().expect("a time")).collect();
+        assert!(times.is_sorted_by(|newer, older| newer >= older), "in the order of time");
+    }
+    let lines = mock.v2("limit=50").await.text().to_owned();
+    assert!(lines.contains(&format!("|{NAME}|Changed status to non-compliant")), "{lines}");
+    assert!(mock.v2("limit=50&event_type=2").await.text().contains("|Administrator|eve@x.example|Admin Logged On"));
+    let activity = json!({"category":"activity","event":"blocked","timestamp":"2026-01-15T11:30:05Z","device_name":NAME,
+        "app_name":"Figma","access_rule":"Own","app_user":"u@x.example","status":"non-compliant"});
+    add(&mock, activity).await;
+    let found = mock.v3(json!({"search":"figma"})).await.ok();
+    let expected = json!([{"app_name":"Figma","device_status":"Non-compliant","device_name":NAME,"device_id":NAME,"access_rule":"Own",
+        "app_user":"u@x.example","device_group":"Default","action":"blocked","timestamp":"Jan 15, 2026 11:30:05 AM"}]);
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn filters_and_searches_find_added_events() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    add(&mock, json!([device("unseen", NOW), device("fetch_log", "2026-01-15T10:00:00Z")])).await;
+    let count = async |filter: Value| {
+        let rows = mock.walk(json!({"event_category":"device","age":86400,"limit":100,"filter":filter})).await;
+        rows.iter().filter(|row| row["device_name"] == NAME).count()
+    };
+    assert_eq!(count(json!({})).await, 2);
+    assert_eq!(count(json!({"search":"invented-dev"})).await, 2);
+    assert_eq!(count(json!({"search":"invented-dev","events":"unseen"})).await, 1);
+    assert_eq!(count(json!({"events":["unseen","fetch_log"]})).await, 2);
+    assert_eq!(count(json!({"events":"added"})).await, 0);
+    assert_eq!(count(json!({"agent_types":[0]})).await, 2);
+    assert_eq!(count(json!({"agent_types":[2]})).await, 0);
+    let early = json!({"event_category":"device","end_time":1_768_478_400_000_i64 - 1,"start_time":0,"limit":100});
+    let seen = mock.walk(early).await.iter().filter(|row| row["device_name"] == NAME).count();
+    assert_eq!(seen, 1, "the one of just now is after the window");
+}
+
+/// However pages are cut and in whatever order, the same rows come, each once.
+#[tokio::test]
+async fn pages_of_any_size_and_order_tell_the_same_rows() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    let events: Vec<Value> = (0..40)
+        .map(|nth| {
+            device(
+                ["unseen", "added", "deleted"][nth % 3],
+                &format!("2026-01-15T{:02}:{:02}:00Z", nth / 4, nth % 4 * 15),
+            )
+        })
+        .collect();
+    add(&mock, events.into()).await;
+    for filter in [json!({}), json!({"search":"E"}), json!({"events":["unseen","noncompliant"]})] {
+        let query = |limit: usize| json!({"event_category":"device","age":86400,"limit":limit,"filter":filter});
+        let whole = mock.walk(query(100)).await;
+        assert!(whole.iter().filter(|row| row["device_name"] == NAME).count() >= 14, "{filter}");
+        for limit in [1, 7, 20] {
+            assert_eq!(mock.walk(query(limit)).await, whole, "limit {limit} {filter}");
+        }
+        mock.control("PATCH", "", json!({"profile":{"order":"asc"}})).await.ok();
+        for limit in [3, 100] {
+            let mut ascending = mock.walk(query(limit)).await;
+            let times: Vec<&str> = ascending.iter().map(|row| row["timestamp"].as_str().expect("a time")).collect();
+            assert!(times.is_sorted(), "oldest first");
+            let mut descending = whole.clone();
+            ascending.sort_by_key(Value::to_string);
+            descending.sort_by_key(Value::to_string);
+            assert_eq!(ascending, descending, "limit {limit} {filter}");
+        }
+        mock.control("PATCH", "", json!({"profile":{"order":"desc"}})).await.ok();
+    }
+}
+
+/// By number, too: v2 and v3 find the place of a page among generated and added events.
+#[tokio::test]
+async fn numbered_pages_tell_each_row_once() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    let events: Vec<Value> = (0..24)
+        .map(|nth| json!({"category":"activity","event":"allowed","timestamp":format!("2026-01-15T{nth:02}:30:00Z").replace("T1", "T0").replace("T2", "T0"),
+            "device_name":format!("{NAME}-{nth}")}))
+        .collect();
+    add(&mock, events.into()).await;
+    for (search, order) in [("", "desc"), ("", "asc"), ("e", "desc"), ("e", "asc")] {
+        mock.control("PATCH", "", json!({"profile":{"order":order,"empty_page":"200"}})).await.ok();
+        let read = async |limit: usize| {
+            let mut rows = Vec::new();
+            for page in 1.. {
+                let answer = mock
+                    .post_as(crate::harness::TOKEN, V3, json!({"limit":limit,"page":page,"search":search}))
+                    .await
+                    .ok();
+                let found = answer.as_array().expect("rows").clone();
+                if found.is_empty() {
+                    break;
+                }
+                rows.extend(found);
+            }
+            rows
+        };
+        let whole = read(50).await;
+        assert_eq!(
+            whole.iter().filter(|row| row["device_name"].as_str().is_some_and(|name| name.starts_with(NAME))).count(),
+            24
+        );
+        for limit in [1, 7] {
+            assert_eq!(read(limit).await, whole, "limit {limit}, search {search:?}, order {order}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_late_when_it_is_asked_to_be() {
+    let mock = Client::new();
+    let mut late = device("unseen", "2026-01-15T11:00:00Z");
+    late["visible_at"] = json!("2026-01-15T12:05:00Z");
+    let added = add(&mock, late).await;
+    assert_eq!(
+        (&added[0]["at"], &added[0]["visible_at"]),
+        (&json!("2026-01-15T11:00:00Z"), &json!("2026-01-15T12:05:00Z"))
+    );
+    let is_told = async || {
+        mock.walk(json!({"event_category":"device","age":86400})).await.iter().any(|row| row["device_name"] == NAME)
+    };
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    assert!(!is_told().await);
+    mock.control("POST", "/clock/advance", json!({"seconds":299.999})).await.ok();
+    assert!(!is_told().await);
+    mock.control("POST", "/clock/advance", json!({"seconds":0.001})).await.ok();
+    assert!(is_told().await);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_client_pages_does_not_move_what_it_reads() {
+    for change in ["add", "forget"] {
+        let mock = Client::new();
+        mock.control("PUT", "/quota", json!("off")).await.ok();
+        if change == "forget" {
+            add(&mock, json!([device("unseen", NOW), device("added", "2026-01-15T09:00:00Z")])).await;
+        }
+        let query = json!({"event_category":"device","age":86400,"limit":10});
+        let expected = mock.walk(query.clone()).await;
+        let mut query = query;
+        let mut read = Vec::new();
+        loop {
+            let page = mock.v33(query.clone()).await.ok();
+            let data = page["data"].as_array().expect("data").clone();
+            if data.is_empty() {
+                break;
+            }
+            read.extend(data);
+            query["token"] = page["token"].clone();
+            if change == "add" {
+                // In the past and just now: before and behind of where the client is.
+                let nth = read.len();
+                add(&mock, json!([device("unseen", &format!("2026-01-15T08:{:02}:{:02}Z", nth / 60, nth % 60)), {"category":"device","event":"deleted","device_id":format!("D{nth}")}])).await;
+            } else {
+                mock.control("DELETE", "/events", Value::Null).await.ok();
+            }
+        }
+        assert_eq!(read, expected, "{change}");
+        assert_ne!(
+            mock.walk(json!({"event_category":"device","age":86400,"limit":10})).await,
+            expected,
+            "a new walk sees it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_truth_of_a_window_has_what_cannot_be_seen_yet() {
+    let mock = Client::of(crate::harness::builder().lag("60..600"));
+    let mut late = device("unseen", "2026-01-15T11:00:00.500Z");
+    late["visible_at"] = json!("2026-01-15T18:00:00Z");
+    add(&mock, late).await;
+    let window = "from=2026-01-15T10:00:00Z&to=2026-01-15T11:59:59.999Z";
+    let truth = mock.get(&format!("/accounts/default/events?category=device&{window}")).await;
+    let truth = truth["events"].as_array().expect("events");
+    let ours: Vec<&Value> = truth.iter().filter(|event| event["injected"] == true).collect();
+    assert_eq!(
+        (ours.len(), &ours[0]["at"], &ours[0]["visible_at"]),
+        (1, &json!("2026-01-15T11:00:00.500Z"), &json!("2026-01-15T18:00:00Z"))
+    );
+    let at = |event: &Value, name: &str| {
+        event[name].as_str().expect("an instant").parse::<jiff::Timestamp>().expect("an instant")
+    };
+    assert!(truth.iter().map(|event| at(event, "at")).is_sorted(), "oldest first");
+    for event in truth.iter().filter(|event| event["injected"] == false) {
+        let lag = at(event, "visible_at").duration_since(at(event, "at"));
+        assert!((60..=600).contains(&lag.as_secs()), "{lag:?}");
+    }
+    // What can be seen once all is visible is the truth.
+    mock.control("POST", "/clock/advance", json!({"seconds":86_400})).await.ok();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    let (from, to) = (1_768_471_200_000_i64, 1_768_478_399_999_i64);
+    let rows = mock.walk(json!({"event_category":"device","start_time":from,"end_time":to,"limit":100})).await;
+    let told: Vec<&Value> = truth.iter().rev().map(|event| &event["timestamp"]).collect();
+    assert_eq!(rows.iter().map(|row| &row["timestamp"]).collect::<Vec<_>>(), told);
+
+    let lines = Request::get(format!("/_mock/accounts/default/events?category=device&{window}"))
+        .header("host", "localhost")
+        .header("accept", "application/x-ndjson");
+    let lines = mock.send(lines.body(bytes::Bytes::new()).expect("a request")).await;
+    let lines: Vec<Value> =
+        lines.text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    assert_eq!(&lines, truth);
+}
+
+#[tokio::test]
+async fn the_truth_of_years_is_told_as_it_is_read() {
+    let mock = Client::new();
+    let path = "/accounts/default/events?category=device&from=2016-01-01T00:00:00Z&to=2025-12-31T23:59:59Z";
+    let truth = mock.get(path).await;
+    assert!(truth["events"].as_array().expect("events").len() > 100_000);
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_made_up_of_the_company() {
+    let mock = Client::new();
+    let rows = mock.walk(json!({"event_category":"device","age":86400,"limit":100})).await;
+    let known = rows.iter().find(|row| row["event"] == "compliant").expect("a device that is there");
+    let added = add(&mock, json!({"category":"device","event":"noncompliant","device_id":known["device_id"]})).await;
+    for name in ["device_name", "device_username", "device_group"] {
+        assert_eq!(added[0][name], known[name], "{name}");
+    }
+    assert_eq!(added[0]["at"], NOW, "now, by default");
+    // Three that leave all open: each is of its own, whatever the clock says.
+    let three = add(&mock, json!(vec![json!({"category":"admin","event":"login"}); 3])).await;
+    assert!(three.iter().all(|event| event["admin_email"].as_str().is_some_and(|email| email.ends_with(".example"))));
+    assert!(three[0] != three[1] && three[1] != three[2] && three[0] != three[2]);
+    let empty = Client::of(crate::harness::builder().devices(0));
+    assert_eq!(add(&empty, json!({"category":"device","event":"added"})).await[0]["device_name"], "INVENTED-1");
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_is_refused_and_none_of_its_list_is_added() {
+    let mock = Client::new();
+    for (event, detail) in [
+        (json!({"event":"added"}), "category must be one of device, admin, webhook, device_report, activity, got "),
+        (
+            json!({"category":"devices"}),
+            "category must be one of device, admin, webhook, device_report, activity, got devices",
+        ),
+        (
+            json!({"category":"device"}),
+            "event must be one of access_granted, access_revoked, added, added_duplicate_mac, compliance_check, compliant, deleted, deleted_user, deleted_api, exempt_all, fetch_log, noncompliant, scan_threat, unexempt, unseen, got none",
+        ),
+        (
+            json!({"category":"admin","event":"added"}),
+            "event must be one of cac_change, config, failed_auth, login, rev_mobile_code, submit_ticket, whitelist, changed_password, got added",
+        ),
+        (json!({"category":"device_report","event":"added"}), "event must be device_report, got added"),
+        (json!({"category":"admin","event":"login","device_id":"X"}), "an event of admin has no device_id"),
+        (json!({"category":"device","event":"added","admin_name":"X"}), "an event of device has no admin_name"),
+        (
+            json!({"category":"device_report","status":"fine"}),
+            "status must be one of compliant, non-compliant, exempted, got fine",
+        ),
+        (
+            json!({"category":"webhook","event":"added","response_code":42}),
+            "response_code must be an HTTP status from 100 to 599, got 42",
+        ),
+        (
+            json!({"category":"device","event":"added","timestamp":NOW,"visible_at":"2026-01-15T11:59:59Z"}),
+            "visible_at must be not before the timestamp (2026-01-15T12:00:00Z), got 2026-01-15T11:59:59Z",
+        ),
+        (
+            json!({"category":"device","event":"added","details":"x".repeat(1001)}),
+            "details must be at most 1000 characters, got 1001 characters",
+        ),
+        (
+            json!({"category":"device","evnt":"added"}),
+            "The body: evnt: unknown field `evnt`, expected one of `category`, `event`, `timestamp`, `visible_at`, `details`, `device_id`, `device_name`, `device_username`, `device_group`, `status`, `severity`, `policy_name`, `last_seen`, `public_ip`, `admin_name`, `admin_email`, `response_code`, `response_body`, `app_name`, `access_rule`, `app_user`",
+        ),
+    ] {
+        let answer = mock.control("POST", "/events", event.clone()).await;
+        answer.assert_problem(400, detail);
+    }
+    let one = device("unseen", NOW);
+    let twice = mock.control("POST", "/events", json!([one, one])).await;
+    twice.assert_problem(400, "[1].timestamp must be another one than 2026-01-15T12:00:00Z: an event of this category, subject and code was added there");
+    assert_eq!(mock.control("DELETE", "/events", Value::Null).await.ok(), json!({"forgotten":0}));
+    for (query, detail) in [
+        ("", "The query: missing field `category`"),
+        ("category=x", "category must be one of device, admin, webhook, device_report, activity, got x"),
+        (
+            "category=device&from=2026-01-16T00:00:00Z",
+            "from must be at most to (2026-01-15T12:00:00Z), got 2026-01-16T00:00:00Z",
+        ),
+    ] {
+        mock.call("GET", &format!("/accounts/default/events?{query}"), Value::Null).await.assert_problem(400, detail);
+    }
+}
+
+#[tokio::test]
+async fn added_events_are_bounded() {
+    let mock = Client::new();
+    let many: Vec<Value> =
+        (0..10_000).map(|nth| json!({"category":"device","event":"unseen","device_name":format!("D{nth}")})).collect();
+    assert_eq!(add(&mock, many.into()).await.len(), 10_000);
+    let one_more = mock.control("POST", "/events", device("unseen", NOW)).await;
+    one_more.assert_problem(400, "an account keeps 10000 added events; DELETE them first");
+    assert_eq!(
+        mock.post_as(crate::harness::TOKEN, V33, json!({"event_category":"device","limit":100})).await.status,
+        200
+    );
+    assert_eq!(mock.control("DELETE", "/events", Value::Null).await.ok(), json!({"forgotten":10_000}));
+    add(&mock, device("unseen", NOW)).await;
+}

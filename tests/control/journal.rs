@@ -1,0 +1,156 @@
+//! What clients asked for, and what they got.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+use crate::harness::{Client, TOKEN, V2, builder};
+
+async fn journal(mock: &Client) -> Vec<Value> {
+    mock.get("/accounts/default/requests?limit=1000").await["requests"].as_array().expect("requests").clone()
+}
+
+#[tokio::test]
+async fn a_request_is_noted_with_what_it_asked_and_what_it_got() {
+    let mock = Client::new();
+    mock.v33(json!({"event_category":"admin","limit":3,"age":86400})).await.ok();
+    mock.v2("limit=51").await;
+    let noted = journal(&mock).await;
+    let mut first = noted[0].clone();
+    assert!(first["duration_us"].as_u64().is_some());
+    first.as_object_mut().expect("an object").remove("duration_us");
+    assert_eq!(
+        first,
+        json!({
+            "number":1,"at":"2026-01-15T12:00:00Z","method":"POST","path":"/o/api/v3.3/logs","api":"logs-v3.3","token":"TEST…1234",
+            "parameters":{"event_category":"admin","limit":3,"age":86400},"status":200,"entries":3,
+            "quota":{"limit":10,"remaining":9,"reset_seconds":1_768_478_406},
+        })
+    );
+    assert_eq!((&noted[1]["status"], &noted[1]["parameters"]["limit"]), (&json!(406), &json!("51")));
+    assert_eq!(noted[1]["parameters"]["access_token"], "TEST…1234");
+}
+
+/// Nothing secret stands in a journal, wherever it came in.
+#[tokio::test]
+async fn secrets_are_masked() {
+    let mock = Client::new();
+    let account = mock.get("/accounts/default").await;
+    let (id, secret) =
+        (account["client_id"].as_str().expect("an id"), account["client_secret"].as_str().expect("a secret"));
+    let token = mock.token_of(id, secret).await.ok()["access_token"].as_str().expect("a token").to_owned();
+    mock.v2_as(&token, "").await.ok();
+    for query in [
+        format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
+        format!("client_secret={secret}&client_id={id}&grant_type=refresh_token&refresh_token={token}"),
+        format!("grant_type=authorization_code&code={token}&client_id={id}&client%5Fsecret={secret}"),
+    ] {
+        mock.send(Request::get(format!("/o/oauth/token?{query}")).body(Bytes::new()).expect("a request")).await;
+    }
+    let text = json!(journal(&mock).await).to_string();
+    assert!(text.contains(id), "the id of a client is no secret");
+    for hidden in [secret, token.as_str(), TOKEN] {
+        assert!(!text.contains(hidden), "{hidden} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_no_account_is_in_the_journal_of_default() {
+    let mock = Client::new();
+    mock.v2_as("nobody-knows-this-token", "").await;
+    mock.send(Request::get("/favicon.ico").body(Bytes::new()).expect("a request")).await;
+    mock.token_of("nobody", "x").await;
+    let noted: Vec<(Value, Value)> =
+        journal(&mock).await.iter().map(|one| (one["path"].clone(), one["status"].clone())).collect();
+    assert_eq!(
+        noted,
+        [
+            (json!("/o/api/v2/logs"), json!(401)),
+            (json!("/favicon.ico"), json!(404)),
+            (json!("/o/oauth/token"), json!(401)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_control_surface_is_not_in_the_journal() {
+    let mock = Client::new();
+    mock.control("PUT", "/clock", json!({})).await.ok();
+    mock.get("/health").await;
+    assert_eq!(mock.get("/accounts/default/requests").await, json!({"requests":[],"next_after":0,"noted":0}));
+}
+
+#[tokio::test]
+async fn a_journal_is_read_by_page_and_keeps_the_last() {
+    let mock = Client::new();
+    let made =
+        mock.call("POST", "/accounts", json!({"name":"acme","journal":5,"access_token":"acme-token"})).await.ok();
+    assert_eq!(made["name"], "acme");
+    for page in 1..=8 {
+        mock.v2_as("acme-token", &format!("page={page}")).await;
+    }
+    let read = async |query: &str| {
+        let part = mock.get(&format!("/accounts/acme/requests?{query}")).await;
+        let numbers: Vec<u64> = part["requests"]
+            .as_array()
+            .expect("requests")
+            .iter()
+            .map(|one| one["number"].as_u64().expect("a number"))
+            .collect();
+        (numbers, part["next_after"].as_u64(), part["noted"].as_u64())
+    };
+    assert_eq!(read("").await, (vec![4, 5, 6, 7, 8], Some(8), Some(8)));
+    assert_eq!(read("limit=2").await, (vec![4, 5], Some(5), Some(8)));
+    assert_eq!(read("limit=2&after=5").await, (vec![6, 7], Some(7), Some(8)));
+    assert_eq!(read("after=8").await, (vec![], Some(8), Some(8)));
+    let wrong = mock.call("GET", "/accounts/acme/requests?limit=1001", Value::Null).await;
+    wrong.assert_problem(400, "limit must be from 1 to 1000, got 1001");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_noted_as_it_came() {
+    let mock = Client::new();
+    let request = Request::post("/o/api/v3/activities")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json");
+    mock.send(request.body(Bytes::from_static(b"{\"limit\":")).expect("a request")).await;
+    assert_eq!(journal(&mock).await[0]["parameters"], json!({"body":"{\"limit\":"}));
+}
+
+/// The lines of a stream that carry something.
+async fn next(lines: &mut tokio::io::Lines<BufReader<TcpStream>>) -> (String, Value) {
+    let mut id = String::new();
+    loop {
+        let line = lines.next_line().await.expect("a line").expect("a stream that goes on");
+        if let Some(given) = line.strip_prefix("id: ") {
+            given.clone_into(&mut id);
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            return (id, serde_json::from_str(data).expect("JSON"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_sent_as_they_are_noted() {
+    let mock = builder().start().await.expect("a mock");
+    let client = Client { local: mock.local().clone() };
+    client.v2("page=1").await.ok();
+    for (header, first) in [("", 2), ("last-event-id: 0\r\n", 1)] {
+        let mut stream = TcpStream::connect(mock.address()).await.expect("a connection");
+        let head = format!("GET /_mock/accounts/default/requests/stream HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let mut lines = BufReader::new(stream).lines();
+        // The head is there: whoever follows is known.
+        while lines.next_line().await.expect("a line").is_some_and(|line| !line.is_empty()) {}
+        if header.is_empty() {
+            client.v2("page=2").await.ok();
+        }
+        let (id, request) = next(&mut lines).await;
+        assert_eq!((id, &request["number"], &request["path"]), (first.to_string(), &json!(first), &json!(V2)));
+    }
+}

@@ -1,0 +1,115 @@
+//! The OpenAPI document says what is so: every route, parameter, status and example.
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::{Map, Value, json};
+
+use crate::document::{assert_valid, document};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("a file of the project")
+}
+
+/// The routes that the sources have: method and path.
+fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for route in source.split(".route(").skip(1) {
+        let path = route.split('"').nth(1).expect("a path");
+        let handlers = route.split("\n        .").next().expect("handlers");
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if handlers
+                .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '(')
+                .any(|word| word.starts_with(&format!("{method}(")))
+            {
+                found.insert((method.to_owned(), format!("{prefix}{path}")));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let mut expected = routes(&read("src/api/mod.rs"), "");
+    expected.extend(routes(&read("src/control/mod.rs"), "/_mock"));
+    // What axum answers where there is GET.
+    expected.insert(("head".to_owned(), "/o/api/v2/logs".to_owned()));
+    assert!(expected.len() > 25, "the routes are somewhere else: {expected:?}");
+    let mut described = BTreeSet::new();
+    for (path, operations) in document()["paths"].as_object().expect("paths") {
+        for method in operations.as_object().expect("operations").keys().filter(|key| *key != "parameters") {
+            described.insert((method.clone(), path.clone()));
+        }
+    }
+    assert_eq!(described, expected);
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_schema_is_used() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(to)) = fields.get("$ref") {
+                    found.insert(to.trim_start_matches("#/components/schemas/").to_owned());
+                }
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let mut used = BTreeSet::new();
+    references(document(), &mut used);
+    let schemas: BTreeSet<String> =
+        document()["components"]["schemas"].as_object().expect("schemas").keys().cloned().collect();
+    assert_eq!(used, schemas);
+}
+
+/// Each example is a golden file, and is what its schema allows.
+#[test]
+fn examples_are_valid() {
+    let mut count = 0;
+    for operation in operations() {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            for media in response["content"].as_object().into_iter().flat_map(Map::values) {
+                for (name, example) in media["examples"].as_object().into_iter().flatten() {
+                    assert_valid(
+                        &media["schema"],
+                        &example["value"],
+                        &format!("{} {status} {name}", operation["operationId"]),
+                    );
+                    count += 1;
+                }
+            }
+        }
+        let body = &operation["requestBody"]["content"]["application/json"];
+        if let Some(example) = body.get("example") {
+            assert_valid(&body["schema"], example, &operation["operationId"].to_string());
+            count += 1;
+        }
+    }
+    assert!(count > 35, "{count}");
+}
+
+fn operations() -> Vec<Value> {
+    let paths = document()["paths"].as_object().expect("paths").values();
+    paths
+        .flat_map(|operations| {
+            operations
+                .as_object()
+                .expect("operations")
+                .iter()
+                .filter(|(key, _)| *key != "parameters")
+                .map(|(_, operation)| operation.clone())
+        })
+        .collect()
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let names: Vec<Value> = operations().iter().map(|operation| operation["operationId"].clone()).collect();
+    let distinct: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+    assert_eq!(distinct.len(), names.len());
+    assert_eq!(document()["openapi"], "3.1.0");
+    assert_eq!(document()["info"]["version"], json!(env!("CARGO_PKG_VERSION")));
+}
