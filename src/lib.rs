@@ -84,3 +84,8 @@ fn router(accounts: Arc<Accounts>, control: Option<Access>) -> Router {
 fn control_router(accounts: Arc<Accounts>, access: Access) -> Router {
     control::alone(accounts, access)
 }
+
+/// The Rust of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,12 +1,13 @@
 //! The README and the table of fidelity say what is so: flags, requests and their answers, sources.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use bytes::Bytes;
 use clap::CommandFactory;
 use http::Request;
 use opswat_mock::{
-    Builder,
+    Builder, Mock,
+    account::profile::Profile,
     config::Config,
     world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World},
 };
@@ -79,12 +80,15 @@ fn the_file_of_the_readme_is_read() {
     fs::write(&path, toml).expect("a file for the test");
     let config = Config::load(["opswat-mock", "--config", &path].map(Into::into)).expect("a file that is right");
     assert_eq!((config.port, config.seed), (0, 7));
+    let mock = Builder::from(config).local().expect("a mock of the file");
+    assert!(mock.accounts().get("acme").is_some());
+    assert_eq!(mock.account().faults().len(), 1);
 }
 
 #[tokio::test]
 async fn the_requests_of_the_readme_are_answered_as_it_says() {
     let readme = read("README.md");
-    let requests: Vec<&str> = blocks(&readme, "sh").into_iter().filter(|block| block.contains("curl ")).collect();
+    let requests: Vec<&str> = blocks(&readme, "sh").into_iter().filter(|block| block.starts_with("# ")).collect();
     assert!(requests.len() >= 5, "the README has requests to paste");
     let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z"];
     let config = Config::load(flags.map(Into::into)).expect("flags");
@@ -104,15 +108,60 @@ async fn the_requests_of_the_readme_are_answered_as_it_says() {
     }
 }
 
+/// Each recipe is carried out as it stands, on a server of its own.
+#[tokio::test]
+async fn the_recipes_of_the_readme_work() {
+    let readme = read("README.md");
+    let recipes: Vec<&str> =
+        blocks(&readme, "sh").into_iter().filter(|block| block.contains("/_mock/accounts")).collect();
+    assert_eq!(recipes.len(), 5);
+    for recipe in recipes {
+        let mock = Mock::builder().now("2026-01-15T12:00:00Z").local().expect("a mock");
+        let lines: Vec<&str> = recipe.lines().filter(|line| !line.starts_with("# ")).collect();
+        let address = lines.iter().find_map(|line| line.strip_prefix("A=")).unwrap_or_default();
+        for line in lines.iter().filter(|line| line.starts_with("curl ")) {
+            let response = mock.answer(request(&line.replace("$A", address))).await.expect("a whole answer");
+            assert!(response.status().is_success(), "{line}: {}", String::from_utf8_lossy(response.body()));
+        }
+    }
+}
+
+/// The table of verbs is the OpenAPI document's list of operations.
+#[tokio::test]
+async fn the_table_of_verbs_is_complete() {
+    let mock = Mock::builder().local().expect("a mock");
+    let asked = Request::get("/_mock/openapi.json").header("host", "localhost").body(Bytes::new()).expect("a request");
+    let document: serde_json::Value =
+        serde_json::from_slice(mock.answer(asked).await.expect("an answer").body()).expect("JSON");
+    let mut expected = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for method in
+            ["get", "put", "post", "patch", "delete"].iter().filter(|method| operations.get(**method).is_some())
+        {
+            if path.starts_with("/_mock/accounts") {
+                expected.insert(format!("{} {}", method.to_uppercase(), path.replace("{account}", "{a}")));
+            }
+        }
+    }
+    let mut listed = BTreeSet::new();
+    for line in read("README.md").lines().filter(|line| line.starts_with("| `") && line.contains("/_mock/accounts")) {
+        let cell = line.trim_start_matches("| ").split(" |").next().expect("a cell").replace('`', "");
+        let (methods, path) = cell.rsplit_once(' ').expect("methods and a path");
+        listed.extend(methods.split(' ').map(|method| format!("{method} {path}")));
+    }
+    assert_eq!(listed, expected);
+}
+
 /// The request that a line of curl makes.
 fn request(command: &str) -> Request<Bytes> {
     let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");
     let mut words = words.into_iter();
     assert_eq!(words.next().as_deref(), Some("curl"));
-    let (mut target, mut headers, mut data) = (None, Vec::new(), Vec::new());
+    let (mut target, mut headers, mut data, mut method) = (None, Vec::new(), Vec::new(), None);
     while let Some(word) = words.next() {
         match word.as_str() {
             "-s" => {}
+            "-X" => method = words.next(),
             "-H" => headers.push(words.next().expect("a header")),
             "-d" => data.push(words.next().expect("data")),
             url => target = Some(url.strip_prefix("http://127.0.0.1:8080").expect("the default address").to_owned()),
@@ -125,6 +174,9 @@ fn request(command: &str) -> Request<Bytes> {
             headers.push("Content-Type: application/x-www-form-urlencoded".to_owned());
         }
     }
+    if let Some(method) = method {
+        request = request.method(method.as_str());
+    }
     for header in headers {
         let (name, value) = header.split_once(": ").expect("a name and a value");
         request = request.header(name, value);
@@ -132,18 +184,52 @@ fn request(command: &str) -> Request<Bytes> {
     request.body(Bytes::from(data.join("&"))).expect("a request")
 }
 
+/// The rows of the tables of a document that begin with a word, as cells.
+fn rows<'a>(text: &'a str, first: &str) -> Vec<Vec<&'a str>> {
+    let mut found = Vec::new();
+    let mut is_wanted = false;
+    for line in text.lines().filter(|line| !line.starts_with("| ---")) {
+        if let Some(row) = line.strip_prefix("| ") {
+            let cells = row.trim_end_matches(['|', ' ']).split(" |").map(str::trim).collect::<Vec<_>>();
+            if cells[0] == first {
+                is_wanted = true;
+            } else if is_wanted {
+                found.push(cells);
+            }
+        } else {
+            is_wanted = false;
+        }
+    }
+    found
+}
+
 #[test]
 fn every_emulated_behaviour_has_a_source() {
     let text = read("docs/fidelity.md");
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---") && !line.starts_with("| behaviour"))
-        .map(|line| line.trim_matches('|').split(" |").map(|cell| cell.trim_matches(['|', ' '])).collect())
-        .collect();
+    let rows = rows(&text, "behaviour");
     assert!(rows.len() > 80, "{}", rows.len());
+    let mut keys = BTreeSet::new();
     for row in rows {
-        let [behaviour, known, other] = row[..] else { panic!("{row:?} has not three cells") };
+        let (behaviour, known) = (row[0], row[1]);
+        let (other, key) = (row.get(2).unwrap_or(&""), row.get(3).unwrap_or(&""));
         assert!(["D", "C", "A", "D, C"].contains(&known), "{behaviour}: {known}");
         assert!(known != "A" || !other.is_empty(), "{behaviour}: what is assumed has another reading");
+        keys.insert(key.trim_matches('`').to_owned());
     }
+    // Each key switches one of these behaviours, and nothing else is called a key.
+    let known: BTreeSet<String> = Profile::KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    keys.retain(|key| !key.is_empty() && key != "quota" && !key.starts_with("quota `"));
+    assert_eq!(keys, known);
+}
+
+#[test]
+fn the_table_of_keys_is_the_profile() {
+    let text = read("docs/fidelity.md");
+    let listed: Vec<(String, String)> =
+        rows(&text, "key").iter().map(|row| (row[0].replace('`', ""), row[1].replace('`', ""))).collect();
+    let known: Vec<(String, String)> = Profile::KEYS
+        .iter()
+        .map(|(key, values)| ((*key).to_owned(), values.join(", ").replace("from ", "any from ")))
+        .collect();
+    assert_eq!(listed, known);
 }
