@@ -114,7 +114,7 @@ struct State {
     running: Running,
     /// The latest instant it has shown.
     shown: i64,
-    /// Counts the beginnings.
+    /// Counts the beginnings of the account; who waits does so in the life in which it came.
     life: u64,
 }
 
@@ -215,17 +215,22 @@ impl Clock {
         Ok(self.reading())
     }
 
-    /// Begins anew, which may be back in time. Whoever waits for an instant waits no longer.
-    pub(crate) fn begin_anew(&self, start: Start) {
-        let mut state = self.state();
-        *state = State::begin(start, state.life + 1);
-        drop(state);
+    /// Begins another life, which may be back in time. Whoever waits in a former one waits no longer.
+    pub(crate) fn begin_anew(&self, start: Start, life: u64) {
+        *self.state() = State::begin(start, life);
         self.turned.notify_waiters();
     }
 
-    /// Waits until the clock shows an instant, however it is turned meanwhile, or until it begins anew.
-    pub(crate) async fn wait_until(&self, at: Millis) {
-        let life = self.state().life;
+    /// Ends all waits for ever.
+    pub(crate) fn close(&self) {
+        self.state().life = u64::MAX;
+        self.turned.notify_waiters();
+    }
+
+    /// Waits until the clock shows an instant, however it is turned meanwhile, or until the life is over in which whoever
+    /// waits came.
+    pub(crate) async fn wait_until(&self, at: Millis, life: u64) {
+        let at = at.min(LAST);
         loop {
             let mut turned = pin!(self.turned.notified());
             // From here on no turn is missed.
@@ -457,7 +462,7 @@ mod tests {
         let reading = clock.turn(Turn { mode: Some(Mode::System), ..Turn::default() }).expect("a turn that fits");
         assert_eq!(reading.mode, Mode::System);
         assert!(reading.now >= far);
-        clock.begin_anew(Start::System);
+        clock.begin_anew(Start::System, 1);
         assert!(clock.now() < far.millis(), "only a new beginning goes back");
     }
 
@@ -465,13 +470,13 @@ mod tests {
     async fn whoever_waits_is_woken_by_a_turn_and_by_a_new_beginning() {
         let clock = Clock::stopped_at(Millis(1000));
         for wake in 0..3 {
-            let wait = clock.wait_until(Millis(clock.now().0 + 60_000));
+            let wait = clock.wait_until(Millis(clock.now().0 + 60_000), 0);
             let turn = async {
                 tokio::task::yield_now().await;
                 match wake {
                     0 => drop(clock.advance(Duration::from_secs(60))),
                     1 => drop(clock.turn(Turn { rate: Rate::try_from(1e6).ok(), ..Turn::default() })),
-                    _ => clock.begin_anew(Start::Frozen(Millis(0))),
+                    _ => clock.begin_anew(Start::Frozen(Millis(0)), 1),
                 }
             };
             tokio::join!(wait, turn);

@@ -19,10 +19,15 @@ use toml::{Table, Value};
 
 use crate::{
     account::{
-        fault::FaultRule,
+        accounts::MAX_ACCOUNTS,
+        fault::{FaultRule, MAX_FAULTS},
         journal::MAX_JOURNAL,
-        quota::QuotaLimit,
-        settings::{Credential, MAX_RETENTION_DAYS, NewAccount, NewToken, ProfileChange, RedirectUri, Settings},
+        profile::Profile,
+        quota::{QuotaChange, QuotaLimit, QuotaSettings},
+        settings::{
+            Credential, MAX_RETENTION_DAYS, MAX_TOKENS, NewAccount, NewToken, ProfileChange, RedirectUri, Settings,
+        },
+        shape,
     },
     clock::{Instant, Start},
     world::{Lag, MAX_DEVICES, Shape},
@@ -95,7 +100,7 @@ pub struct Config {
     /// Token that the control surface wants as Authorization: Bearer; without it, whoever reaches it may use it
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
     pub control_token: Option<Credential>,
-    /// TOML file with the same names, such as port = 8080; flags and environment go before it
+    /// TOML file with the same names, such as port = 8080, and with tables for quota, profile, faults, tokens and accounts; flags and environment go before it
     #[arg(long, env = "OPSWAT_MOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What only the file says.
@@ -109,11 +114,16 @@ pub struct Config {
 pub struct File {
     /// Which reading the accounts follow of what is assumed.
     pub profile: ProfileChange,
+    /// How requests are counted, where `--rate-limit` says too little.
+    pub quota: QuotaChange,
     /// Further tokens of `default`.
+    #[serde(deserialize_with = "shape::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
     /// How `default` breaks requests.
+    #[serde(deserialize_with = "shape::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
     /// Further accounts.
+    #[serde(deserialize_with = "shape::objects::<MAX_ACCOUNTS, _, _>")]
     pub accounts: Vec<NewAccount>,
 }
 
@@ -178,11 +188,15 @@ impl Config {
         Settings {
             shape: Shape { seed: self.seed, devices: self.devices, lag: self.lag },
             redirect_uris: self.redirect_uri.clone(),
-            quota: self.rate_limit.into(),
+            quota: QuotaSettings::from(self.rate_limit).changed(self.file.quota),
             retention_days: self.retention_days,
             start: self.now.map_or(Start::System, |now| Start::Frozen(now.millis())),
             journal: self.journal,
-            profile: self.file.profile.clone().applied_to(&settings.profile),
+            profile: {
+                let profile = self.file.profile.clone().applied_to(&settings.profile);
+                let retry_after = self.file.quota.retry_after.unwrap_or(profile.retry_after);
+                Profile { retry_after, ..profile }
+            },
             tokens: self.file.tokens.clone(),
             faults: self.file.faults.clone(),
             ..settings
@@ -244,7 +258,7 @@ fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command,
 }
 
 /// What [`File`] reads.
-const FILE_KEYS: [&str; 4] = ["profile", "tokens", "faults", "accounts"];
+const FILE_KEYS: [&str; 5] = ["profile", "quota", "tokens", "faults", "accounts"];
 
 /// The same with texts in the place of instants, which have a type of their own in a file only.
 fn without_instants(value: Value) -> Value {

@@ -140,8 +140,8 @@ impl Drop for Mock {
 impl Local {
     pub(crate) fn new(default: Settings, accounts: Vec<NewAccount>, access: Access) -> Result<Self, NotMade> {
         let all = Arc::new(Accounts::new(default)?);
-        for account in accounts {
-            all.make(account)?;
+        for (nth, account) in accounts.into_iter().enumerate() {
+            all.make(account).map_err(|why| NotMade::Invalid(format!("accounts[{nth}]: {why}")))?;
         }
         let router = crate::router(all.clone(), Some(access));
         Ok(Self { accounts: all, router })

@@ -243,6 +243,44 @@ fn a_wrong_value_ends_the_start_with_one_line() {
     assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
 }
 
+/// What only shows when the accounts are made is wrong all the same, and is said with its file.
+#[test]
+fn accounts_that_cannot_be_made_end_the_start() {
+    for (nth, (text, why)) in [
+        (
+            "[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"a\"\n",
+            "accounts[1]: name must be unique, there is an account a",
+        ),
+        (
+            "[[accounts]]\naccess_token = \"TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234\"\n",
+            "accounts[0]: access_token must be unique, another account has this token",
+        ),
+        (
+            "[[faults]]\nmatch = { nth = 1 }\n",
+            "faults: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+        ),
+        ("[[tokens]]\nexpires_in = -1\n", "tokens[0].expires_in must be from 0 to 315360000 seconds, got -1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = file(&format!("wrong-accounts-{nth}.toml"), text);
+        let output = run(mock().args(["--port", "0", "--config"]).arg(&path));
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!((output.status.code(), error), (Some(2), format!("opswat-mock: {}: {why}\n", path.display())));
+    }
+}
+
+#[test]
+fn the_quota_of_a_file_says_what_no_flag_can() {
+    let path = file("quota.toml", "[quota]\nalgorithm = \"fixed-window\"\nretry_after = \"seconds\"\nrequests = 2\n");
+    let server = Server::start(mock().args(["--port", "0", "--config"]).arg(&path));
+    let quota = server.get("/_mock/accounts/default/quota");
+    for part in [r#""requests":2"#, r#""algorithm":"fixed-window""#, r#""retry_after":"seconds""#] {
+        assert!(quota.contains(part), "{quota}");
+    }
+}
+
 fn profile_keys() -> String {
     let keys: Vec<&str> = opswat_mock::account::profile::Profile::KEYS.iter().map(|(key, _)| *key).collect();
     keys.join(", ")
@@ -251,7 +289,7 @@ fn profile_keys() -> String {
 #[test]
 fn a_wrong_file_ends_the_start_with_one_line() {
     let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days, lag, \
-                journal, control-addr, control-token, profile, tokens, faults, accounts";
+                journal, control-addr, control-token, profile, quota, tokens, faults, accounts";
     for (nth, (text, line)) in [
         ("prot = 1\n", format!("unknown key prot; the keys are {keys}")),
         ("config = \"x\"\n", format!("unknown key config; the keys are {keys}")),

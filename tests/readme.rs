@@ -114,7 +114,7 @@ async fn the_recipes_of_the_readme_work() {
     let readme = read("README.md");
     let recipes: Vec<&str> =
         blocks(&readme, "sh").into_iter().filter(|block| block.contains("/_mock/accounts")).collect();
-    assert_eq!(recipes.len(), 5);
+    assert_eq!(recipes.len(), 6);
     for recipe in recipes {
         let mock = Mock::builder().now("2026-01-15T12:00:00Z").local().expect("a mock");
         let lines: Vec<&str> = recipe.lines().filter(|line| !line.starts_with("# ")).collect();

@@ -52,7 +52,7 @@ pub enum NotMade {
     NameTaken(String),
     /// Another account has the client id.
     ClientTaken(String),
-    /// Another account has the token, which is shown masked.
+    /// Another account has the token: which one of those that were asked for.
     TokenTaken(String),
     /// So many are there already.
     TooMany(usize),
@@ -177,7 +177,13 @@ impl Accounts {
         let name = name.starts_with(SANDBOX).then(|| name.parse().ok()).flatten()?;
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let settings = self.default.made_from.of(NewAccount::default(), name);
-        // When there is one of the name, it has other credentials, and these are nobody's.
+        if let Some(known) = table.by_name.get(settings.name.as_str()) {
+            // Somebody else may have used it first just now. One that was made by hand may have other credentials: then
+            // these are nobody's.
+            let Settings { access_token, client_id, .. } = &known.made_from;
+            let is_own = *access_token == settings.access_token && *client_id == settings.client_id;
+            return is_own.then(|| known.clone());
+        }
         let account = self.make_in(&mut table, settings).ok()?;
         self.note_use(&account);
         table.implicit.insert((account.last_use(), account.name.clone()));
@@ -201,8 +207,7 @@ impl Table {
     fn remove(&mut self, name: &str) -> bool {
         let Some(account) = self.by_name.remove(name) else { return false };
         self.by_client.remove(account.made_from.client_id.as_str());
-        account.tokens.close();
-        account.journal.close();
+        account.close();
         true
     }
 
@@ -235,7 +240,7 @@ impl fmt::Display for NotMade {
         match self {
             Self::NameTaken(name) => write!(f, "name must be unique, there is an account {name}"),
             Self::ClientTaken(id) => write!(f, "client_id must be unique, another account has {id}"),
-            Self::TokenTaken(token) => write!(f, "a token must be unique, another account has {token}"),
+            Self::TokenTaken(which) => write!(f, "{which} must be unique, another account has this token"),
             Self::TooMany(most) => write!(f, "a server keeps {most} accounts; DELETE some first"),
             Self::Invalid(why) => f.write_str(why),
             Self::Default => f.write_str("the account default is always there; it can be reset"),

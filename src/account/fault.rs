@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::quota::RetryAfter;
+use super::{quota::RetryAfter, shape};
 use crate::{
     clock::Instant,
     world::{Millis, World},
@@ -70,9 +70,10 @@ pub struct FaultRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Which requests it is about; all, by default.
-    #[serde(rename = "match")]
+    #[serde(rename = "match", deserialize_with = "shape::object")]
     pub matches: FaultMatch,
     /// What happens to them.
+    #[serde(deserialize_with = "shape::object")]
     pub fault: Fault,
     /// How often it applies at most.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +95,8 @@ pub struct FaultMatch {
     /// Requests before this instant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Instant>,
-    /// The n-th of the requests for which the conditions above hold, counted from 1 since the rule was made.
+    /// The n-th of the requests for which the conditions above hold and which the fault can break, counted from 1 since the
+    /// rule was made. Whatever becomes of a request, it is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
     /// Each so-manieth of them.
@@ -240,7 +242,7 @@ impl Faults {
         let mut state = self.state();
         let mut applied = None;
         for known in &mut state.rules {
-            if !known.rule.matches.is_about(api, now) {
+            if !(known.rule.matches.is_about(api, now) && known.rule.fault.can_break(api)) {
                 continue;
             }
             known.seen += 1;
@@ -260,33 +262,25 @@ impl Faults {
 
     /// All rules, in their order.
     pub(crate) fn list(&self) -> Vec<FaultStanding> {
-        let standing = |known: &Known| FaultStanding {
-            rule: FaultRule { name: Some(known.name.to_string()), ..known.rule.clone() },
-            seen: known.seen,
-            applied: known.applied,
-        };
-        self.state().rules.iter().map(standing).collect()
+        self.state().standings(0)
     }
 
     /// Adds rules behind the others, all or none.
     pub(crate) fn add(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
         let mut state = self.state();
-        state.add(rules).map(|from| {
-            self.any.store(!state.rules.is_empty(), Ordering::Release);
-            drop(state);
-            self.list().split_off(from)
-        })
+        let from = state.add(rules)?;
+        self.any.store(!state.rules.is_empty(), Ordering::Release);
+        Ok(state.standings(from))
     }
 
     /// Puts rules in the place of all others, all or none.
     pub(crate) fn replace(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
-        let mut state = self.state();
-        let mut new = State { rules: Vec::new(), made: 0 };
+        let mut new = State::default();
         new.add(rules)?;
+        let mut state = self.state();
         *state = new;
         self.any.store(!state.rules.is_empty(), Ordering::Release);
-        drop(state);
-        Ok(self.list())
+        Ok(state.standings(0))
     }
 
     /// Forgets all rules, or the one of a name; how many there were.
@@ -307,6 +301,15 @@ impl Faults {
 }
 
 impl State {
+    fn standings(&self, from: usize) -> Vec<FaultStanding> {
+        let standing = |known: &Known| FaultStanding {
+            rule: FaultRule { name: Some(known.name.to_string()), ..known.rule.clone() },
+            seen: known.seen,
+            applied: known.applied,
+        };
+        self.rules[from..].iter().map(standing).collect()
+    }
+
     /// Adds rules, all or none; tells the place of the first.
     fn add(&mut self, rules: Vec<FaultRule>) -> Result<usize, BadFault> {
         let from = self.rules.len();
@@ -451,11 +454,38 @@ impl Fault {
         if self.repeat_page_token && !matches!(api, None | Some(ApiName::LogsV3_3)) {
             return bad("fault.repeat_page_token is for logs-v3.3 only, which has page tokens");
         }
+        let has_no_body = matches!(self.status, Some(204 | 304));
+        let of_bodies = self.close == Some(Close::MidBody)
+            || self.invalid_utf8
+            || self.truncate_at.is_some()
+            || self.drip_bytes_per_second.is_some()
+            || self.body.as_ref().is_some_and(|body| !body.is_empty());
+        if has_no_body && of_bodies {
+            return bad("fault.status 204 and 304 have no body: nothing that changes one can come with them");
+        }
         let without_answer = Self { delay_ms: None, expire_token: false, close: None, ..self.clone() };
         if self.close == Some(Close::BeforeHeaders) && without_answer != Self::default() {
             return bad("fault.close before-headers leaves no answer: only delay_ms and expire_token can come with it");
         }
         Ok(())
+    }
+
+    /// Whether it does anything to an API: some effects are about tokens, pages or page tokens.
+    fn can_break(&self, api: ApiName) -> bool {
+        let of_pages = self.entries.is_some() || self.expire_token;
+        match api {
+            ApiName::Token => !of_pages && !self.repeat_page_token,
+            ApiName::LogsV3_3 => true,
+            ApiName::LogsV2 | ApiName::ActivitiesV3 => !self.repeat_page_token,
+        }
+    }
+
+    /// Whether the API is not asked at all.
+    pub(crate) fn answers_itself(&self) -> bool {
+        self.status.is_some()
+            || self.body.is_some()
+            || self.rate_limit.is_some()
+            || self.close == Some(Close::BeforeHeaders)
     }
 
     /// How long a forced 429 asks to wait.
@@ -534,6 +564,8 @@ mod tests {
             (r#"{"match":{"api":"token"},"fault":{"expire_token":true}}"#, "fault.expire_token"),
             (r#"{"match":{"api":"logs-v2"},"fault":{"repeat_page_token":true}}"#, "fault.repeat_page_token"),
             (r#"{"fault":{"close":"before-headers","status":503}}"#, "fault.close"),
+            (r#"{"fault":{"close":"mid-body","status":204}}"#, "fault.status"),
+            (r#"{"fault":{"body":"x","status":304}}"#, "fault.status"),
             (r#"{"fault":{"status":503},"times":0}"#, "times"),
             (r#"{"match":{"nth":0},"fault":{"status":503}}"#, "match.nth"),
             (r#"{"match":{"probability":1.5},"fault":{"status":503}}"#, "match.probability"),

@@ -5,9 +5,9 @@
 //! while a client pages does not move what it reads.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use serde::Deserialize;
@@ -112,7 +112,20 @@ pub(crate) struct Snapshot(pub(crate) u64);
 #[derive(Debug, Default)]
 pub(crate) struct InjectedEvents {
     state: RwLock<State>,
+    /// Held by whoever adds or forgets: what is added is made without holding up those who read.
+    known: Mutex<Known>,
 }
+
+/// What the added events are about.
+#[derive(Debug, Default)]
+struct Known {
+    identities: HashSet<(Subject, Millis)>,
+    /// Where the next event of a subject goes that says no time, as long as the clock shows an instant.
+    next: HashMap<Subject, (Millis, Millis)>,
+}
+
+/// Of one subject and code no two events share a millisecond.
+type Subject = (Stream, u8, String);
 
 #[derive(Debug, Default)]
 struct State {
@@ -172,33 +185,41 @@ impl InjectedEvents {
         new: &[NewEvent],
         now: Millis,
     ) -> Result<Vec<Arc<Injected>>, (usize, NotAdded)> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = (state.now, state.events.len(), state.made);
-        for (nth, event) in new.iter().enumerate() {
-            let next = Snapshot(state.now.0 + 1);
-            let made = if state.events.len() == MAX_INJECTED {
-                Err(NotAdded::TooMany)
-            } else {
-                Maker { world, new: event, now, nth: state.made }.make(next, &state.events)
-            };
-            match made {
-                Ok(event) => {
-                    state.now = next;
-                    state.made += 1;
-                    state.events.push(Arc::new(event));
-                }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (from, count, made) = {
+            let state = self.state();
+            (state.now, state.events.len(), state.made)
+        };
+        if count + new.len() > MAX_INJECTED {
+            return Err((MAX_INJECTED - count, NotAdded::TooMany));
+        }
+        let mut places = HashMap::new();
+        let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
+        for (nth, event) in (0..).zip(new) {
+            let next = Snapshot(from.0 + nth + 1);
+            match (Maker { world, new: event, now, nth: made + nth, places: &mut places }).make(next, &mut known) {
+                Ok(made) => added.push(made),
                 Err(why) => {
-                    state.events.truncate(before.1);
-                    (state.now, state.made) = (before.0, before.2);
-                    return Err((nth, why));
+                    for (subject, event) in added {
+                        known.identities.remove(&(subject, event.at));
+                    }
+                    known.next.clear();
+                    return Err((usize::try_from(nth).unwrap_or(usize::MAX), why));
                 }
             }
         }
-        Ok(state.events[before.1..].to_vec())
+        let added: Vec<Arc<Injected>> = added.into_iter().map(|(_, event)| Arc::new(event)).collect();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.now = Snapshot(from.0 + added.len() as u64);
+        state.made += added.len() as u64;
+        state.events.extend(added.iter().cloned());
+        Ok(added)
     }
 
     /// Forgets all of them; how many there were.
     pub(crate) fn forget(&self) -> usize {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Known::default();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.now.0 += 1;
         let (now, events) = (state.now, std::mem::take(&mut state.events));
@@ -216,6 +237,8 @@ impl InjectedEvents {
 
     /// Begins anew. Counting goes on, so that page tokens of before show nothing that is added afterwards.
     pub(crate) fn begin_anew(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Known::default();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
     }
@@ -231,36 +254,49 @@ struct Maker<'a> {
     new: &'a NewEvent,
     now: Millis,
     nth: u64,
+    /// Where devices were found by their ids.
+    places: &'a mut HashMap<String, u64>,
 }
 
 impl Maker<'_> {
-    fn make(&self, added: Snapshot, others: &[Arc<Injected>]) -> Result<Injected, NotAdded> {
+    fn make(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), NotAdded> {
         let new = self.new;
         let stream = Stream::ALL.into_iter().find(|stream| stream.code() == new.category).ok_or_else(|| {
             let wanted = format!("one of {}", Stream::ALL.map(Stream::code).join(", "));
-            NotAdded::Invalid("category", wanted, new.category.clone())
+            let got = if new.category.is_empty() { "none" } else { &new.category };
+            NotAdded::Invalid("category", wanted, got.to_owned())
         })?;
         self.check_fields(stream)?;
         let mut at = new.timestamp.map_or(self.now, Instant::millis);
         let mut made = self.entry(stream, at)?;
-        // No two events of one subject and one code share a millisecond; where the test left it open, one is a little earlier.
-        while others.iter().any(|other| other.at == at && other.stream == stream && same(&other.entry, &made.0)) {
-            if new.timestamp.is_some() {
-                return Err(NotAdded::Twice(at.into()));
+        let subject = (stream, made.1, subject(&made.0));
+        if new.timestamp.is_none() {
+            // Where the test left it open, one is a little earlier than another.
+            if let Some((now, next)) = known.next.get(&subject).filter(|(now, _)| *now == self.now) {
+                at = *next.min(now);
             }
-            at.0 -= 1;
-            made = self.entry(stream, at)?;
+            while known.identities.contains(&(subject.clone(), at)) {
+                at.0 -= 1;
+            }
+            known.next.insert(subject.clone(), (self.now, Millis(at.0 - 1)));
+            if at != self.now {
+                made = self.entry(stream, at)?;
+            }
+        }
+        if !known.identities.insert((subject.clone(), at)) {
+            return Err(NotAdded::Twice(at.into()));
         }
         let visible_at = match new.visible_at.map(Instant::millis) {
             None => at.max(self.now),
             Some(early) if early < at => {
+                known.identities.remove(&(subject, at));
                 let wanted = format!("not before the timestamp ({})", Instant::from(at));
                 return Err(NotAdded::Invalid("visible_at", wanted, Instant::from(early).to_string()));
             }
             Some(visible_at) => visible_at,
         };
         let (entry, ordinal, agent) = made;
-        Ok(Injected { entry, at, visible_at, stream, ordinal, agent, added, forgotten: None })
+        Ok((subject, Injected { entry, at, visible_at, stream, ordinal, agent, added, forgotten: None }))
     }
 
     /// Refuses fields that the category does not have, and texts that are too long.
@@ -305,7 +341,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn entry(&self, stream: Stream, at: Millis) -> Result<(Entry, u8, Option<AgentType>), NotAdded> {
+    fn entry(&mut self, stream: Stream, at: Millis) -> Result<(Entry, u8, Option<AgentType>), NotAdded> {
         let new = self.new;
         let details = |usual: String| new.details.clone().unwrap_or(usual);
         if stream == Stream::Admin {
@@ -389,10 +425,10 @@ impl Maker<'_> {
     }
 
     /// The device that was asked for: one of the company's, or one that is made up.
-    fn device(&self, at: Millis) -> (Device, Status) {
+    fn device(&mut self, at: Millis) -> (Device, Status) {
         let new = self.new;
         let known = match &new.device_id {
-            Some(id) => self.world.device_named(id, at),
+            Some(id) => self.device_of(id, at),
             // Without an id, a name makes it another device.
             None if new.device_name.is_some() => None,
             None => self.world.device_at(self.nth, at),
@@ -417,6 +453,19 @@ impl Maker<'_> {
     }
 }
 
+impl Maker<'_> {
+    /// The company's device of an id. Whoever looks for many looks through the fleet once for each.
+    fn device_of(&mut self, id: &str, at: Millis) -> Option<(Device, Status)> {
+        let known = self.places.get(id).and_then(|&place| self.world.device_at(place, at));
+        if let Some(known) = known.filter(|(device, _)| device.id == id) {
+            return Some(known);
+        }
+        let place = self.world.place_of_device(id, at)?;
+        self.places.insert(id.to_owned(), place);
+        self.world.device_at(place, at)
+    }
+}
+
 fn choice<T: Copy>(
     field: &'static str,
     given: Option<&str>,
@@ -429,17 +478,14 @@ fn choice<T: Copy>(
     known.map(Some).ok_or_else(|| NotAdded::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
 }
 
-/// Whether two entries of one stream and one instant are of the same subject and code.
-fn same(one: &Entry, other: &Entry) -> bool {
-    match (one, other) {
-        (Entry::Device(one), Entry::Device(other)) => one.event == other.event && one.device.id == other.device.id,
-        (Entry::Admin(one), Entry::Admin(other)) => one.event == other.event && one.admin.email == other.admin.email,
-        (Entry::Webhook(one), Entry::Webhook(other)) => one.event == other.event && one.device.id == other.device.id,
-        (Entry::Report(one), Entry::Report(other)) => one.device.id == other.device.id,
-        (Entry::Activity(one), Entry::Activity(other)) => {
-            one.action == other.action && one.device.id == other.device.id && one.app_name == other.app_name
-        }
-        _ => false,
+/// Whom or what an entry is about.
+fn subject(entry: &Entry) -> String {
+    match entry {
+        Entry::Device(entry) => entry.device.id.clone(),
+        Entry::Admin(entry) => entry.admin.email.clone(),
+        Entry::Webhook(entry) => entry.device.id.clone(),
+        Entry::Report(entry) => entry.device.id.clone(),
+        Entry::Activity(entry) => format!("{} {}", entry.device.id, entry.app_name),
     }
 }
 

@@ -22,8 +22,9 @@ use crate::clock::Instant;
 pub const DEFAULT_JOURNAL: u32 = 10_000;
 /// How many it can be told to keep.
 pub const MAX_JOURNAL: u32 = 1_000_000;
-/// How many bytes the journals of a server keep together; beyond, each request that is noted drops as much of its own
-/// account's past.
+/// How many bytes the journals of a server keep together. Beyond, a journal that has more than its share drops of its own
+/// past as much as it notes; what others have is never touched. So journals that grew large and fell silent can keep as much
+/// again.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// How many bytes of what a request says are kept of it.
 pub(crate) const MAX_PARAMETER_BYTES: usize = 4_096;
@@ -80,8 +81,15 @@ pub(crate) struct Journal {
     state: Mutex<State>,
     /// The number of the last request that was noted.
     last: watch::Sender<u64>,
-    /// How many bytes the journals of the server keep.
-    total: Arc<AtomicUsize>,
+    total: Arc<Total>,
+}
+
+/// What the journals of a server keep.
+#[derive(Debug, Default)]
+pub(crate) struct Total {
+    bytes: AtomicUsize,
+    /// How many of them keep anything.
+    journals: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -90,6 +98,8 @@ struct State {
     bytes: usize,
     noted: u64,
     keep: usize,
+    /// Which life of the account it is of.
+    life: u64,
 }
 
 /// A part of a journal.
@@ -101,6 +111,9 @@ pub struct Requests {
     pub next_after: u64,
     /// How many requests were noted since the account began; those before the first that is kept are forgotten.
     pub noted: u64,
+    /// How often the account began anew before.
+    #[serde(skip)]
+    pub life: u64,
 }
 
 impl Parameters {
@@ -149,44 +162,66 @@ impl Request {
 }
 
 impl Journal {
-    pub(super) fn new(keep: u32, total: Arc<AtomicUsize>) -> Self {
-        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize };
+    pub(super) fn new(keep: u32, total: Arc<Total>) -> Self {
+        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize, life: 0 };
         Self { state: Mutex::new(state), last: watch::Sender::new(0), total }
     }
 
-    /// Notes a request; its number is given here.
-    pub(crate) fn note(&self, mut request: Request) {
+    /// Notes a request that came in a life of the account; its number is given here.
+    pub(crate) fn note(&self, mut request: Request, life: u64) {
         let bytes = request.bytes();
         let mut state = self.state();
+        if state.life != life {
+            return;
+        }
         state.noted += 1;
         request.number = state.noted;
         if state.keep > 0 {
+            if state.requests.is_empty() {
+                self.total.journals.fetch_add(1, Ordering::Relaxed);
+            }
             state.bytes += bytes;
-            let mut total = self.total.fetch_add(bytes, Ordering::Relaxed) + bytes;
             state.requests.push_back(request);
-            while state.requests.len() > state.keep || (total > MAX_BYTES && state.requests.len() > 1) {
+            let mut total = self.total.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            let share = MAX_BYTES / self.total.journals.load(Ordering::Relaxed).max(1);
+            while state.requests.len() > state.keep
+                || (total > MAX_BYTES && state.bytes > share && state.requests.len() > 1)
+            {
                 let dropped = state.drop_first();
-                self.total.fetch_sub(dropped, Ordering::Relaxed);
+                self.total.bytes.fetch_sub(dropped, Ordering::Relaxed);
                 total = total.saturating_sub(dropped);
             }
         }
         let noted = state.noted;
         drop(state);
         if self.last.receiver_count() > 0 {
-            self.last.send_replace(noted);
+            self.tell(noted);
         }
+    }
+
+    /// Tells whoever follows; whoever was told that the account is gone is told nothing else.
+    fn tell(&self, noted: u64) {
+        self.last.send_if_modified(|last| {
+            let is_open = *last != CLOSED;
+            if is_open {
+                *last = noted;
+            }
+            is_open
+        });
     }
 
     /// Up to `limit` requests after the one of a number.
     pub(crate) fn after(&self, number: u64, limit: usize) -> Requests {
         let state = self.state();
+        // Whoever is further than the journal was so before it began anew.
+        let number = if number > state.noted { 0 } else { number };
         let first = state.noted - state.requests.len() as u64;
         let skip = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         let requests: Vec<Request> = state.requests.iter().skip(skip).take(limit).cloned().collect();
-        let noted = state.noted;
+        let (noted, life) = (state.noted, state.life);
         drop(state);
-        let next_after = requests.last().map_or(number.min(noted), |last| last.number);
-        Requests { requests, next_after, noted }
+        let next_after = requests.last().map_or(number, |last| last.number);
+        Requests { requests, next_after, noted, life }
     }
 
     /// Tells whenever something was noted.
@@ -195,12 +230,20 @@ impl Journal {
     }
 
     /// Forgets all, and counts from 1 again.
-    pub(super) fn begin_anew(&self, keep: u32) {
+    pub(super) fn begin_anew(&self, life: u64) {
         let mut state = self.state();
-        self.total.fetch_sub(state.bytes, Ordering::Relaxed);
-        *state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize };
+        self.forget(&mut state);
+        (state.noted, state.life) = (0, life);
         drop(state);
-        self.last.send_replace(0);
+        self.tell(0);
+    }
+
+    fn forget(&self, state: &mut State) {
+        if !state.requests.is_empty() {
+            self.total.journals.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.total.bytes.fetch_sub(state.bytes, Ordering::Relaxed);
+        (state.requests, state.bytes) = (VecDeque::new(), 0);
     }
 
     /// Tells whoever follows that nothing will be noted any more.
@@ -230,8 +273,8 @@ impl State {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let bytes = self.state().bytes;
-        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        let mut state = self.state();
+        self.forget(&mut state);
     }
 }
 
@@ -269,10 +312,10 @@ mod tests {
 
     #[test]
     fn the_last_requests_are_kept_and_counted_on() {
-        let total = Arc::new(AtomicUsize::new(0));
+        let total = Arc::new(Total::default());
         let journal = Journal::new(3, total.clone());
         for nth in 1..=5 {
-            journal.note(request(&format!("/{nth}")));
+            journal.note(request(&format!("/{nth}")), 0);
         }
         let numbers = |after, limit| {
             let part = journal.after(after, limit);
@@ -281,22 +324,35 @@ mod tests {
         assert_eq!(numbers(0, 10), (vec![3, 4, 5], 5, 5));
         assert_eq!(numbers(3, 1), (vec![4], 4, 5));
         assert_eq!(numbers(5, 10), (vec![], 5, 5));
-        assert_eq!(numbers(99, 10), (vec![], 5, 5));
-        assert!(total.load(Ordering::Relaxed) > 0);
+        assert_eq!(
+            numbers(99, 10),
+            (vec![3, 4, 5], 5, 5),
+            "from the beginning, for whoever was further in another life"
+        );
+        journal.note(request("/late"), 1);
+        assert_eq!(numbers(5, 10), (vec![], 5, 5), "what comes from another life is not noted");
+        assert!(total.bytes.load(Ordering::Relaxed) > 0);
+        assert_eq!(total.journals.load(Ordering::Relaxed), 1);
         drop(journal);
-        assert_eq!(total.load(Ordering::Relaxed), 0);
+        assert_eq!((total.bytes.load(Ordering::Relaxed), total.journals.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]
-    fn beyond_what_all_journals_may_keep_each_drops_its_own() {
-        let total = Arc::new(AtomicUsize::new(0));
-        let (one, other) = (Journal::new(10_000, total.clone()), Journal::new(10_000, total.clone()));
-        one.note(request("/kept"));
-        total.fetch_add(MAX_BYTES, Ordering::Relaxed);
-        for _ in 0..5 {
-            other.note(request("/dropped"));
+    fn beyond_what_all_journals_may_keep_those_with_more_than_their_share_drop_their_own() {
+        let total = Arc::new(Total::default());
+        let (noisy, quiet) = (Journal::new(1_000_000, total.clone()), Journal::new(10_000, total.clone()));
+        let large = "x".repeat(500_000);
+        for _ in 0..200 {
+            noisy.note(request(&large), 0);
         }
-        assert_eq!((one.len(), other.len()), (1, 1));
+        assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
+        for _ in 0..50 {
+            quiet.note(request(&large), 0);
+        }
+        assert_eq!(quiet.len(), 50, "below its share, a journal keeps all");
+        noisy.note(request(&large), 0);
+        assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
+        assert_eq!(quiet.len(), 50);
     }
 
     #[test]

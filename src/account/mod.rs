@@ -14,13 +14,14 @@ pub(crate) mod pages;
 pub mod profile;
 pub mod quota;
 pub mod settings;
+pub(crate) mod shape;
 pub(crate) mod tokens;
 pub(crate) mod worlds;
 
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -38,7 +39,7 @@ use self::{
     pages::PageCache,
     profile::{Dress, Profile, TimeZone},
     quota::{Bucket, Quota, QuotaChange, QuotaSettings},
-    settings::{AccountChange, Credential, NewToken, Settings},
+    settings::{AccountChange, NewToken, Settings},
     tokens::{TokenIndex, Tokens},
     worlds::Worlds,
 };
@@ -60,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: Arc<TokenIndex>,
     pub(crate) pages: PageCache,
     pub(crate) worlds: Worlds,
-    pub(crate) journal_bytes: Arc<AtomicUsize>,
+    pub(crate) journals: Arc<journal::Total>,
 }
 
 /// See the module.
@@ -78,6 +79,8 @@ pub struct Account {
     /// Places for searches: they compute for longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
+    /// How often it began anew. What a request of a former life still does is nothing to this one.
+    life: AtomicU64,
     /// The number of the server's request that used it last.
     last_use: AtomicU64,
 }
@@ -174,15 +177,16 @@ impl Account {
             quota: Quota::new(settings.quota),
             faults: Faults::default(),
             injected: InjectedEvents::default(),
-            journal: Journal::new(settings.journal, shared.journal_bytes.clone()),
+            journal: Journal::new(settings.journal, shared.journals.clone()),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
             setup: RwLock::new(Arc::new(Setup::new(settings.clone()))),
             made_from: settings,
             shared,
             name,
+            life: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
         };
-        if let Err(why) = account.furnish() {
+        if let Err(why) = account.furnish(0) {
             account.tokens.close();
             return Err(why);
         }
@@ -190,24 +194,32 @@ impl Account {
     }
 
     /// Puts in what the account begins with.
-    fn furnish(&self) -> Result<(), NotMade> {
+    fn furnish(&self, life: u64) -> Result<(), NotMade> {
         let Settings { access_token, tokens, faults, start, profile, .. } = &self.made_from;
         let began = match start {
             Start::System => self.clock.now(),
             Start::Frozen(at) | Start::Scaled(at, _) => *at,
         };
-        let taken = |token: &Credential| NotMade::TokenTaken(journal::masked(token.as_str()));
-        if !self.tokens.add(&access_token.as_str().into(), None) {
-            return Err(taken(access_token));
+        // Whatever becomes of the tokens, the faults are those of the beginning.
+        let faulty = self.faults.replace(faults.clone()).map(drop);
+        let first = (access_token.as_str().into(), None);
+        let named = tokens.iter().enumerate().filter_map(|(nth, new)| Some((nth, new.token.as_ref()?, new)));
+        let mut kept: Vec<(Arc<str>, Option<Millis>)> = vec![first];
+        for (nth, token, new) in named {
+            let end =
+                self.end_of(new, began, profile).map_err(|why| NotMade::Invalid(format!("tokens[{nth}].{why}")))?;
+            kept.push((token.as_str().into(), Some(end)));
         }
-        for new in tokens {
-            match self.make_token(new, began, profile) {
-                Ok(_) => {}
-                Err(NotMinted::Invalid(why)) => return Err(NotMade::Invalid(format!("tokens: {why}"))),
-                Err(NotMinted::Taken) => return Err(new.token.as_ref().map_or(NotMade::TooMany(0), taken)),
-            }
+        if let Err(nth) = self.tokens.begin(&kept, life) {
+            let which = if nth == 0 { "access_token".to_owned() } else { format!("tokens[{}].token", nth - 1) };
+            return Err(NotMade::TokenTaken(which));
         }
-        self.faults.replace(faults.clone()).map(drop).map_err(|why| NotMade::Invalid(format!("faults: {why}")))
+        for (nth, new) in tokens.iter().enumerate().filter(|(_, new)| new.token.is_none()) {
+            let end =
+                self.end_of(new, began, profile).map_err(|why| NotMade::Invalid(format!("tokens[{nth}].{why}")))?;
+            self.tokens.mint(end);
+        }
+        faulty.map_err(|why| NotMade::Invalid(format!("faults: {why}")))
     }
 
     /// Names it on the control surface.
@@ -266,14 +278,14 @@ impl Account {
     /// Makes it what it was when it was made: clock, quota, profile, tokens, faults, added events, journal.
     pub fn reset(&self) {
         let mut setup = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        let life = self.life.fetch_add(1, Ordering::SeqCst) + 1;
         *setup = Arc::new(Setup::new(self.made_from.clone()));
         self.quota.begin_anew(self.made_from.quota);
-        self.tokens.begin_anew();
         self.injected.begin_anew();
-        self.clock.begin_anew(self.made_from.start);
-        self.journal.begin_anew(self.made_from.journal);
+        self.clock.begin_anew(self.made_from.start, life);
+        self.journal.begin_anew(life);
         // It went well when the account was made. Meanwhile another one may have taken one of the tokens: it keeps it.
-        let _ = self.furnish();
+        let _ = self.furnish(life);
         drop(setup);
     }
 
@@ -292,19 +304,24 @@ impl Account {
     }
 
     fn make_token(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<MadeToken, NotMinted> {
-        let life_ms = i64::from(profile.token_life_seconds.get()) * 1000;
-        let end = new.end(now).map_err(NotMinted::Invalid)?.unwrap_or(Millis(now.0 + life_ms));
+        let end = self.end_of(new, now, profile).map_err(NotMinted::Invalid)?;
         let token: Arc<str> = match &new.token {
             None => self.tokens.mint(end),
             Some(token) => {
                 let token: Arc<str> = token.as_str().into();
-                if !self.tokens.add(&token, Some(end)) {
+                if !self.tokens.add(&token, end) {
                     return Err(NotMinted::Taken);
                 }
                 token
             }
         };
         Ok(MadeToken { token: token.to_string(), expires_at: end })
+    }
+
+    #[expect(clippy::unused_self, reason = "one of a family of methods")]
+    fn end_of(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<Millis, String> {
+        let life_ms = i64::from(profile.token_life_seconds.get()) * 1000;
+        Ok(new.end(now)?.unwrap_or(Millis(now.0 + life_ms)))
     }
 
     /// Takes a token back. `false` when the account does not know it.
@@ -402,6 +419,18 @@ impl Account {
     /// The account as it is now.
     pub(crate) fn setup(&self) -> Arc<Setup> {
         self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The life that the account is in.
+    pub(crate) fn life(&self) -> u64 {
+        self.life.load(Ordering::SeqCst)
+    }
+
+    /// Ends what is under way: the account is gone.
+    pub(crate) fn close(&self) {
+        self.tokens.close();
+        self.journal.close();
+        self.clock.close();
     }
 
     pub(crate) fn use_now(&self, number: u64) {

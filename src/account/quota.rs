@@ -24,7 +24,7 @@ use governor::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::Millis;
+use crate::{clock::Instant, world::Millis};
 
 /// How many buckets an account keeps; when there are more, those that are full again go first.
 const MAX_BUCKETS: usize = 4_096;
@@ -137,7 +137,10 @@ impl QuotaSettings {
             per_seconds: change.per_seconds.unwrap_or(self.per_seconds),
             algorithm: change.algorithm.unwrap_or(self.algorithm),
             scope: change.scope.unwrap_or(self.scope),
-            enabled: change.enabled.unwrap_or(self.enabled),
+            // Whoever says how many requests wants them counted.
+            enabled: change
+                .enabled
+                .unwrap_or(self.enabled || change.requests.is_some() || change.per_seconds.is_some()),
         }
     }
 }
@@ -196,7 +199,13 @@ pub struct Standing {
     /// How many more requests would be let through at once.
     pub remaining: u32,
     /// When the whole quota is available again, in whole seconds since 1970, rounded up.
+    #[serde(rename = "reset_at", serialize_with = "as_instant")]
     pub reset_seconds: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn as_instant<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    Instant::from(Millis(seconds.saturating_mul(1000))).serialize(serializer)
 }
 
 /// A bucket from which something was taken.
@@ -229,6 +238,16 @@ pub(crate) struct Quota {
 struct State {
     settings: QuotaSettings,
     buckets: HashMap<BucketKey, Level>,
+    /// Counts the changes of the settings: what was taken before is not given back after.
+    change: u64,
+}
+
+/// What a request has taken: enough to give it back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) standing: Standing,
+    level: Level,
+    change: u64,
 }
 
 /// Whose request, at which API.
@@ -249,7 +268,7 @@ enum Level {
 
 impl Quota {
     pub(crate) fn new(settings: QuotaSettings) -> Self {
-        Self { state: Mutex::new(State { settings, buckets: HashMap::new() }) }
+        Self { state: Mutex::new(State { settings, buckets: HashMap::new(), change: 0 }) }
     }
 
     pub(crate) fn settings(&self) -> QuotaSettings {
@@ -260,19 +279,20 @@ impl Quota {
     pub(crate) fn change(&self, settings: QuotaSettings) {
         let mut state = self.state();
         if state.settings != settings {
-            *state = State { settings, buckets: HashMap::new() };
+            *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
         }
     }
 
     /// Begins anew.
     pub(crate) fn begin_anew(&self, settings: QuotaSettings) {
-        *self.state() = State { settings, buckets: HashMap::new() };
+        let mut state = self.state();
+        *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
     }
 
     /// Lets one request through, or not; a request that is refused leaves the bucket as it is.
     ///
     /// `None` when requests are not counted.
-    pub(crate) fn take(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Result<Option<Standing>, TooMany> {
+    pub(crate) fn take(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Result<Option<Taken>, TooMany> {
         let mut state = self.state();
         let size = Size::of(state.settings);
         if !state.settings.enabled {
@@ -289,7 +309,7 @@ impl Quota {
                     state.make_room(size, now);
                     state.buckets.insert(key, level);
                 }
-                Ok(Some(size.standing(level, now)))
+                Ok(Some(Taken { standing: size.standing(level, now), level, change: state.change }))
             }
             Err(wait) => {
                 Err(TooMany { standing: size.standing(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
@@ -297,15 +317,16 @@ impl Quota {
         }
     }
 
-    /// Takes back that a request was counted, and tells where its bucket then stands.
-    pub(crate) fn give_back(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<Standing> {
+    /// Takes back that a request was counted, as far as its bucket has not filled since; tells where the bucket then
+    /// stands.
+    pub(crate) fn give_back(&self, token: &Arc<str>, api: &'static str, back: Taken, now: Millis) -> Option<Standing> {
         let mut state = self.state();
-        if !state.settings.enabled {
+        if !state.settings.enabled || state.change != back.change {
             return None;
         }
         let (size, key, now) = (Size::of(state.settings), state.key(token, api), nanos(now));
         let level = state.buckets.get_mut(&key)?;
-        *level = size.give_back(*level);
+        *level = size.give_back(*level, back.level, now);
         Some(size.standing(*level, now))
     }
 
@@ -409,21 +430,28 @@ impl Size {
                 }
             }
             Level::Used { window, requests } => {
-                let current = now / self.window;
+                // Whoever came before the window began and is decided after counts in it: a window never goes back.
+                let current = (now / self.window).max(window);
                 let used = if window == current { requests } else { 0 };
                 if used < self.requests.get() {
                     Ok(Level::Used { window: current, requests: used + 1 })
                 } else {
-                    Err((current + 1) * self.window - now)
+                    Err(((current + 1) * self.window).saturating_sub(now))
                 }
             }
         }
     }
 
-    fn give_back(self, level: Level) -> Level {
-        match level {
-            Level::FullAt(full_at) => Level::FullAt(full_at.saturating_sub(self.each)),
-            Level::Used { window, requests } => Level::Used { window, requests: requests.saturating_sub(1) },
+    fn give_back(self, level: Level, taken: Level, now: u64) -> Level {
+        match (level, taken) {
+            // What has drained away meanwhile is there already.
+            (Level::FullAt(full_at), Level::FullAt(taken)) => {
+                Level::FullAt(full_at.saturating_sub(self.each.min(taken.saturating_sub(now))))
+            }
+            (Level::Used { window, requests }, Level::Used { window: taken, .. }) if window == taken => {
+                Level::Used { window, requests: requests.saturating_sub(1) }
+            }
+            (level, _) => level,
         }
     }
 
@@ -519,7 +547,8 @@ mod tests {
         let quota = quota();
         let now = Millis(1_768_478_400_500);
         for left in (0..10).rev() {
-            let standing = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set");
+            let standing =
+                quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").standing;
             assert_eq!((standing.limit, standing.remaining), (10, left));
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
@@ -547,13 +576,55 @@ mod tests {
         // A quarter of a minute before the next one.
         let now = Millis(1_768_478_445_000);
         for left in (0..10).rev() {
-            let standing = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set");
+            let standing =
+                quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").standing;
             assert_eq!(standing, Standing { limit: 10, remaining: left, reset_seconds: 1_768_478_460 });
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
         assert_eq!((refused.standing.remaining, refused.wait_seconds), (0, 15));
         let standing = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("a new window");
-        assert_eq!(standing, Some(Standing { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 }));
+        assert_eq!(
+            standing.map(|taken| taken.standing),
+            Some(Standing { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 })
+        );
+    }
+
+    #[test]
+    fn a_window_never_goes_back() {
+        let settings = QuotaSettings { algorithm: Algorithm::FixedWindow, ..QuotaSettings::DEFAULT };
+        let quota = Quota::new(settings);
+        let (before, after) = (Millis(1_768_478_459_999), Millis(1_768_478_460_000));
+        for nth in 0..10 {
+            // Some came before the window began, and are decided after.
+            let now = if nth % 2 == 0 { after } else { before };
+            assert!(quota.take(&"a".into(), API, now).is_ok());
+        }
+        assert!(quota.take(&"a".into(), API, before).is_err());
+        assert!(quota.take(&"a".into(), API, after).is_err());
+    }
+
+    #[test]
+    fn only_what_is_still_missing_is_given_back() {
+        for algorithm in [Algorithm::Gcra, Algorithm::FixedWindow] {
+            let quota = Quota::new(QuotaSettings { algorithm, ..QuotaSettings::DEFAULT });
+            let (first, later) = (Millis(1_768_478_400_000), Millis(1_768_478_460_000));
+            let take =
+                |now| quota.take(&"a".into(), API, now).expect("within the quota").expect("requests are counted");
+            let taken: Vec<Taken> = (0..10).map(|_| take(first)).collect();
+            assert_eq!(quota.give_back(&"a".into(), API, taken[9], first).map(|standing| standing.remaining), Some(1));
+            take(first);
+            for _ in 0..10 {
+                take(later);
+            }
+            for taken in taken {
+                quota.give_back(&"a".into(), API, taken, later);
+            }
+            assert!(quota.take(&"a".into(), API, later).is_err(), "{algorithm:?}");
+            quota.change(QuotaSettings { requests: NonZeroU32::MIN, algorithm, ..QuotaSettings::DEFAULT });
+            let taken = take(later);
+            quota.change(QuotaSettings { algorithm, ..QuotaSettings::DEFAULT });
+            assert_eq!(quota.give_back(&"a".into(), API, taken, later), None, "of other settings");
+        }
     }
 
     /// What happens to a quota, beside a reference that is too simple to be wrong.
@@ -622,6 +693,7 @@ mod tests {
                 QuotaSettings { requests: number(requests), per_seconds: number(seconds), algorithm, scope, enabled: true };
             let quota = Quota::new(settings);
             let mut reference = Reference::default();
+            let mut taken_last: HashMap<(u8, u8), Taken> = HashMap::new();
             let mut now = 1_768_478_400_000_i64;
             for act in acts {
                 let bucket = |token, api| match scope {
@@ -640,7 +712,9 @@ mod tests {
                                 // The reference counts in floats: a millisecond to either side is undecided.
                                 prop_assert!(wait < 1.0, "let through {wait} ms too early");
                                 reference.0.entry(bucket(token, api)).or_default().push(now);
-                                let standing = standing.expect("requests are counted");
+                                let taken = standing.expect("requests are counted");
+                                taken_last.insert(bucket(token, api), taken);
+                                let standing = taken.standing;
                                 prop_assert_eq!(Some(standing), quota.look(&name, api_name, Millis(now)));
                                 // At the reset time all is there: as many as the bucket holds, and no more.
                                 let reset = Millis(standing.reset_seconds * 1000);
@@ -657,9 +731,11 @@ mod tests {
                         let key = bucket(token, api);
                         // What was counted in this very instant is taken back, as a refused request is.
                         let taken = reference.0.entry(key).or_default();
-                        if taken.last() == Some(&now) {
+                        if taken.last() == Some(&now)
+                            && let Some(last) = taken_last.remove(&key)
+                        {
                             taken.pop();
-                            quota.give_back(&token.to_string().into(), APIS[usize::from(api)], Millis(now));
+                            quota.give_back(&token.to_string().into(), APIS[usize::from(api)], last, Millis(now));
                         }
                     }
                 }

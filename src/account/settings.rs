@@ -10,10 +10,11 @@ use serde::{
 };
 
 use super::{
-    fault::FaultRule,
+    fault::{FaultRule, MAX_FAULTS},
     journal::{DEFAULT_JOURNAL, MAX_JOURNAL},
     profile::Profile,
     quota::{Algorithm, QuotaChange, QuotaLimit, QuotaSettings, RetryAfter, Scope},
+    shape,
 };
 use crate::{
     clock::{Instant, Start},
@@ -28,6 +29,10 @@ pub const SANDBOX_SECRET: &str = "sandbox";
 pub const MAX_RETENTION_DAYS: u32 = 70_000;
 /// How many tokens an account can be made with.
 pub const MAX_TOKENS: usize = 100;
+/// How many addresses an account can be made with.
+pub const MAX_REDIRECT_URIS: usize = 100;
+/// How long an address may be.
+const MAX_URI_BYTES: usize = 2_000;
 
 /// What an account is made from, with nothing left open.
 #[derive(Clone, Debug)]
@@ -89,12 +94,19 @@ pub struct NewAccount {
     pub client_id: Option<Credential>,
     /// Proves it.
     pub client_secret: Option<Credential>,
-    /// Where a browser may be sent back to after consent.
+    /// Where a browser may be sent back to after consent; at most [`MAX_REDIRECT_URIS`].
+    #[serde(deserialize_with = "redirect_uris")]
     pub redirect_uris: Option<Vec<RedirectUri>>,
-    /// Further tokens that are valid from the start.
+    /// Further tokens that are valid from the start; at most [`MAX_TOKENS`].
+    #[serde(deserialize_with = "shape::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
     /// How it breaks requests from the start.
+    #[serde(deserialize_with = "shape::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
+}
+
+fn redirect_uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RedirectUri>>, D::Error> {
+    shape::list::<MAX_REDIRECT_URIS, _, _>(deserializer).map(Some)
 }
 
 /// A change of an account. What is left out stays as it is.
@@ -113,7 +125,8 @@ pub struct AccountChange {
     pub retention_days: Option<RetentionDays>,
     /// How long its events take to become visible. Page tokens of before are refused.
     pub lag: Option<LagSeconds>,
-    /// Where a browser may be sent back to after consent.
+    /// Where a browser may be sent back to after consent; at most [`MAX_REDIRECT_URIS`].
+    #[serde(deserialize_with = "redirect_uris")]
     pub redirect_uris: Option<Vec<RedirectUri>>,
 }
 
@@ -316,7 +329,11 @@ impl FromStr for RedirectUri {
         let (scheme, rest) = text.split_once(':').unwrap_or_default();
         let has_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        if has_scheme && !rest.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        if has_scheme
+            && !rest.is_empty()
+            && text.len() <= MAX_URI_BYTES
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+        {
             Ok(Self(text.to_owned()))
         } else {
             Err("must be an address such as https://client.example/callback".to_owned())
@@ -466,14 +483,18 @@ impl ProfileChange {
 
 impl<'de> Deserialize<'de> for ProfileChange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let keys = serde_json::Map::deserialize(deserializer)?;
+        let mut keys = serde_json::Map::deserialize(deserializer)?;
         // One by one, so that an error names its key.
-        for (key, value) in &keys {
+        for (key, value) in &mut keys {
             let Some((_, values)) = Profile::KEYS.iter().find(|(known, _)| known == key) else {
                 let known: Vec<&str> = Profile::KEYS.iter().map(|(key, _)| *key).collect();
                 let shown: String = key.escape_debug().take(40).collect();
                 return Err(de::Error::custom(format_args!("unknown key {shown}; the keys are {}", known.join(", "))));
             };
+            // A status is a number to some.
+            if value.is_number() && values.contains(&value.to_string().as_str()) && !values[1].starts_with("from ") {
+                *value = value.to_string().into();
+            }
             let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
             if serde_json::from_value::<Profile>(alone.into()).is_err() {
                 let wanted = values.join(" or ");

@@ -69,6 +69,8 @@ struct Table {
     /// The last token of each grant.
     current: [Option<Current>; 2],
     codes: VecDeque<Code>,
+    /// Which life of the account it is of.
+    life: u64,
     /// The account is gone; a request that is still under way leaves nothing in the index.
     is_closed: bool,
 }
@@ -109,10 +111,13 @@ impl TokenIndex {
         owners.entry(token.clone()).or_insert_with(|| owner.clone()) == owner
     }
 
-    fn forget<'a>(&self, tokens: impl Iterator<Item = &'a Arc<str>>) {
+    /// Forgets tokens of an owner; those of others stay.
+    fn forget<'a>(&self, tokens: impl Iterator<Item = &'a Arc<str>>, owner: &Arc<str>) {
         let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for token in tokens {
-            owners.remove(token);
+            if owners.get(token) == Some(owner) {
+                owners.remove(token);
+            }
         }
     }
 }
@@ -125,27 +130,39 @@ impl Tokens {
         Self { owner, seed, index, table: Mutex::default() }
     }
 
-    /// Makes a token of a given name valid, for ever or until an instant. `false` when it is another account's.
-    pub(super) fn add(&self, token: &Arc<str>, until: Option<Millis>) -> bool {
+    /// Begins a life of the account, with tokens that are valid for ever or until an instant; what was issued in a former
+    /// life is forgotten. At no moment is one of these unknown that was known before. An error names the place of the first
+    /// one that is another account's; the others are valid then.
+    pub(super) fn begin(&self, tokens: &[(Arc<str>, Option<Millis>)], life: u64) -> Result<(), usize> {
         let mut table = self.table();
-        if table.is_closed || !self.index.claim(token, &self.owner) {
-            return false;
+        if table.is_closed {
+            return Ok(());
         }
-        let life = until.map_or(Life::Endless, Life::Until);
+        let former = std::mem::replace(&mut *table, Table { life, ..Table::default() });
+        let mut taken = None;
+        for (nth, (token, until)) in tokens.iter().enumerate() {
+            let is_own = self.remember(&mut table, token.clone(), until.map_or(Life::Endless, Life::Until));
+            if !is_own {
+                taken = taken.or(Some(nth));
+            }
+        }
+        self.index.forget(former.known.keys().filter(|token| !table.known.contains_key(*token)), &self.owner);
+        taken.map_or(Ok(()), Err)
+    }
+
+    /// Makes a token of a given name valid until an instant. `false` when it is another account's.
+    pub(super) fn add(&self, token: &Arc<str>, until: Millis) -> bool {
+        let mut table = self.table();
         if let Some(known) = table.known.get_mut(token) {
-            *known = life;
-        } else {
-            self.remember(&mut table, token.clone(), life);
+            *known = Life::Until(until);
+            return true;
         }
-        true
+        self.remember(&mut table, token.clone(), Life::Until(until))
     }
 
     /// Issues a token of a made-up name.
     pub(super) fn mint(&self, until: Millis) -> Arc<str> {
-        let mut table = self.table();
-        let token = self.make_up(&mut table);
-        self.remember(&mut table, token.clone(), Life::Until(until));
-        token
+        self.make_up_access(&mut self.table(), until)
     }
 
     /// What a token is worth at an instant.
@@ -158,27 +175,17 @@ impl Tokens {
         }
     }
 
-    /// Lets a token expire now. `false` when nobody knows it.
-    pub(crate) fn expire(&self, token: &str, now: Millis) -> bool {
-        self.end(token, Life::Until(now))
+    /// Lets a token expire now, for a request that came in a life of the account.
+    pub(crate) fn expire(&self, token: &str, now: Millis, life: u64) {
+        let mut table = self.table();
+        if table.life == life {
+            table.end(token, Life::Until(now));
+        }
     }
 
     /// Takes a token back: it is then as unknown as one that nobody issued. `false` when it was so before.
     pub(super) fn revoke(&self, token: &str) -> bool {
-        self.end(token, Life::Revoked)
-    }
-
-    fn end(&self, token: &str, end: Life) -> bool {
-        let mut table = self.table();
-        match table.known.get_mut(token) {
-            None | Some(Life::Revoked) => false,
-            // What has expired stays so.
-            Some(Life::Until(until)) if matches!(end, Life::Until(now) if *until <= now) => true,
-            Some(life) => {
-                *life = end;
-                true
-            }
-        }
+        self.table().end(token, Life::Revoked)
     }
 
     /// Lets all tokens expire that were issued, those that are there from the beginning not among them; how many there were.
@@ -253,17 +260,11 @@ impl Tokens {
         (now < known.until).then_some(known.redirect_uri)
     }
 
-    /// Forgets all tokens and codes. The names that are made up afterwards are those of the beginning.
-    pub(super) fn begin_anew(&self) {
-        let mut table = self.table();
-        self.index.forget(table.known.keys());
-        *table = Table::default();
-    }
-
     /// Forgets all, for ever: the account is gone, and another one of its name may have the same tokens.
     pub(super) fn close(&self) {
-        self.begin_anew();
-        self.table().is_closed = true;
+        let mut table = self.table();
+        self.index.forget(table.known.keys(), &self.owner);
+        *table = Table { is_closed: true, ..Table::default() };
     }
 
     fn renew(
@@ -274,31 +275,41 @@ impl Tokens {
         profile: &Profile,
         now: Millis,
     ) -> Issued {
-        let access = self.make_up(table);
         let end = Millis(now.0 + i64::from(profile.token_life_seconds.get()) * 1000);
-        self.remember(table, access.clone(), Life::Until(end));
+        let access = self.make_up_access(table, end);
         let current = Current { access, refresh };
         let issued = issued(&current, end, now);
         table.current[grant as usize] = Some(current);
         issued
     }
 
-    fn remember(&self, table: &mut Table, token: Arc<str>, life: Life) {
+    /// An access token that is nobody else's.
+    fn make_up_access(&self, table: &mut Table, until: Millis) -> Arc<str> {
+        loop {
+            let token = self.make_up(table);
+            // Two accounts can be made so that they make up the same names; then the next one is taken.
+            if table.is_closed || self.remember(table, token.clone(), Life::Until(until)) {
+                return token;
+            }
+        }
+    }
+
+    /// Makes a token known; `false` when it is another account's, or when the account is gone.
+    fn remember(&self, table: &mut Table, token: Arc<str>, life: Life) -> bool {
+        if table.is_closed || !self.index.claim(&token, &self.owner) {
+            return false;
+        }
         if let Life::Until(_) = life {
             if table.order.len() == MAX_ISSUED
                 && let Some(oldest) = table.order.pop_front()
             {
                 table.known.remove(&oldest);
-                self.index.forget([&oldest].into_iter());
+                self.index.forget([&oldest].into_iter(), &self.owner);
             }
             table.order.push_back(token.clone());
         }
-        if table.is_closed {
-            return;
-        }
-        // A name that was made up is nobody else's: whose it is went into it.
-        self.index.claim(&token, &self.owner);
         table.known.insert(token, life);
+        true
     }
 
     /// A name in the form of a random UUID. The same account makes up the same names in every run.
@@ -322,6 +333,19 @@ impl Tokens {
 }
 
 impl Table {
+    /// Ends the life of a token; `false` when it is not known, or was taken back.
+    fn end(&mut self, token: &str, end: Life) -> bool {
+        match self.known.get_mut(token) {
+            None | Some(Life::Revoked) => false,
+            // What has expired stays so.
+            Some(Life::Until(until)) if matches!(end, Life::Until(now) if *until <= now) => true,
+            Some(life) => {
+                *life = end;
+                true
+            }
+        }
+    }
+
     /// When a token ends that lives.
     fn end_of(&self, token: &str) -> Option<Millis> {
         match self.known.get(token)? {

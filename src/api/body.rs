@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use tokio::time::timeout;
 
-use super::{error::Refusal, gate::Caller};
+use super::{error::Refusal, gate::Caller, note};
 use crate::account::profile::WrongTypes;
 
 /// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
@@ -50,8 +50,15 @@ impl<S: Sync> FromRequest<S> for Fields {
         let Caller { visit, .. } = parts.extensions.get().ok_or(Refusal::ServerError)?;
         // The type is judged before the body is read, but a request without a body needs none.
         let media_type = check_media_type(&parts.headers, "application/json");
-        if has_body(&parts.headers) {
-            media_type.clone()?;
+        if let (Err(refusal), true) = (&media_type, has_body(&parts.headers)) {
+            let notes = visit.notes.clone();
+            let headers = parts.headers.clone();
+            let mut unread = Request::new(body);
+            *unread.headers_mut() = headers;
+            if let Some(reading) = note::reading(unread, notes) {
+                reading.await;
+            }
+            return Err(refusal.clone());
         }
         let bytes = read(body).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {

@@ -26,7 +26,7 @@ use super::{
     entries,
     error::Refusal,
     gate::{self, Caller, Visit},
-    wire,
+    note, wire,
 };
 use crate::{
     account::{
@@ -34,6 +34,7 @@ use crate::{
         fault::{ApiName, Applied, Close, Fault},
         quota::Standing,
     },
+    clock,
     world::Millis,
 };
 
@@ -115,8 +116,21 @@ where
         // The one that is ready is called, if it is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
+        let mut request = Some(request);
+        // What is answered in the place of the API leaves the body unread; the journal has it all the same.
+        let reading = (applied.fault.answers_itself())
+            .then(|| request.take().and_then(|request| note::reading(request, caller.visit.notes.clone())))
+            .flatten();
         let future = Box::pin(async move {
-            let whole = async { inner.call(request).await.unwrap_or_else(IntoResponse::into_response) };
+            if let Some(reading) = reading {
+                reading.await;
+            }
+            let whole = async {
+                match request {
+                    Some(request) => inner.call(request).await.unwrap_or_else(IntoResponse::into_response),
+                    None => Refusal::ServerError.into_response(),
+                }
+            };
             answered(&applied, &caller.visit, Some(&caller.token), whole).await
         });
         Served::Broken { future }
@@ -158,12 +172,12 @@ pub(super) async fn answered(
     };
     let mut response = changed(response, applied, visit).await;
     if let Some(delay_ms) = fault.delay_ms {
-        visit.account.clock().wait_until(after(visit.now, delay_ms)).await;
+        visit.account.clock().wait_until(after(visit.now, delay_ms), visit.life).await;
     }
     if fault.expire_token
         && let Some(token) = token
     {
-        visit.account.tokens.expire(token, visit.account.clock().now());
+        visit.account.tokens.expire(token, visit.account.clock().now(), visit.life);
     }
     if !applied.is_hidden
         && let Ok(name) = HeaderValue::from_str(&applied.name)
@@ -176,8 +190,9 @@ pub(super) async fn answered(
     response
 }
 
+/// An instant some time later. What lies beyond the end of all clocks comes at their end.
 fn after(now: Millis, delay_ms: u64) -> Millis {
-    Millis(now.0.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)))
+    Millis(now.0.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX))).min(clock::LAST)
 }
 
 /// What is answered in the place of the API, where a fault does that.
@@ -217,11 +232,14 @@ async fn changed(mut response: Response, applied: &Applied, visit: &Visit) -> Re
         response.headers_mut().insert(header::CONTENT_TYPE, text);
     }
     let cuts = fault.close == Some(Close::MidBody);
-    let is_whole = fault.entries.is_none()
-        && !fault.invalid_utf8
-        && fault.truncate_at.is_none()
-        && fault.drip_bytes_per_second.is_none()
-        && !cuts;
+    // These have no body, and nothing to announce.
+    let is_bodiless = matches!(response.status().as_u16(), 204 | 304);
+    let is_whole = is_bodiless
+        || fault.entries.is_none()
+            && !fault.invalid_utf8
+            && fault.truncate_at.is_none()
+            && fault.drip_bytes_per_second.is_none()
+            && !cuts;
     if is_whole {
         return response;
     }
@@ -248,10 +266,12 @@ async fn changed(mut response: Response, applied: &Applied, visit: &Visit) -> Re
     } else if let Some(at) = fault.truncate_at {
         bytes.truncate(usize::try_from(at).unwrap_or(usize::MAX));
     }
-    let announced = if cuts { whole } else { bytes.len() };
+    // Of an empty body one byte is announced: it never comes.
+    let announced = if cuts { whole.max(1) } else { bytes.len() };
     parts.headers.insert(header::CONTENT_LENGTH, announced.into());
     let pace = fault.drip_bytes_per_second.map(|bytes_per_second| Pace {
         account: visit.account.clone(),
+        life: visit.life,
         from: visit.account.clock().now(),
         bytes_per_second,
         sent: 0,
@@ -271,6 +291,7 @@ enum Ends {
 /// How fast a body is sent, by the account's clock.
 struct Pace {
     account: Arc<Account>,
+    life: u64,
     from: Millis,
     bytes_per_second: u32,
     sent: u64,
@@ -335,8 +356,8 @@ impl http_body::Body for Sending {
                 }
                 Some(pace) => {
                     let due = pace.due(this.bytes.len());
-                    let account = pace.account.clone();
-                    this.wait = Some(Box::pin(async move { account.clock().wait_until(due).await }));
+                    let (account, life) = (pace.account.clone(), pace.life);
+                    this.wait = Some(Box::pin(async move { account.clock().wait_until(due, life).await }));
                     continue;
                 }
             };

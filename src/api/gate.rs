@@ -5,9 +5,10 @@
 //! that it was about; what is about none goes to that of `default`.
 
 use std::{
+    cell::Cell,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::{
@@ -19,14 +20,20 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tower_governor::{GovernorError, key_extractor::KeyExtractor};
 
-use super::{error::Refusal, fault::BrokenOff, note::Notes, params::Params, wire};
+use super::{
+    error::Refusal,
+    fault::BrokenOff,
+    note::{self, Noted, Notes},
+    params::Params,
+    wire,
+};
 use crate::{
     account::{
         Account, Accounts, Setup,
         fault::{ApiName, Fault},
         journal::{self, Parameters},
         profile::{Charset, Profile, ResetTime},
-        quota::{RetryAfter, Standing},
+        quota::{RetryAfter, Standing, Taken},
         tokens::Validity,
     },
     clock::Stopwatch,
@@ -42,6 +49,8 @@ pub(super) struct Visit {
     pub(super) account: Arc<Account>,
     pub(super) setup: Arc<Setup>,
     pub(super) now: Millis,
+    /// In which life of the account it came.
+    pub(super) life: u64,
     pub(super) notes: Notes,
 }
 
@@ -75,13 +84,16 @@ pub(super) struct Gated<G, S> {
 
 /// What a gate decides about a request, and does to its answer.
 pub(super) trait Gate {
-    /// What the gate knows of a request that it let through.
+    /// What the gate knows of a request that came to it.
     type Pass;
 
     /// Lets a request through, or answers it.
-    fn pass(&self, request: &mut Request) -> Result<Self::Pass, Box<Response>>;
+    fn pass(&self, request: &mut Request) -> (Self::Pass, Result<(), Refusal>);
 
-    /// Completes the answer of a request that was let through.
+    /// What is noted of the request, so that the journal has what it asked for even when it is refused.
+    fn notes(pass: &Self::Pass) -> Option<&Notes>;
+
+    /// Completes an answer.
     fn complete(pass: &Self::Pass, response: &mut Response);
 }
 
@@ -111,9 +123,13 @@ impl<G: Gate, S: Service<Request, Response = Response>> Service<Request> for Gat
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        match self.gate.pass(&mut request) {
-            Ok(pass) => Passing::Passed { pass, inner: self.inner.call(request) },
-            Err(response) => Passing::Refused { response: Some(*response) },
+        let (pass, passed) = self.gate.pass(&mut request);
+        match passed {
+            Ok(()) => Passing::Passed { pass, inner: self.inner.call(request) },
+            Err(refusal) => {
+                let reading = G::notes(&pass).cloned().and_then(|notes| note::reading(request, notes));
+                Passing::Refused { pass, reading, response: Some(refusal.into_response()) }
+            }
         }
     }
 }
@@ -123,7 +139,7 @@ pin_project! {
     #[project = PassingProjected]
     pub(super) enum Passing<G: Gate, F> {
         Passed { pass: G::Pass, #[pin] inner: F },
-        Refused { response: Option<Response> },
+        Refused { pass: G::Pass, reading: Option<note::Reading>, response: Option<Response> },
     }
 }
 
@@ -136,8 +152,13 @@ impl<G: Gate, E, F: Future<Output = Result<Response, E>>> Future for Passing<G, 
                 G::complete(pass, &mut response);
                 response
             }),
-            PassingProjected::Refused { response } => {
-                Poll::Ready(Ok(response.take().expect("a future is not polled after it was ready")))
+            PassingProjected::Refused { pass, reading, response } => {
+                if let Some(reading) = reading {
+                    ready!(reading.as_mut().poll(context));
+                }
+                let mut response = response.take().expect("a future is not polled after it was ready");
+                G::complete(pass, &mut response);
+                Poll::Ready(Ok(response))
             }
         }
     }
@@ -155,12 +176,24 @@ pub(super) struct Admitted {
     /// That token, if it is valid.
     token: Option<Arc<str>>,
     since: Stopwatch,
+    /// Whether the journal has it.
+    is_noted: Cell<bool>,
+}
+
+/// A client that went before its answer came did ask all the same.
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if !self.is_noted.get() {
+            let noted = self.visit.notes.take();
+            self.note(noted, None, None);
+        }
+    }
 }
 
 impl Gate for Admission {
     type Pass = Admitted;
 
-    fn pass(&self, request: &mut Request) -> Result<Admitted, Box<Response>> {
+    fn pass(&self, request: &mut Request) -> (Admitted, Result<(), Refusal>) {
         let since = Stopwatch::start();
         let path = request.uri().path();
         let needs_token = path == "/o/api" || path.starts_with("/o/api/");
@@ -174,11 +207,12 @@ impl Gate for Admission {
             shown_token: shown.as_deref().map(journal::masked),
             token: None,
             since,
+            is_noted: Cell::new(false),
             visit: visit.clone(),
         };
         if !needs_token {
             request.extensions_mut().insert(visit);
-            return Ok(admitted);
+            return (admitted, Ok(()));
         }
         let validity = match (&shown, known) {
             (Some(token), Some(account)) => account.tokens.validity(token, visit.now),
@@ -188,25 +222,26 @@ impl Gate for Admission {
             (Validity::Valid(token), _) => {
                 admitted.token = Some(token.clone());
                 request.extensions_mut().insert(Caller { visit, token, fault: None });
-                return Ok(admitted);
+                return (admitted, Ok(()));
             }
             (_, None) => Refusal::NoToken,
             (Validity::Expired, Some(token)) => Refusal::ExpiredToken(token),
             (Validity::Unknown, Some(token)) => Refusal::UnknownToken(token),
         };
-        let mut response = refusal.into_response();
-        Self::complete(&admitted, &mut response);
-        Err(Box::new(response))
+        (admitted, Err(refusal))
+    }
+
+    fn notes(admitted: &Admitted) -> Option<&Notes> {
+        Some(&admitted.visit.notes)
     }
 
     fn complete(admitted: &Admitted, response: &mut Response) {
-        let Admitted { visit, method, uri, api, shown_token, token, since } = admitted;
+        let Admitted { visit, token, api, .. } = admitted;
         let noted = visit.notes.take();
         // The token service finds out whose client asks only when it reads the form.
         let visit = noted.visit.as_ref().unwrap_or(visit);
-        let Visit { account, setup, now, .. } = visit;
-        wire::set_date(response, *now);
-        if setup.profile().charset == Charset::Absent {
+        wire::set_date(response, visit.now);
+        if visit.setup.profile().charset == Charset::Absent {
             wire::without_charset(response);
         }
         let mut standing = noted.quota;
@@ -214,12 +249,22 @@ impl Gate for Admission {
             && let Some(token) = token
         {
             // Not counted: an unknown path or method. An unknown path has a quota that nothing was taken from.
-            standing = account.quota.look(token, api.map_or("", ApiName::code), *now);
+            standing = visit.account.quota.look(token, api.map_or("", ApiName::code), visit.now);
             if let Some(standing) = standing {
-                state_quota(response, standing, setup.profile(), *now);
+                state_quota(response, standing, visit.setup.profile(), visit.now);
             }
         }
-        account.journal.note(journal::Request {
+        let status = (!BrokenOff::ends(response)).then(|| response.status().as_u16());
+        admitted.note(noted, standing, status);
+    }
+}
+
+impl Admitted {
+    /// Notes the request in the journal of the account that it is about.
+    fn note(&self, noted: Noted, quota: Option<Standing>, status: Option<u16>) {
+        let Self { visit, method, uri, api, shown_token, since, is_noted, .. } = self;
+        let Visit { account, now, life, .. } = noted.visit.as_ref().unwrap_or(visit);
+        let request = journal::Request {
             number: 0,
             at: (*now).into(),
             method: short(method.as_str()),
@@ -230,12 +275,14 @@ impl Gate for Admission {
                 pairs: [Params::for_journal(uri.query().unwrap_or_default()), noted.form].concat(),
                 body: noted.body,
             },
-            status: if BrokenOff::ends(response) { None } else { Some(response.status().as_u16()) },
+            status,
             entries: noted.entries,
-            quota: standing,
+            quota,
             fault: noted.fault.map(|name| name.to_string()),
             duration_us: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
-        });
+        };
+        account.journal.note(request, *life);
+        is_noted.set(true);
     }
 }
 
@@ -250,36 +297,48 @@ pub(super) struct Counted {
     caller: Option<Caller>,
     api: ApiName,
     standing: Option<Standing>,
+    taken: Option<Taken>,
+    /// How long to wait, when there was nothing left.
+    wait_seconds: Option<u64>,
 }
 
 impl Gate for Counting {
     type Pass = Counted;
 
-    fn pass(&self, request: &mut Request) -> Result<Counted, Box<Response>> {
-        let mut counted =
-            Counted { caller: request.extensions().get::<Caller>().cloned(), api: self.api, standing: None };
+    fn pass(&self, request: &mut Request) -> (Counted, Result<(), Refusal>) {
+        let mut counted = Counted {
+            caller: request.extensions().get::<Caller>().cloned(),
+            api: self.api,
+            standing: None,
+            taken: None,
+            wait_seconds: None,
+        };
         let passed = counted.take(request).and_then(|()| check_lines(request));
-        passed.map_err(|refusal| {
-            let profile = counted.caller.as_ref().map(|caller| caller.visit.setup.profile().retry_after);
-            let (wait, now) = (refusal.wait_seconds(), counted.caller.as_ref().map(|caller| caller.visit.now));
-            let mut response = refusal.into_response();
-            if let (Some(form), Some(wait), Some(now)) = (profile, wait, now) {
-                state_wait(&mut response, form, wait, now);
-            }
-            Self::complete(&counted, &mut response);
-            Box::new(response)
-        })?;
-        Ok(counted)
+        counted.wait_seconds = passed.as_ref().err().and_then(Refusal::wait_seconds);
+        (counted, passed)
+    }
+
+    fn notes(counted: &Counted) -> Option<&Notes> {
+        counted.caller.as_ref().map(|caller| &caller.visit.notes)
     }
 
     fn complete(counted: &Counted, response: &mut Response) {
-        let Counted { caller: Some(Caller { visit, token, .. }), api, standing: Some(standing) } = counted else {
+        let Counted { caller: Some(caller), api, standing: Some(standing), taken, wait_seconds } = counted else {
             return;
         };
+        let Caller { visit, token, .. } = caller;
+        if let Some(wait_seconds) = wait_seconds {
+            state_wait(response, visit.setup.profile().retry_after, *wait_seconds, visit.now);
+        }
         let mut standing = *standing;
         let is_refused = matches!(response.status().as_u16(), 400 | 406 | 413 | 415);
-        if is_refused && !visit.setup.profile().quota_counts_refused {
-            standing = visit.account.quota.give_back(token, api.code(), visit.now).unwrap_or(standing);
+        if let Some(taken) = *taken
+            && is_refused
+            && !visit.setup.profile().quota_counts_refused
+        {
+            // The body may have been long in coming: what counts is what is missing now.
+            let now = visit.account.clock().now();
+            standing = visit.account.quota.give_back(token, api.code(), taken, now).unwrap_or(standing);
         }
         visit.notes.quota(standing);
         state_quota(response, standing, visit.setup.profile(), visit.now);
@@ -289,11 +348,12 @@ impl Gate for Counting {
 impl Counted {
     /// Takes the request from its bucket.
     fn take(&mut self, request: &Request) -> Result<(), Refusal> {
-        let token = WhoseToken.extract(request)?;
+        let whose = WhoseToken.extract(request)?;
         let Some(Caller { visit, .. }) = &self.caller else { return Err(Refusal::ServerError) };
-        match visit.account.quota.take(&token, self.api.code(), visit.now) {
-            Ok(standing) => {
-                self.standing = standing;
+        match visit.account.quota.take(&whose, self.api.code(), visit.now) {
+            Ok(taken) => {
+                self.standing = taken.map(|taken| taken.standing);
+                self.taken = taken;
                 Ok(())
             }
             Err(too_many) => {
@@ -319,7 +379,9 @@ impl KeyExtractor for WhoseToken {
 impl Visit {
     /// A visit to an account now.
     pub(super) fn of(account: &Arc<Account>, notes: Notes) -> Self {
-        Self { now: account.clock().now(), setup: account.setup(), account: account.clone(), notes }
+        // Read first: when the account begins anew meanwhile, what follows is of the new life, and the visit of the old one.
+        let life = account.life();
+        Self { life, now: account.clock().now(), setup: account.setup(), account: account.clone(), notes }
     }
 }
 

@@ -1,12 +1,27 @@
-//! What is found out about a request on its way, for the journal.
+//! What is found out about a request on its way, for the journal; and what of it nobody may read there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{extract::Request, http::header};
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{gate::Visit, params::Params};
 use crate::account::{
     journal::{MAX_PARAMETER_BYTES, masked},
     quota::Standing,
 };
+
+/// How long the body of a request is waited for that is refused without it: it mostly comes with the head.
+const READ_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A body on its way into the notes.
+pub(super) type Reading = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Shared by everybody who serves one request.
 #[derive(Clone, Debug, Default)]
@@ -17,13 +32,28 @@ pub(super) struct Notes(Arc<Mutex<Noted>>);
 pub(super) struct Noted {
     /// Whose client asks, once that is known. Its own notes are empty.
     pub(super) visit: Option<Visit>,
-    /// The JSON of the body.
+    /// The JSON of the body, secrets masked.
     pub(super) body: Option<Box<str>>,
     /// The form of the body, secrets masked.
     pub(super) form: Vec<(String, String)>,
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<Standing>,
     pub(super) fault: Option<Arc<str>>,
+}
+
+/// Reads the body of a request that is refused without it. `None` when there is none, or none that the journal would keep.
+pub(super) fn reading(request: Request, notes: Notes) -> Option<Reading> {
+    let length: usize = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    // Whoever waits to be told to go on is told the refusal instead.
+    if length == 0 || length > MAX_PARAMETER_BYTES || request.headers().contains_key(header::EXPECT) {
+        return None;
+    }
+    let body = Limited::new(request.into_body(), MAX_PARAMETER_BYTES);
+    Some(Box::pin(async move {
+        if let Ok(Ok(bytes)) = timeout(READ_PATIENCE, body.collect()).await {
+            notes.body(&bytes.to_bytes());
+        }
+    }))
 }
 
 impl Notes {
@@ -34,7 +64,7 @@ impl Notes {
 
     pub(super) fn body(&self, bytes: &[u8]) {
         let kept = &bytes[..bytes.len().min(MAX_PARAMETER_BYTES)];
-        self.noted().body = Some(String::from_utf8_lossy(kept).into());
+        self.noted().body = Some(unsecret(&String::from_utf8_lossy(kept)).into());
     }
 
     pub(super) fn form(&self, form: &str) {
@@ -70,12 +100,108 @@ impl Params<'_> {
         let pairs = raw[..end].split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (Self::decoded_lossy(name), Self::decoded_lossy(value));
-            let is_secret = SECRETS.contains(&name.as_str()) && !value.is_empty();
-            (name, if is_secret { masked(&value) } else { value })
+            // JSON that was sent as a form is all name.
+            let is_name = name.chars().all(|c| c.is_alphanumeric() || "-_.[]% ".contains(c));
+            if !is_name && mentions_secret(&name) {
+                return ("…".to_owned(), String::new());
+            }
+            let is_secret = is_secret(&name) || mentions_secret(&value);
+            (name, if is_secret && !value.is_empty() { masked(&value) } else { value })
         });
         pairs.collect()
     }
 }
 
-/// Parameters that nobody may read in a journal.
-const SECRETS: [&str; 5] = ["access_token", "client_secret", "code", "refresh_token", "password"];
+/// Words of names whose values nobody may read in a journal.
+const SECRETS: [&str; 9] = [
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "secret",
+    "password",
+    "assertion",
+    "api_key",
+    "apikey",
+    "authorization",
+];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    name == "code" || mentions_secret(&name)
+}
+
+fn mentions_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SECRETS.iter().any(|secret| text.contains(secret)) || text.contains("bearer ")
+}
+
+/// A body as the journal keeps it. Where it may hold a secret it is read, and what is under a secret's name is masked; what
+/// cannot be read then is not kept.
+fn unsecret(body: &str) -> String {
+    // An escape may hide a name.
+    if !(mentions_secret(body) || body.contains("\\u") || body.contains("\"code\"")) {
+        return body.to_owned();
+    }
+    match serde_json::from_str::<Value>(body) {
+        Ok(mut value) => {
+            mask(&mut value);
+            value.to_string()
+        }
+        Err(_) => "…".to_owned(),
+    }
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if is_secret(name) {
+                    *value = Value::from(value.as_str().map_or_else(|| "…".to_owned(), masked));
+                } else {
+                    mask(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::String(text) if mentions_secret(text) => *text = masked(text),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "HUSHHUSHHUSHHUSHHUSH";
+
+    #[test]
+    fn no_secret_stays_in_a_body_or_a_form() {
+        for body in [
+            r#"{"event_category":"device","access_token":"HIDE"}"#,
+            r#"{"filter":{"Client_Secret":"HIDE"}}"#,
+            r#"[{"password":["HIDE"]}]"#,
+            r#"{"client\u005fsecret":"HIDE"}"#,
+            r#"{"client_secret":"HIDE""#,
+            r#""client_secret=HIDE""#,
+            r#"{"code":"HIDE"}"#,
+        ] {
+            let kept = unsecret(&body.replace("HIDE", SECRET));
+            assert!(!kept.contains(SECRET), "{kept}");
+        }
+        for form in [
+            "client_secret=HIDE",
+            "CLIENT_SECRET=HIDE&a=b",
+            "access_token%20=HIDE",
+            "client_secret[]=HIDE",
+            "a=b;access_token=HIDE",
+            "client_assertion=HIDE",
+            "Authorization=Bearer%20HIDE",
+            r#"{"grant_type":"client_credentials","client_secret":"HIDE"}"#,
+        ] {
+            let kept = format!("{:?}", Params::for_journal(&form.replace("HIDE", SECRET)));
+            assert!(!kept.contains(SECRET), "{kept}");
+        }
+        let plain = r#"{"event_category":"device","token":"AwAAAA","filter":{"search":"x"}}"#;
+        assert_eq!(unsecret(plain), plain, "a page token is no secret");
+    }
+}

@@ -20,8 +20,18 @@ use crate::{
 
 /// Serves until SIGINT or SIGTERM. Exit code 1 when the port cannot be had.
 pub(super) fn run(config: &Config) -> ExitCode {
+    let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
+    let local = match Local::new(config.settings(), config.file.accounts.clone(), access.clone()) {
+        Ok(local) => local,
+        Err(why) => {
+            // Only a file asks for what can be wrong here.
+            let file = config.config.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
+            super::complain(&format!("{file}{why}"));
+            return ExitCode::from(super::USAGE);
+        }
+    };
     let served = Runtime::new().map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
-        let served = runtime.block_on(serve(config));
+        let served = runtime.block_on(serve(config, &local, access));
         // A search whose client has gone is not waited for.
         runtime.shutdown_background();
         served
@@ -35,7 +45,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
     }
 }
 
-async fn serve(config: &Config) -> Result<(), String> {
+async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
     let listener = bind(SocketAddr::new(config.host, config.port), "--port").await?;
     let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
     let control = match config.control_addr {
@@ -51,15 +61,12 @@ async fn serve(config: &Config) -> Result<(), String> {
     pipe.into_iter().try_for_each(|path| write(path))?;
     // Before anything else says that the server is there, so that a signal finds somebody.
     let signal = stopped().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
-    let local = Local::new(config.settings(), config.file.accounts.clone(), access.clone())
-        .map_err(|why| format!("cannot make the accounts: {why}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
-    if let Some(warning) = warning(config, address) {
+    if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
         super::complain(&warning);
     }
     // Whoever started the server may have closed its output; that is no reason to stop.
-    let banner = Banner { config, address, control_address, local: &local }.to_string();
+    let banner = Banner { config, address, control_address, local }.to_string();
     let _ = io::Write::write_all(&mut io::stdout(), banner.as_bytes());
     let (stop, _) = watch::channel(());
     let stopped = |mut stop: watch::Receiver<()>| async move {
@@ -97,8 +104,7 @@ async fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
 /// What whoever starts the server should know of who can control it.
 fn warning(config: &Config, address: SocketAddr) -> Option<String> {
     let reached = match config.control_addr {
-        None => address,
-        Some(ControlAddr::At(control)) => control,
+        None | Some(ControlAddr::At(_)) => address,
         Some(ControlAddr::Off) => return None,
     };
     (!reached.ip().is_loopback() && config.control_token.is_none()).then(|| {

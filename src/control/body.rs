@@ -6,9 +6,11 @@ use axum::{
     http::request::Parts,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use super::problem::Problem;
+use crate::account::shape::{self, Object};
 
 /// How large a body may be: ten thousand events fit.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -16,8 +18,8 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// A JSON body. What it is called does not matter: a shell sends it as a form.
 pub(super) struct Input<T>(pub(super) T);
 
-/// A JSON body that is one thing, or a list of them.
-pub(super) struct Inputs<T>(pub(super) Vec<T>);
+/// A JSON body that is one object, a list of at most so many, or a line for each.
+pub(super) struct Inputs<T, const MAX: usize>(pub(super) Vec<T>);
 
 /// The parameters of a query.
 pub(super) struct Asked<T>(pub(super) T);
@@ -37,15 +39,35 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     }
 }
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Inputs<T> {
+impl<T: DeserializeOwned, S: Sync, const MAX: usize> FromRequest<S> for Inputs<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = read(request).await?;
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[') => parse(&bytes).map(Self),
-            _ => parse(&bytes).map(|one| Self(vec![one])),
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return parse::<Few<T, MAX>>(&bytes).map(|Few(list)| Self(list));
         }
+        let mut list = Vec::new();
+        for one in serde_json::Deserializer::from_slice(&bytes).into_iter::<Box<RawValue>>() {
+            let one = one.map_err(|error| Problem::invalid(format!("The body: {}", plain(&error.to_string()))))?;
+            if list.len() == MAX {
+                return Err(Problem::invalid(format!("The body: must be at most {MAX}, got more")));
+            }
+            list.push(parse::<Object<T>>(one.get().as_bytes())?.0);
+        }
+        if list.is_empty() {
+            return Err(Problem::invalid("The body: must be an object, or an array of objects, got nothing"));
+        }
+        Ok(Self(list))
+    }
+}
+
+/// A list with an end.
+struct Few<T, const MAX: usize>(Vec<T>);
+
+impl<'de, T: DeserializeOwned, const MAX: usize> Deserialize<'de> for Few<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        shape::objects::<MAX, D, T>(deserializer).map(Self)
     }
 }
 
@@ -87,8 +109,34 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         if error.is_data() {
             why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
         }
+        let why = plain(&why);
         wrong(if path == "." { why } else { format!("{path}: {why}") })
     })?;
     json.end().map_err(|error| wrong(error.to_string()))?;
     Ok(value)
+}
+
+/// What a parser says, in words that are not Rust's.
+fn plain(why: &str) -> String {
+    let mut plain = why.to_owned();
+    for (rust, word) in [
+        ("expected u64", "expected a whole number from 0"),
+        ("expected u32", "expected a whole number from 0"),
+        ("expected usize", "expected a whole number from 0"),
+        ("expected i64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected u16", "expected a whole number"),
+        ("invalid type: map", "invalid type: an object"),
+        ("invalid type: sequence", "invalid type: an array"),
+        ("expected a sequence", "expected an array"),
+        ("expected a map", "expected an object"),
+        ("expected value at", "expected a JSON value (texts stand in quotes) at"),
+    ] {
+        plain = plain.replace(rust, word);
+    }
+    if let Some(at) = plain.find("expected struct ") {
+        plain.truncate(at);
+        plain.push_str("expected an object");
+    }
+    plain
 }

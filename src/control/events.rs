@@ -9,7 +9,6 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
 use super::{
     Named,
@@ -17,7 +16,10 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    account::{Told, injected::NewEvent},
+    account::{
+        Told,
+        injected::{MAX_INJECTED, NewEvent},
+    },
     api::rows,
     clock::Instant,
     world::{Millis, Stream, Window},
@@ -26,9 +28,7 @@ use crate::{
 /// How far back a window reaches that says nothing else.
 const DEFAULT_WINDOW_MS: i64 = 86_400_000;
 /// How many bytes of an answer are made at a time.
-const PART_BYTES: usize = 64 * 1024;
-/// How many such parts wait for a client that reads slowly.
-const PARTS: usize = 4;
+const PART_BYTES: usize = 32 * 1024;
 
 /// Which events: of a category, from one instant to another, both included; by default, of the last day.
 #[derive(Deserialize)]
@@ -59,40 +59,62 @@ pub(super) async fn list(
     }
     let is_lines =
         headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("ndjson")));
-    let truth = account.truth(stream, Window { from, to });
-    let (sender, receiver) = mpsc::channel(PARTS);
-    // The history of years takes a while to tell; it is told as fast as it is read, and no further when nobody reads on.
-    tokio::task::spawn_blocking(move || tell(truth, is_lines, &sender));
-    let parts = stream::unfold(receiver, |mut receiver| async move {
-        let part = receiver.recv().await?;
-        Some((Ok::<Bytes, std::convert::Infallible>(part), receiver))
+    let teller = Teller { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
+    // The history of years is told as fast as it is read: a part is made when the one before it was taken.
+    let parts = stream::unfold(teller, |mut teller| async move {
+        let part = teller.part()?;
+        // Others are served between two parts.
+        tokio::task::yield_now().await;
+        Some((Ok::<Bytes, std::convert::Infallible>(part), teller))
     });
     let content_type = if is_lines { "application/x-ndjson" } else { "application/json" };
     Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(parts)).into_response())
 }
 
-fn tell(truth: impl Iterator<Item = Told>, is_lines: bool, sender: &mpsc::Sender<Bytes>) {
-    let mut part = Vec::with_capacity(PART_BYTES + 1024);
-    if !is_lines {
-        part.extend_from_slice(b"{\"events\":[");
-    }
-    for (nth, told) in truth.enumerate() {
-        if !is_lines && nth > 0 {
-            part.push(b',');
+/// Tells the truth part by part.
+struct Teller<T> {
+    truth: T,
+    is_lines: bool,
+    place: Place,
+}
+
+/// How far it has told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Beginning,
+    Middle,
+    End,
+}
+
+impl<T: Iterator<Item = Told>> Teller<T> {
+    fn part(&mut self) -> Option<Bytes> {
+        let mut part = Vec::with_capacity(PART_BYTES + 1024);
+        match self.place {
+            Place::End => return None,
+            Place::Beginning if !self.is_lines => part.extend_from_slice(b"{\"events\":["),
+            Place::Beginning | Place::Middle => {}
         }
-        rows::told(&told, &mut part);
-        if is_lines {
-            part.push(b'\n');
+        let mut is_first = self.place == Place::Beginning;
+        self.place = Place::Middle;
+        while part.len() < PART_BYTES {
+            let Some(told) = self.truth.next() else {
+                self.place = Place::End;
+                if !self.is_lines {
+                    part.extend_from_slice(b"]}");
+                }
+                break;
+            };
+            if !self.is_lines && !is_first {
+                part.push(b',');
+            }
+            is_first = false;
+            rows::told(&told, &mut part);
+            if self.is_lines {
+                part.push(b'\n');
+            }
         }
-        if part.len() >= PART_BYTES && sender.blocking_send(std::mem::take(&mut part).into()).is_err() {
-            return;
-        }
+        Some(part.into())
     }
-    if !is_lines {
-        part.extend_from_slice(b"]}");
-    }
-    // Nobody is told when nobody waits.
-    let _ = sender.blocking_send(part.into());
 }
 
 fn category(text: &str) -> Result<Stream, Problem> {
@@ -104,7 +126,10 @@ fn category(text: &str) -> Result<Stream, Problem> {
 }
 
 /// Adds events, all or none, and answers with what they tell.
-pub(super) async fn add(Named(account): Named, Inputs(new): Inputs<NewEvent>) -> Result<Response, Problem> {
+pub(super) async fn add(
+    Named(account): Named,
+    Inputs(new): Inputs<NewEvent, MAX_INJECTED>,
+) -> Result<Response, Problem> {
     // Finding devices by their ids looks at the whole fleet.
     let added = tokio::task::spawn_blocking(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why)));
     let added = added.await.map_err(|_| Problem::invalid("The events cannot be added"))?;

@@ -4,7 +4,7 @@ use axum::{Json, http::StatusCode};
 use serde::Serialize;
 
 use super::{Item, Named, body::Inputs, problem::Problem};
-use crate::account::fault::{BadFault, FaultRule, FaultStanding};
+use crate::account::fault::{BadFault, FaultRule, FaultStanding, MAX_FAULTS};
 
 #[derive(Serialize)]
 pub(super) struct List {
@@ -21,14 +21,17 @@ pub(super) async fn list(Named(account): Named) -> Json<List> {
     Json(List { faults: account.faults() })
 }
 
-pub(super) async fn replace(Named(account): Named, Inputs(rules): Inputs<FaultRule>) -> Result<Json<List>, Problem> {
+pub(super) async fn replace(
+    Named(account): Named,
+    Inputs(rules): Inputs<FaultRule, MAX_FAULTS>,
+) -> Result<Json<List>, Problem> {
     Ok(Json(List { faults: account.replace_faults(rules)? }))
 }
 
 /// Answers with the rules that were added.
 pub(super) async fn add(
     Named(account): Named,
-    Inputs(rules): Inputs<FaultRule>,
+    Inputs(rules): Inputs<FaultRule, MAX_FAULTS>,
 ) -> Result<(StatusCode, Json<List>), Problem> {
     Ok((StatusCode::CREATED, Json(List { faults: account.add_faults(rules)? })))
 }

@@ -59,14 +59,17 @@ impl Access {
                 Some(_) => Some(Problem::unauthorized("This is not the token of --control-token")),
             };
         }
-        let host = host(request);
-        if let Some(foreign) = host.as_ref().filter(|host| is_foreign(host.host())) {
+        let hosts = match hosts(request) {
+            Ok(hosts) => hosts,
+            Err(problem) => return Some(problem),
+        };
+        if let Some(foreign) = hosts.iter().find(|host| is_foreign(host.host()) || host.as_str().contains('@')) {
             let shown: String = foreign.host().chars().take(100).collect();
             return Some(Problem::forbidden(format!(
                 "Host must be an address, localhost, or a name without a dot, got {shown}; under any name with --control-token"
             )));
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_origin(headers, host.as_ref()) {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_origin(headers, hosts.first()) {
             return Some(Problem::forbidden(
                 "A page of another origin may not write here; with --control-token whoever has the token may",
             ));
@@ -80,10 +83,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whom the client thinks that it is talking to.
-fn host(request: &Request) -> Option<Authority> {
-    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
-    request.uri().authority().cloned().or(named)
+/// Whom the client thinks that it is talking to: all that it says, in `Host` and in the target.
+fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
+    let unreadable = || Problem::forbidden("Host cannot be read as the name of a host");
+    let named = request.headers().get_all(header::HOST).iter();
+    let named = named.map(|host| host.to_str().ok().and_then(|host| host.parse().ok()).ok_or_else(unreadable));
+    let mut hosts = named.collect::<Result<Vec<Authority>, Problem>>()?;
+    if hosts.len() > 1 {
+        return Err(Problem::forbidden("Host must be there once"));
+    }
+    hosts.extend(request.uri().authority().cloned());
+    Ok(hosts)
 }
 
 /// Whether a name could be one that somebody else resolves: those of one label, and those that are reserved, are not.
@@ -99,12 +109,13 @@ fn is_cross_origin(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site") {
         return true;
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let of_page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    match (of_page, host) {
-        (Some(page), Some(host)) => !page.eq_ignore_ascii_case(host.as_str()),
-        _ => true,
-    }
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
+        let of_page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        match (of_page, host) {
+            (Some(page), Some(host)) => !page.eq_ignore_ascii_case(host.as_str()),
+            _ => true,
+        }
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use axum::{
     extract::{FromRef, FromRequestParts, Path},
     http::request::Parts,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
 
 pub(crate) use self::guard::Access;
@@ -76,7 +76,7 @@ pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);
-    Router::new().nest("/_mock", control)
+    Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path))
 }
 
 /// The same where nothing else is.

@@ -227,10 +227,13 @@ fn control_paths() -> Map<String, Value> {
                 "parameters": one(&[]),
                 "get": with_parameters(
                     operation("followRequests", "The journal, as it is written", ("200", json!({
-                        "description": "Server-sent events: each has the number of a request as its id, and the request as its data.",
+                        "description": "Server-sent events: `request` has its number as its id and the request as its data; `reset` says that the account began anew.",
                         "content": { "text/event-stream": { "schema": text() } },
                     })), &["400", "404"]),
-                    &[parameter("after", "query", json!({ "type": "integer", "minimum": 0 }))],
+                    &[
+                        parameter("after", "query", json!({ "type": "integer", "minimum": 0 })),
+                        parameter("Last-Event-ID", "header", json!({ "type": "integer", "minimum": 0 })),
+                    ],
                 ),
             }),
         ),
@@ -282,8 +285,8 @@ fn control_schemas() -> Map<String, Value> {
         "enabled": { "type": "boolean" },
     });
     let standing = json!({
-        "type": "object", "required": ["limit", "remaining", "reset_seconds"],
-        "properties": { "limit": number(1), "remaining": number(0), "reset_seconds": { "type": "integer" } },
+        "type": "object", "required": ["limit", "remaining", "reset_at"],
+        "properties": { "limit": number(1), "remaining": number(0), "reset_at": instant() },
     });
     let name = json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
     let credential = json!({ "type": "string", "pattern": "^[A-Za-z0-9._~-]{1,256}$" });
@@ -299,19 +302,32 @@ fn control_schemas() -> Map<String, Value> {
         json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
     };
     let some = |properties: Value| json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let said = |mut schema: Value, description: &str| {
+        schema["description"] = description.into();
+        schema
+    };
     let fault = json!({
         "status": { "type": "integer", "minimum": 200, "maximum": 599 },
-        "body": text(), "content_type": text(),
-        "rate_limit": { "enum": ["off", "seconds", "http-date"] }, "retry_after_seconds": number(0),
-        "delay_ms": number(1), "drip_bytes_per_second": number(1),
-        "close": { "enum": ["before-headers", "mid-body"] }, "truncate_at": number(0),
+        "body": said(text(), "Answered in the place of the API, with 200 unless there is a status."),
+        "content_type": text(),
+        "rate_limit": said(json!({ "enum": ["off", "seconds", "http-date"] }), "Answers 429; the form of Retry-After."),
+        "retry_after_seconds": number(0),
+        "delay_ms": said(number(1), "Of the account's clock."),
+        "drip_bytes_per_second": said(number(1), "Of the account's clock."),
+        "close": { "enum": ["before-headers", "mid-body"] },
+        "truncate_at": said(number(0), "Bytes of the body that arrive. Content-Length says so, unless the connection is closed there."),
         "invalid_utf8": { "type": "boolean" },
         "entries": { "enum": ["duplicate", "reorder", "empty", "drop"] },
-        "repeat_page_token": { "type": "boolean" }, "expire_token": { "type": "boolean" },
+        "repeat_page_token": said(json!({ "type": "boolean" }), "The answer's page token leads to the same page again."),
+        "expire_token": said(json!({ "type": "boolean" }), "The token of the request expires once it is answered."),
     });
     let matches = json!({
-        "api": { "type": "string", "enum": apis }, "from": instant(), "to": instant(), "nth": number(1), "every": number(1),
-        "probability": { "type": "number", "minimum": 0, "maximum": 1 },
+        "api": { "type": "string", "enum": apis },
+        "from": said(instant(), "Requests from this instant of the account's clock on."),
+        "to": said(instant(), "Requests before this instant."),
+        "nth": said(number(1), "The n-th of the requests that the rule is about, counted since it was made."),
+        "every": said(number(1), "Each so-manieth of them."),
+        "probability": said(json!({ "type": "number", "minimum": 0, "maximum": 1 }), "So great a part of them, drawn from the seed."),
     });
     let rule = json!({
         "name": name, "match": some(matches), "fault": some(fault), "times": number(1), "hidden": { "type": "boolean" },

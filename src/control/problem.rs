@@ -80,10 +80,11 @@ impl IntoResponse for Problem {
 }
 
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
-    Problem::not_found(format!("The control surface has nothing at {}", uri.path()))
+    let detail = "an account's verbs are under /_mock/accounts/{account}/, and /_mock/openapi.json lists all of them";
+    Problem::not_found(format!("The control surface has nothing at {}: {detail}", uri.path()))
 }
 
 pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
-    let detail = format!("{} is not called with {method}", uri.path());
+    let detail = format!("{} is not called with {method}; the header Allow has the methods", uri.path());
     Problem { status: StatusCode::METHOD_NOT_ALLOWED, detail }
 }

@@ -56,7 +56,15 @@ struct Follower {
     account: Arc<Account>,
     noted: watch::Receiver<u64>,
     after: u64,
+    life: u64,
     ready: VecDeque<Request>,
+}
+
+/// What a follower is told.
+enum News {
+    Request(Box<Request>),
+    /// The account began anew, and counts from 1 again.
+    Reset,
 }
 
 /// Sends requests as they are noted: those after `after` or after `Last-Event-ID`, and without either those that are still
@@ -65,38 +73,45 @@ pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, head
     // Subscribed before it is looked what there is, so that nothing falls between.
     let noted = account.subscribe();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let after = last_seen.or(from.after).unwrap_or_else(|| account.requests(0, 0).noted);
-    let follower = Follower { account, noted, after, ready: VecDeque::new() };
+    let now = account.requests(0, 0);
+    let after = last_seen.or(from.after).filter(|&after| after <= now.noted).unwrap_or_else(|| {
+        // Who is further than the journal comes from before a reset, and reads it from its beginning.
+        if last_seen.or(from.after).is_some() { 0 } else { now.noted }
+    });
+    let follower = Follower { account, noted, after, life: now.life, ready: VecDeque::new() };
     let events = stream::unfold(follower, |mut follower| async move {
-        let request = follower.next().await?;
-        let event = Event::default().event("request").id(request.number.to_string());
-        // A request always has a form in JSON.
-        let event = event.json_data(&request).unwrap_or_default();
+        let event = match follower.next().await? {
+            News::Reset => Event::default().event("reset").data("{}"),
+            News::Request(request) => {
+                let event = Event::default().event("request").id(request.number.to_string());
+                // A request always has a form in JSON.
+                event.json_data(&request).unwrap_or_default()
+            }
+        };
         Some((Ok::<Event, Infallible>(event), follower))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
 impl Follower {
-    /// The next request, when there is one; `None` when the account is gone.
-    async fn next(&mut self) -> Option<Request> {
+    /// What is next, when there is something; `None` when the account is gone.
+    async fn next(&mut self) -> Option<News> {
         loop {
             if let Some(request) = self.ready.pop_front() {
-                return Some(request);
+                return Some(News::Request(Box::new(request)));
             }
-            let noted = *self.noted.borrow_and_update();
-            if noted == CLOSED {
+            if *self.noted.borrow_and_update() == CLOSED {
                 return None;
             }
-            let Requests { requests, noted: all, .. } = self.account.requests(self.after, MAX_LIMIT);
+            let Requests { requests, life, .. } = self.account.requests(self.after, MAX_LIMIT);
+            if life != self.life {
+                (self.life, self.after) = (life, 0);
+                return Some(News::Reset);
+            }
             if let Some(last) = requests.last() {
                 self.after = last.number;
                 self.ready = requests.into();
                 continue;
-            }
-            // The account began anew, and counts from 1 again.
-            if all < self.after || noted < self.after {
-                self.after = all.min(self.after);
             }
             self.noted.changed().await.ok()?;
         }

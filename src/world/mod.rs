@@ -226,12 +226,10 @@ impl World {
         (devices > 0).then(|| self.known(self.life.device_at(nth % devices, at), at))
     }
 
-    /// The device of an id that is in the fleet at an instant, and its status. Looks at every device.
+    /// The place in the fleet of the device that has an id at an instant. Looks at every device.
     #[must_use]
-    pub fn device_named(&self, id: &str, at: Millis) -> Option<(Device, Status)> {
-        let present = (0..u64::from(self.shape.devices)).map(|slot| self.life.device_at(slot, at));
-        let found = present.into_iter().find(|&device| self.roster.device_id(device) == id)?;
-        Some(self.known(found, at))
+    pub fn place_of_device(&self, id: &str, at: Millis) -> Option<u64> {
+        (0..u64::from(self.shape.devices)).find(|&slot| self.roster.device_id(self.life.device_at(slot, at)) == id)
     }
 
     fn known(&self, device: DeviceRef, at: Millis) -> (Device, Status) {

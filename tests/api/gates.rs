@@ -196,5 +196,9 @@ async fn the_control_surface_is_apart() {
         (nothing.status, nothing.headers["content-type"].to_str().expect("ASCII")),
         (404, "application/problem+json")
     );
-    assert_eq!(nothing.json()["detail"], "The control surface has nothing at /_mock/nothing");
+    assert_eq!(
+        nothing.json()["detail"],
+        "The control surface has nothing at /_mock/nothing: an account's verbs are under /_mock/accounts/{account}/, and \
+         /_mock/openapi.json lists all of them"
+    );
 }

@@ -40,7 +40,7 @@ async fn what_is_wrong_is_named_and_nothing_is_made() {
         (json!({"name":".."}), "The body: name: must be 1 to 64 letters, digits or any of - _ ., got \"..\""),
         (json!({"devices":100_001}), "The body: devices: must be from 0 to 100000, got 100001"),
         (json!({"devices":-1}), "The body: devices: must be from 0 to 100000, got -1"),
-        (json!({"seed":-1}), "The body: seed: invalid value: integer `-1`, expected u64"),
+        (json!({"seed":-1}), "The body: seed: invalid value: integer `-1`, expected a whole number from 0"),
         (
             json!({"lag":"9..5"}),
             "The body: lag: must be SECONDS such as 30, or FROM..TO such as 5..120, at most 3600, got \"9..5\"",
@@ -52,7 +52,7 @@ async fn what_is_wrong_is_named_and_nothing_is_made() {
             "The body: quota.reqests: unknown field `reqests`, expected one of `requests`, `per_seconds`, `algorithm`, `scope`, `retry_after`, `enabled`",
         ),
         (json!({"profile":{"order":"up"}}), "The body: profile: order must be desc or asc, got \"up\""),
-        (json!({"tokens":[{"expires_in":-1}]}), "tokens: expires_in must be from 0 to 315360000 seconds, got -1"),
+        (json!({"tokens":[{"expires_in":-1}]}), "tokens[0].expires_in must be from 0 to 315360000 seconds, got -1"),
         (
             json!({"faults":[{"fault":{}}]}),
             "faults: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
@@ -72,8 +72,11 @@ async fn what_is_wrong_is_named_and_nothing_is_made() {
             json!({"client_id":"LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST"}),
             "client_id must be unique, another account has LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
         ),
-        (json!({"access_token":crate::harness::TOKEN}), "a token must be unique, another account has TEST…1234"),
-        (json!({"tokens":[{"token":crate::harness::TOKEN}]}), "a token must be unique, another account has TEST…1234"),
+        (json!({"access_token":crate::harness::TOKEN}), "access_token must be unique, another account has this token"),
+        (
+            json!({"tokens":[{"token":crate::harness::TOKEN}]}),
+            "tokens[0].token must be unique, another account has this token",
+        ),
     ] {
         mock.call("POST", "/accounts", body).await.assert_problem(409, detail);
     }
@@ -214,4 +217,101 @@ async fn too_many_sandboxes_take_the_place_of_the_longest_unused() {
     assert!(mock.local.accounts().get("sandbox-0").is_some());
     assert!(mock.local.accounts().get("sandbox-1").is_none());
     assert!(mock.local.accounts().get("sandbox-2").is_some());
+}
+
+/// Whoever is first, all who come at once with the same new name are let in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_use_a_new_sandbox_at_once() {
+    let mock = Client::of(builder().without_quota());
+    for nth in 0..50 {
+        let tasks: Vec<_> = (0..8)
+            .map(|task| {
+                let mock = mock.clone();
+                tokio::spawn(async move {
+                    if task % 2 == 0 {
+                        mock.v2_as(&format!("sandbox-r{nth}"), "").await.status
+                    } else {
+                        mock.token_of(&format!("sandbox-r{nth}"), "sandbox").await.status
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.expect("an answer"), 200);
+        }
+    }
+}
+
+/// At no moment of a reset is the account's own token unknown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reset_is_not_seen_by_those_who_ask_meanwhile() {
+    let mock = Client::of(builder().without_quota());
+    let resetting = {
+        let account = mock.account().clone();
+        tokio::spawn(async move {
+            for _ in 0..2_000 {
+                account.reset();
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    while !resetting.is_finished() {
+        assert_eq!(mock.v2("").await.status, 200);
+    }
+}
+
+/// An account that is gone takes nothing back.
+#[tokio::test]
+async fn a_dropped_account_cannot_come_back() {
+    let mock = Client::new();
+    let make = || mock.call("POST", "/accounts", json!({"name":"acme","access_token":"acme-token"}));
+    make().await.ok();
+    let old = mock.local.accounts().get("acme").expect("an account");
+    assert_eq!(mock.call("DELETE", "/accounts/acme", Value::Null).await.status, 204);
+    old.reset();
+    assert_eq!(mock.v2_as("acme-token", "").await.status, 401);
+    make().await.ok();
+    old.reset();
+    assert_eq!(mock.v2_as("acme-token", "").await.status, 200);
+}
+
+/// Two accounts whose names and clients run together issue different tokens all the same.
+#[tokio::test]
+async fn no_two_accounts_issue_the_same_token() {
+    let mock = Client::new();
+    let mut issued = Vec::new();
+    for (name, client) in [("a", "bc"), ("ab", "c")] {
+        let account = json!({"name":name,"client_id":client,"client_secret":"s","seed":7});
+        mock.call("POST", "/accounts", account).await.ok();
+        issued.push(mock.token_of(client, "s").await.ok()["access_token"].clone());
+    }
+    assert_ne!(issued[0], issued[1]);
+}
+
+#[tokio::test]
+async fn lists_have_an_end_and_objects_are_objects() {
+    let mock = Client::new();
+    let many = |what: Value| vec![what; 101];
+    for (noun, body, detail) in [
+        (
+            "",
+            json!({"redirect_uris":many(json!("http://x.example/"))}),
+            "The body: redirect_uris: must be at most 100, got more",
+        ),
+        ("", json!({"tokens":many(json!({}))}), "The body: tokens: must be at most 100, got more"),
+        ("", json!({"tokens":[["t",5]]}), "The body: tokens[0]: invalid type: an array, expected an object"),
+        ("/default/faults", json!(many(json!({}))), "The body: must be at most 100, got more"),
+        (
+            "/default/faults",
+            json!({"match":["logs-v3.3"],"fault":{"status":503}}),
+            "The body: match: invalid type: an array, expected an object",
+        ),
+        ("/default/faults", json!({"fault":[503]}), "The body: fault: invalid type: an array, expected an object"),
+        ("/default/faults", json!([[{}]]), "The body: [0]: invalid type: an array, expected an object"),
+        ("/default/events", json!(vec![json!({}); 10_001]), "The body: must be at most 10000, got more"),
+    ] {
+        let answer = mock.call("POST", &format!("/accounts{noun}"), body).await;
+        let got = answer.json()["detail"].as_str().expect("a detail").to_owned();
+        assert_eq!((answer.status, got.as_str()), (400, detail));
+    }
 }

@@ -184,3 +184,76 @@ async fn the_clock_goes_back_by_a_reset_only() {
     mock.control("POST", "/reset", Value::Null).await.ok();
     assert_eq!(mock.v2_as(TOKEN, "").await.header("date"), Some("Thu, 15 Jan 2026 12:00:00 GMT"));
 }
+
+/// Neither what is dropped nor what begins anew keeps anybody waiting, whatever it waits for.
+#[tokio::test]
+async fn no_wait_outlives_its_account() {
+    for fault in [json!({"delay_ms":30_000}), json!({"drip_bytes_per_second":10})] {
+        for end in ["DELETE", "reset"] {
+            let mock = Client::new();
+            mock.call(
+                "POST",
+                "/accounts",
+                json!({"name":"acme","access_token":"acme-token","now":"2026-01-15T12:00:00Z"}),
+            )
+            .await
+            .ok();
+            mock.call("POST", "/accounts/acme/clock/advance", json!({"seconds":3600})).await.ok();
+            mock.call("PUT", "/accounts/acme/faults", json!([{"fault":fault}])).await.ok();
+            let acme = mock.local.accounts().get("acme").expect("an account");
+            let asking = {
+                let mock = mock.clone();
+                tokio::spawn(async move { mock.v2_as("acme-token", "limit=10").await })
+            };
+            while acme.faults()[0].applied == 0 {
+                tokio::task::yield_now().await;
+            }
+            let ended = match end {
+                "DELETE" => mock.call("DELETE", "/accounts/acme", Value::Null).await.status,
+                _ => mock.call("POST", "/accounts/acme/reset", Value::Null).await.status,
+            };
+            assert!(ended < 300);
+            let answer =
+                tokio::time::timeout(Duration::from_secs(30), asking).await.expect("an end").expect("an answer");
+            assert_eq!(answer.status, 200, "{fault} {end}");
+        }
+    }
+}
+
+/// What a request of a former life still does is nothing to the new one.
+#[tokio::test]
+async fn a_request_of_before_a_reset_leaves_no_trace_after_it() {
+    let mock = Client::new();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":1000,"expire_token":true}}])).await.ok();
+    let asking = {
+        let mock = mock.clone();
+        tokio::spawn(async move { mock.v2("").await })
+    };
+    while mock.account().faults()[0].applied == 0 {
+        tokio::task::yield_now().await;
+    }
+    mock.control("POST", "/reset", Value::Null).await.ok();
+    assert_eq!(asking.await.expect("an answer").status, 200);
+    assert_eq!(mock.get("/accounts/default/requests").await["noted"], 0);
+    assert_eq!(mock.v2("").await.status, 200, "the token lives");
+}
+
+#[tokio::test]
+async fn a_wait_beyond_the_end_of_time_ends_there() {
+    let mock = Client::new();
+    mock.control("POST", "/clock/advance", json!({"seconds":1e15})).await.ok();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":100,"drip_bytes_per_second":1}}])).await.ok();
+    assert_eq!(mock.v2("").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_smallest_turn_is_a_millisecond() {
+    let mock = Client::new();
+    let turned = mock.control("POST", "/clock/advance", json!({"seconds":0.0001})).await.ok();
+    assert_eq!(turned["now"], "2026-01-15T12:00:00.001Z");
+    assert_eq!(mock.control("POST", "/clock/advance", json!({"seconds":0})).await.ok()["now"], turned["now"]);
+    assert_eq!(
+        mock.control("POST", "/clock/advance", json!({"seconds":1})).await.ok()["now"],
+        "2026-01-15T12:00:01.001Z"
+    );
+}

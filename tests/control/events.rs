@@ -287,7 +287,7 @@ async fn what_is_left_out_is_made_up_of_the_company() {
 async fn an_event_that_cannot_be_is_refused_and_none_of_its_list_is_added() {
     let mock = Client::new();
     for (event, detail) in [
-        (json!({"event":"added"}), "category must be one of device, admin, webhook, device_report, activity, got "),
+        (json!({"event":"added"}), "category must be one of device, admin, webhook, device_report, activity, got none"),
         (
             json!({"category":"devices"}),
             "category must be one of device, admin, webhook, device_report, activity, got devices",
@@ -341,6 +341,26 @@ async fn an_event_that_cannot_be_is_refused_and_none_of_its_list_is_added() {
     ] {
         mock.call("GET", &format!("/accounts/default/events?{query}"), Value::Null).await.assert_problem(400, detail);
     }
+}
+
+#[tokio::test]
+async fn events_are_added_by_line_too() {
+    let mock = Client::new();
+    let lines = "{\"category\":\"admin\",\"event\":\"login\"}\n{\"category\":\"device\",\"event\":\"unseen\"}\n";
+    let request = Request::post("/_mock/accounts/default/events").header("host", "localhost");
+    let added = mock.send(request.body(lines.into()).expect("a request")).await.ok();
+    assert_eq!(added["events"].as_array().expect("events").len(), 2);
+}
+
+/// Many that leave the time open take their places without looking at each other.
+#[tokio::test]
+async fn thousands_of_events_of_one_subject_are_added_in_no_time_at_all() {
+    let mock = Client::new();
+    let one = json!({"category":"admin","event":"login","admin_email":"one@x.example"});
+    let added = add(&mock, json!(vec![one; 9_000])).await;
+    let times: std::collections::BTreeSet<&str> =
+        added.iter().map(|event| event["at"].as_str().expect("a time")).collect();
+    assert_eq!(times.len(), 9_000, "each has a millisecond of its own");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_request_is_noted_with_what_it_asked_and_what_it_got() {
         json!({
             "number":1,"at":"2026-01-15T12:00:00Z","method":"POST","path":"/o/api/v3.3/logs","api":"logs-v3.3","token":"TEST…1234",
             "parameters":{"event_category":"admin","limit":3,"age":86400},"status":200,"entries":3,
-            "quota":{"limit":10,"remaining":9,"reset_seconds":1_768_478_406},
+            "quota":{"limit":10,"remaining":9,"reset_at":"2026-01-15T12:00:06Z"},
         })
     );
     assert_eq!((&noted[1]["status"], &noted[1]["parameters"]["limit"]), (&json!(406), &json!("51")));
@@ -153,4 +153,83 @@ async fn requests_are_sent_as_they_are_noted() {
         let (id, request) = next(&mut lines).await;
         assert_eq!((id, &request["number"], &request["path"]), (first.to_string(), &json!(first), &json!(V2)));
     }
+}
+
+/// What a connector asked for is in the journal also where it was refused or broken.
+#[tokio::test]
+async fn a_refused_request_is_noted_with_what_it_asked() {
+    let query = json!({"event_category":"device","limit":7});
+    for (fault, status) in [
+        (json!({"status":503}), json!(503)),
+        (json!({"rate_limit":"off"}), json!(429)),
+        (json!({"body":"<html>","content_type":"text/html"}), json!(200)),
+        (json!({"close":"before-headers"}), Value::Null),
+    ] {
+        let mock = Client::new();
+        mock.control("PUT", "/faults", json!([{"fault":fault}])).await.ok();
+        let request = Request::post("/o/api/v3.3/logs")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-length", query.to_string().len());
+        let _ = mock.try_send(request.body(query.to_string().into()).expect("a request")).await;
+        let noted = journal(&mock).await;
+        assert_eq!((&noted[0]["status"], &noted[0]["parameters"]), (&status, &query), "{fault}");
+    }
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!({"requests":1})).await.ok();
+    let send = async |token: &str, media_type: &str| {
+        let request = Request::post("/o/api/v3.3/logs")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", media_type)
+            .header("content-length", query.to_string().len());
+        mock.send(request.body(query.to_string().into()).expect("a request")).await.status
+    };
+    assert_eq!(send(TOKEN, "text/plain").await, 415);
+    assert_eq!(send(TOKEN, "application/json").await, 429);
+    assert_eq!(send("nobody", "application/json").await, 401);
+    for request in journal(&mock).await {
+        assert_eq!(request["parameters"], query, "{}", request["status"]);
+    }
+}
+
+/// A client that gives up did ask.
+#[tokio::test]
+async fn a_request_that_nobody_waits_for_is_noted_without_a_status() {
+    let mock = Client::new();
+    mock.control("PUT", "/faults", json!([{"name":"slow","fault":{"delay_ms":1000}}])).await.ok();
+    let waiting = {
+        let mock = mock.clone();
+        tokio::spawn(async move { mock.v2("page=3").await })
+    };
+    while mock.account().faults()[0].applied == 0 {
+        tokio::task::yield_now().await;
+    }
+    waiting.abort();
+    assert!(waiting.await.is_err());
+    let noted = journal(&mock).await;
+    assert_eq!(
+        (&noted[0]["status"], &noted[0]["fault"], &noted[0]["parameters"]["page"]),
+        (&Value::Null, &json!("slow"), &json!("3"))
+    );
+}
+
+#[tokio::test]
+async fn whoever_follows_is_told_of_a_reset_and_misses_nothing_after_it() {
+    let mock = builder().start().await.expect("a mock");
+    let client = Client { local: mock.local().clone() };
+    for _ in 0..3 {
+        client.v2("").await.ok();
+    }
+    let mut stream = TcpStream::connect(mock.address()).await.expect("a connection");
+    let head = "GET /_mock/accounts/default/requests/stream HTTP/1.1\r\nhost: localhost\r\nlast-event-id: 3\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("written");
+    let mut lines = BufReader::new(stream).lines();
+    while lines.next_line().await.expect("a line").is_some_and(|line| !line.is_empty()) {}
+    client.control("POST", "/reset", Value::Null).await.ok();
+    client.v2("page=2").await.ok();
+    assert_eq!(next(&mut lines).await, (String::new(), json!({})), "a reset");
+    let (id, request) = next(&mut lines).await;
+    assert_eq!((id.as_str(), &request["parameters"]["page"]), ("1", &json!("2")));
+    // Who was further than the journal is now reads it from its beginning.
+    let page = client.get("/accounts/default/requests?after=3").await;
+    assert_eq!((&page["requests"][0]["number"], &page["next_after"]), (&json!(1), &json!(1)));
 }

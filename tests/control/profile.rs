@@ -328,6 +328,15 @@ async fn page_token_life_seconds() {
     assert_eq!(mock.v33(next).await.status, 400);
 }
 
+/// A status is a number to some.
+#[tokio::test]
+async fn a_status_may_be_written_as_a_number() {
+    let mock = Client::new();
+    mock.control("PATCH", "", json!({"profile":{"empty_page":200,"after_last_page":413}})).await.ok();
+    assert_eq!(mock.get("/accounts/default").await["profile"]["empty_page"], "200");
+    assert_eq!(mock.v3(json!({"page":9999})).await.status, 200);
+}
+
 /// A reading is asked for by the flags' file and on creation, too.
 #[tokio::test]
 async fn a_profile_is_given_on_creation() {

@@ -54,6 +54,15 @@ async fn a_switched_off_quota_has_no_headers() {
 }
 
 #[tokio::test]
+async fn whoever_says_how_many_switches_it_on() {
+    let mock = Client::of(crate::harness::builder().without_quota());
+    let changed = mock.control("PUT", "/quota", json!({"requests":2,"per_seconds":60})).await.ok();
+    assert_eq!(changed["enabled"], true);
+    let off = mock.control("PUT", "/quota", json!({"requests":3,"enabled":false})).await.ok();
+    assert_eq!((&off["requests"], &off["enabled"]), (&json!(3), &json!(false)));
+}
+
+#[tokio::test]
 async fn a_scope_says_what_shares_a_bucket() {
     for (scope, other_api, other_token) in
         [("token-api", 200, 200), ("token", 429, 200), ("account-api", 200, 429), ("account", 429, 429)]
@@ -120,7 +129,7 @@ async fn a_quota_that_cannot_be_is_refused_and_the_old_one_stays() {
             json!({"scope":"ip"}),
             "The body: scope: unknown variant `ip`, expected one of `token-api`, `token`, `account-api`, `account`",
         ),
-        (json!({"requests":"10"}), "The body: requests: invalid type: string \"10\", expected i64"),
+        (json!({"requests":"10"}), "The body: requests: invalid type: string \"10\", expected a whole number"),
         (
             json!("ten"),
             "The body: must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute such as 10, or off, got \"ten\"",
@@ -135,6 +144,7 @@ async fn a_quota_that_cannot_be_is_refused_and_the_old_one_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn headers_and_enforcement_change_together() {
     let mock = Client::new();
+    mock.control("PUT", "/quota", json!({"requests":5})).await.ok();
     let asking: Vec<_> = (0..4)
         .map(|_| {
             let mock = mock.clone();
