@@ -59,7 +59,7 @@ pub(super) enum Refusal {
     AfterLastPage,
     /// There is more data than `limit`, on an account that does not page.
     MoreThanLimit { limit: usize },
-    /// Something broke. It never comes by itself.
+    /// Something broke: a handler panicked. It never comes by itself.
     ServerError,
     /// A fault asks for this status, and leaves the words to us.
     Forced(StatusCode),
@@ -209,6 +209,11 @@ fn challenge(error: &str, description: &str) -> HeaderValue {
     text.extend(description.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')));
     text.push('"');
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(r#"Bearer realm="oauth""#))
+}
+
+/// A handler has panicked. What and where stands in the standard error, by Rust's own hook.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Refusal::ServerError.into_response()
 }
 
 /// Whatever has no route.

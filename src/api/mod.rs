@@ -34,6 +34,8 @@ use axum::{
 };
 
 pub(crate) use self::fault::BrokenOff;
+use tower_http::catch_panic::CatchPanicLayer;
+
 use self::{
     fault::Breaking,
     gate::{Admission, Counting},
@@ -59,17 +61,56 @@ pub(crate) fn router(accounts: Arc<Accounts>) -> Router {
         .route("/o/oauth/token", get(token::by_query).post(token::by_form))
         .route("/o/oauth/authorize", get(authorize::consent))
         .route_layer(from_fn_with_state(accounts.clone(), client::known));
-    Router::new()
+    let routes = Router::new()
         .merge(of_clients)
         .route("/o/api/v2/logs", limited(ApiName::LogsV2, get(logs_v2::list)))
         .route("/o/api/v3/activities", limited(ApiName::ActivitiesV3, post(activities_v3::list)))
-        .route("/o/api/v3.3/logs", limited(ApiName::LogsV3_3, post(logs_v3_3::list)))
+        .route("/o/api/v3.3/logs", limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
+    guarded(routes, accounts)
+}
+
+/// Routes behind the first gate, with the refusal of all else. A handler that panics is answered for, and the server goes on.
+fn guarded(routes: Router, accounts: Arc<Accounts>) -> Router {
+    routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(error::panicked))
         .layer(Admission { accounts })
 }
 
 /// A route behind the faults and the quota of its API. Methods that it does not have are refused in front of them.
 fn limited(api: ApiName, route: MethodRouter) -> MethodRouter {
     route.route_layer(Counting { api }).route_layer(Breaking { api })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::Mock;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for_and_noted() {
+        let local = Mock::builder().now("2026-01-15T12:00:00Z").local().expect("a mock");
+        let routes = Router::new()
+            .route("/o/api/panics", get(async || if true { panic!("on purpose") } else { "" }))
+            .route("/o/api/works", get(async || "works"));
+        let server = guarded(routes, local.shared_accounts());
+        let token = local.account().describe().access_token;
+        for (path, status, body) in [
+            ("/o/api/panics", 500, r#"{"error":"server_error","error_description":"Internal server error"}"#),
+            ("/o/api/works", 200, "works"),
+        ] {
+            let request = Request::get(format!("{path}?access_token={token}")).body(Body::empty()).expect("a request");
+            let answer = server.clone().oneshot(request).await.expect("a router does not fail");
+            assert_eq!(answer.status(), status);
+            assert!(answer.headers().contains_key("date"));
+            assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), body);
+        }
+        let statuses: Vec<_> = local.account().requests(0, 9).requests.iter().map(|request| request.status).collect();
+        assert_eq!(statuses, [Some(500), Some(200)]);
+    }
 }

@@ -27,6 +27,8 @@ use axum::{
 };
 
 pub(crate) use self::guard::Access;
+use tower_http::catch_panic::CatchPanicLayer;
+
 use self::problem::Problem;
 use crate::account::{Account, Accounts};
 
@@ -73,6 +75,7 @@ pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.clone(), guard::check))
         .with_state(state)
+        .layer(CatchPanicLayer::custom(problem::panicked))
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);

@@ -79,6 +79,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A handler has panicked. What and where stands in the standard error, by Rust's own hook.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let detail = "The control surface has broken over this request; the standard error says where".to_owned();
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
+}
+
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
     let detail = "an account's verbs are under /_mock/accounts/{account}/, and /_mock/openapi.json lists all of them";
     Problem::not_found(format!("The control surface has nothing at {}: {detail}", uri.path()))
