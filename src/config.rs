@@ -46,7 +46,8 @@ const CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
     version,
     max_term_width = 100,
     next_line_help = true,
-    after_help = "Another command writes events to a file or a pipe: opswat-mock generate --help"
+    after_help = "Other commands: opswat-mock generate --help writes events to a file or a pipe; opswat-mock healthcheck, with the same \
+                  flags and variables, ends with success when that server answers"
 )]
 pub struct Config {
     /// Address to listen on

@@ -243,6 +243,59 @@ fn a_wrong_value_ends_the_start_with_one_line() {
     assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
 }
 
+/// A second signal does not wait for what the first one lets finish.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(mock().args(["--port", "0", "--now", "2026-01-15T12:00:00Z"]));
+    let rule = r#"{"fault":{"delay_ms":1000}}"#;
+    let post = |stream: &mut TcpStream, head: &str, body: &str| {
+        write!(stream, "POST {head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("written");
+    };
+    let mut control = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+    post(&mut control, "/_mock/accounts/default/faults", rule);
+    control.read_exact(&mut [0; 12]).expect("an answer");
+    // The clock stands still: this one is under way until somebody turns it.
+    let mut asking = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+    write!(
+        asking,
+        "GET /o/api/v2/logs?access_token=TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234 HTTP/1.1\r\nhost: x\r\n\r\n"
+    )
+    .expect("written");
+    while !server.get("/_mock/accounts/default/faults").contains(r#""applied":1"#) {}
+    server.signal("-TERM");
+    // It has stopped listening: the first signal was heard.
+    while TcpStream::connect(("127.0.0.1", server.port())).is_ok() {}
+    assert!(server.child.try_wait().expect("a child").is_none(), "what is under way may finish");
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_health_check_finds_the_server_by_the_same_words() {
+    let port_file = file("health-port", "");
+    let server = Server::start(mock().args(["--port", "0", "--control-addr", "off", "--port-file"]).arg(&port_file));
+    let port = server.port().to_string();
+    let check = |command: &mut Command| {
+        let output = run(command);
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"), output.stdout)
+    };
+    let well = (Some(0), String::new(), vec![]);
+    assert_eq!(check(mock().args(["healthcheck", "--port", &port])), well);
+    assert_eq!(
+        check(mock().arg("healthcheck").env("OPSWAT_MOCK_PORT", &port).env("OPSWAT_MOCK_HOST", "0.0.0.0")),
+        well
+    );
+    assert_eq!(check(mock().args(["healthcheck", "--port", "0", "--port-file"]).arg(&port_file)), well);
+    drop(server);
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", &port]));
+    assert_eq!(code, Some(1));
+    assert!(why.starts_with(&format!("opswat-mock: 127.0.0.1:{port} does not answer: ")), "{why}");
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", "0"]));
+    let line = "opswat-mock: --port 0 does not say which port; name the --port-file, too\n";
+    assert_eq!((code, why.as_str()), (Some(1), line));
+}
+
 /// What only shows when the accounts are made is wrong all the same, and is said with its file.
 #[test]
 fn accounts_that_cannot_be_made_end_the_start() {

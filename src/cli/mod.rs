@@ -1,6 +1,7 @@
 //! The commands of the binary, one file each. What they print is part of the product.
 
 mod generate;
+mod healthcheck;
 mod serve;
 
 use std::{io::Write, process::ExitCode};
@@ -22,7 +23,9 @@ pub fn run() -> ExitCode {
             Err(error) => Stop::from(&error),
         }
     } else {
+        let is_check = arguments.next_if(|first| first == "healthcheck").is_some();
         match Config::load(std::iter::once(program).chain(arguments)) {
+            Ok(config) if is_check => return healthcheck::run(&config),
             Ok(config) => return serve::run(&config),
             Err(stop) => stop,
         }

@@ -60,7 +60,7 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     let (pipe, file) = config.port_file.iter().partition::<Vec<_>, _>(|path| is_special(path));
     pipe.into_iter().try_for_each(|path| write(path))?;
     // Before anything else says that the server is there, so that a signal finds somebody.
-    let signal = stopped().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let mut signal = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
     if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
         super::complain(&warning);
@@ -84,11 +84,17 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
                 .await;
         }
     };
+    let ended = async { tokio::join!(main, beside) };
     let signalled = async {
-        signal.await;
+        signal.recv().await;
         stop.send_replace(());
+        // Whoever says it twice does not want to wait.
+        signal.recv().await;
     };
-    tokio::join!(main, beside, signalled);
+    tokio::select! {
+        _ = ended => {}
+        () = signalled => {}
+    }
     Ok(())
 }
 
@@ -112,26 +118,42 @@ fn warning(config: &Config, address: SocketAddr) -> Option<String> {
     })
 }
 
-/// The first SIGINT or SIGTERM.
+/// SIGINT and SIGTERM, one after the other.
 #[cfg(unix)]
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
-    })
+struct Signals {
+    interrupted: tokio::signal::unix::Signal,
+    terminated: tokio::signal::unix::Signal,
 }
 
-/// The first Ctrl-C.
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, once and again.
 #[cfg(not(unix))]
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn recv(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
-    })
+    }
 }
 
 /// Whether there is something at a path that is no file, such as a pipe.

@@ -1,0 +1,60 @@
+//! `opswat-mock healthcheck`: asks a server on this machine whether it answers, for containers that have no other client.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    process::ExitCode,
+    time::Duration,
+};
+
+use crate::config::Config;
+
+/// How long connecting, asking and answering may take, each.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Exit code 0 when the server answers that is started with the same flags, variables and file; 1 when it does not.
+pub(super) fn run(config: &Config) -> ExitCode {
+    match address(config).and_then(ask) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            super::complain(&why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the server listens, seen from this machine.
+fn address(config: &Config) -> Result<SocketAddr, String> {
+    let host = match config.host {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    let port = match (config.port, &config.port_file) {
+        (0, Some(file)) => {
+            let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+            text.trim().parse().map_err(|_| format!("there is no port in {}", file.display()))?
+        }
+        (0, None) => return Err("--port 0 does not say which port; name the --port-file, too".to_owned()),
+        (port, _) => port,
+    };
+    Ok(SocketAddr::new(host, port))
+}
+
+fn ask(server: SocketAddr) -> Result<(), String> {
+    let failed = |error: io::Error| format!("{server} does not answer: {error}");
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+    let request = format!("GET /_mock/health HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    // The first line is all that counts.
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).map_err(failed)?;
+    if &answer == b"HTTP/1.1 200" {
+        Ok(())
+    } else {
+        Err(format!("{server} answers {}", String::from_utf8_lossy(&answer)))
+    }
+}
