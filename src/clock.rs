@@ -14,12 +14,19 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use crate::world::{ACCOUNT_MADE, Millis};
 
 /// The latest instant a clock shows, 2199-12-31: there is no history beyond it.
 pub const LAST: Millis = Millis(7_258_032_000_000);
+
+/// How long a wait lasts at most, in the machine's time: a client that went while a clock stood still must not hold its
+/// connection for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// See the module.
 #[derive(Debug)]
@@ -228,9 +235,13 @@ impl Clock {
     }
 
     /// Waits until the clock shows an instant, however it is turned meanwhile, or until the life is over in which whoever
-    /// waits came.
+    /// waits came; at most [`LONGEST_WAIT`].
     pub(crate) async fn wait_until(&self, at: Millis, life: u64) {
-        let at = at.min(LAST);
+        // Whether it was reached or given up: the wait is over.
+        let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), life)).await;
+    }
+
+    async fn reach(&self, at: Millis, life: u64) {
         loop {
             let mut turned = pin!(self.turned.notified());
             // From here on no turn is missed.
