@@ -280,6 +280,9 @@ impl Drop for Journal {
 
 /// A secret as it is shown: its first and last four characters, if there are enough others.
 pub(crate) fn masked(secret: &str) -> String {
+    if secret.is_ascii() && secret.len() >= 16 {
+        return [&secret[..4], "…", &secret[secret.len() - 4..]].concat();
+    }
     let count = secret.chars().count();
     if count < 16 {
         return "…".to_owned();

@@ -43,6 +43,9 @@ use crate::{
 /// The longest header line, and the longest path with its query, that are read: 8 KiB, as servlet containers have it (A).
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
+/// How much of a method and of a path the journal keeps.
+const MAX_NOTED_BYTES: usize = 500;
+
 /// Whose account a request is about, what it was then, and when. "Now" is read here and nowhere else.
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
@@ -288,7 +291,7 @@ impl Admitted {
 
 /// A text of a client's, as much of it as the journal keeps.
 fn short(text: &str) -> String {
-    text.chars().take(500).collect()
+    if text.len() <= MAX_NOTED_BYTES { text.to_owned() } else { text.chars().take(MAX_NOTED_BYTES).collect() }
 }
 
 /// A request that was counted, or that need not be.

@@ -130,9 +130,20 @@ fn is_secret(name: &str) -> bool {
     name == "code" || mentions_secret(&name)
 }
 
+/// Whether one of the words stands in a text, in any case. Every request is looked at: one pass, and nothing is copied.
 fn mentions_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    SECRETS.iter().any(|secret| text.contains(secret)) || text.contains("bearer ")
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().any(|(at, first)| {
+        // What none of the words begins with.
+        if !matches!(first | 0x20, b'a' | b'b' | b'i' | b'p' | b'r' | b's') {
+            return false;
+        }
+        let rest = &bytes[at..];
+        SECRETS
+            .iter()
+            .chain(&["bearer "])
+            .any(|word| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes())))
+    })
 }
 
 /// A body as the journal keeps it. Where it may hold a secret it is read, and what is under a secret's name is masked; what
