@@ -16,6 +16,7 @@ pub mod quota;
 pub mod settings;
 pub(crate) mod shape;
 pub(crate) mod tokens;
+mod truth;
 pub(crate) mod worlds;
 
 use std::{
@@ -31,7 +32,10 @@ use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
-pub use self::accounts::{Accounts, NotMade};
+pub use self::{
+    accounts::{Accounts, NotMade},
+    truth::Told,
+};
 use self::{
     fault::{BadFault, FaultRule, FaultStanding, Faults},
     injected::{Injected, InjectedEvents, NewEvent, NotAdded},
@@ -41,17 +45,16 @@ use self::{
     quota::{Bucket, Quota, QuotaChange, QuotaSettings},
     settings::{AccountChange, NewToken, Settings},
     tokens::{TokenIndex, Tokens},
+    truth::Truth,
     worlds::Worlds,
 };
 use crate::{
     clock::{Clock, Reading, Start},
-    world::{Entry, Event, Millis, Shape, Stream, Window, World},
+    world::{Filter, Millis, Shape, Stream, Window, World},
 };
 
 /// How many searches of an account run at once; others wait.
 const MAX_SEARCHES: usize = 2;
-/// How many events are told at a time by [`Account::truth`].
-const STRIDE: usize = 1_024;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -148,19 +151,6 @@ pub enum NotMinted {
     Invalid(String),
     /// Another account has it.
     Taken,
-}
-
-/// An event of the truth: what the API tells of it, and when it can be seen for the first time.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// When it happened.
-    pub at: Millis,
-    /// When it can be seen for the first time.
-    pub visible_at: Millis,
-    /// Whether it was added by a test.
-    pub is_injected: bool,
-    /// What it tells.
-    pub entry: Entry,
 }
 
 impl Account {
@@ -397,12 +387,8 @@ impl Account {
 
     /// The truth of a window, both ends included, oldest first: what happened in it, whether or not it can be seen yet.
     pub fn truth(&self, stream: Stream, window: Window) -> impl Iterator<Item = Told> + use<> {
-        Truth::new(
-            self.world(),
-            self.injected.select(stream, window, &crate::world::Filter::default(), Millis(i64::MAX), None),
-            stream,
-            window,
-        )
+        let added = self.injected.select(stream, window, &Filter::default(), Millis(i64::MAX), None);
+        Truth::new(self.world(), added, stream, window)
     }
 
     /// Up to `limit` requests of the journal after the one of a number; from the first, after 0.
@@ -474,62 +460,4 @@ impl Setup {
 /// Signs what was fed to a signer, for comparison in constant time.
 pub(crate) fn is_signed(signer: Hmac<Sha256>, signature: &[u8]) -> bool {
     signer.verify_truncated_left(signature).is_ok()
-}
-
-/// Generated and added events in one row, oldest first.
-struct Truth {
-    world: Arc<World>,
-    stream: Stream,
-    places: std::ops::Range<u64>,
-    near: Millis,
-    part: std::vec::IntoIter<Event>,
-    next: Option<Event>,
-    injected: std::iter::Peekable<std::vec::IntoIter<Arc<Injected>>>,
-}
-
-impl Truth {
-    fn new(world: Arc<World>, injected: Vec<Arc<Injected>>, stream: Stream, window: Window) -> Self {
-        let all = world.select(stream, window, crate::world::Filter::default());
-        let places = all.places().unwrap_or_default();
-        let near = all.near();
-        drop(all);
-        let injected = injected.into_iter().peekable();
-        Self { world, stream, places, near, part: Vec::new().into_iter(), next: None, injected }
-    }
-
-    /// The next generated event, which stays the next one.
-    fn generated(&mut self) -> Option<Event> {
-        if self.next.is_none() {
-            if self.part.len() == 0 && !self.places.is_empty() {
-                let end = self.places.end.min(self.places.start + STRIDE as u64);
-                let part = self.world.slice(self.stream, self.places.start..end, self.near);
-                self.near = part.last().map_or(self.near, Event::at);
-                self.places.start = end;
-                self.part = part.into_iter();
-            }
-            self.next = self.part.next();
-        }
-        self.next
-    }
-}
-
-impl Iterator for Truth {
-    type Item = Told;
-
-    fn next(&mut self) -> Option<Told> {
-        let generated = self.generated();
-        let injected = self.injected.next_if(|injected| generated.is_none_or(|event| injected.at < event.at()));
-        if let Some(injected) = injected {
-            let Injected { entry, at, visible_at, .. } = &*injected;
-            return Some(Told { at: *at, visible_at: *visible_at, is_injected: true, entry: entry.clone() });
-        }
-        let event = generated?;
-        self.next = None;
-        Some(Told {
-            at: event.at(),
-            visible_at: self.world.visible_at(&event),
-            is_injected: false,
-            entry: self.world.tell(&event),
-        })
-    }
 }

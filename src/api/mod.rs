@@ -42,30 +42,32 @@ use self::{
 };
 use crate::account::{Accounts, fault::ApiName};
 
-/// Where the APIs are.
-const PATHS: [(&str, ApiName); 4] = [
-    ("/o/oauth/token", ApiName::Token),
-    ("/o/api/v2/logs", ApiName::LogsV2),
-    ("/o/api/v3/activities", ApiName::ActivitiesV3),
-    ("/o/api/v3.3/logs", ApiName::LogsV3_3),
-];
+/// Where an API is.
+const fn path_of(api: ApiName) -> &'static str {
+    match api {
+        ApiName::Token => "/o/oauth/token",
+        ApiName::LogsV2 => "/o/api/v2/logs",
+        ApiName::ActivitiesV3 => "/o/api/v3/activities",
+        ApiName::LogsV3_3 => "/o/api/v3.3/logs",
+    }
+}
 
 /// The API at a path.
 fn api_at(path: &str) -> Option<ApiName> {
-    PATHS.into_iter().find(|(known, _)| *known == path).map(|(_, api)| api)
+    ApiName::ALL.into_iter().find(|&api| path_of(api) == path)
 }
 
 /// Everything under `/o`, and the refusal of every other path.
 pub(crate) fn router(accounts: Arc<Accounts>) -> Router {
     let of_clients = Router::new()
-        .route("/o/oauth/token", get(token::by_query).post(token::by_form))
+        .route(path_of(ApiName::Token), get(token::by_query).post(token::by_form))
         .route("/o/oauth/authorize", get(authorize::consent))
         .route_layer(from_fn_with_state(accounts.clone(), client::known));
     let routes = Router::new()
         .merge(of_clients)
-        .route("/o/api/v2/logs", limited(ApiName::LogsV2, get(logs_v2::list)))
-        .route("/o/api/v3/activities", limited(ApiName::ActivitiesV3, post(activities_v3::list)))
-        .route("/o/api/v3.3/logs", limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
+        .route(path_of(ApiName::LogsV2), limited(ApiName::LogsV2, get(logs_v2::list)))
+        .route(path_of(ApiName::ActivitiesV3), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
+        .route(path_of(ApiName::LogsV3_3), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
     guarded(routes, accounts)
 }
 

@@ -15,7 +15,12 @@ fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let source = source.split("#[cfg(test)]").next().unwrap_or(source);
     for route in source.split(".route(").skip(1) {
-        let path = route.split('"').nth(1).expect("a path");
+        // The APIs' paths stand in a function, by the API's name.
+        let path = match route.strip_prefix("path_of(ApiName::").and_then(|rest| rest.split(')').next()) {
+            Some(name) => source.split(&format!("ApiName::{name} => \"")).nth(1).expect("a path").split('"').next(),
+            None => route.split('"').nth(1),
+        };
+        let path = path.expect("a path");
         let handlers = route.split("\n        .").next().expect("handlers");
         for method in ["get", "put", "post", "patch", "delete"] {
             if handlers
