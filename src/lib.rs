@@ -29,7 +29,9 @@
 //! | [`account`] | what one account owns: clock, tokens, quota, profile, faults, added events, journal |
 //! | `api` | the emulated surface, one file a route, and the gates before it |
 //! | `control` | the surface under `/_mock`, one file a noun |
-//! | `server` | connections, their limits, the end |
+//! | `server` | connections, their limits, TLS, the end |
+//! | [`limits`] | what the server bears |
+//! | `metrics` | what the server counts |
 //! | [`mock`] | the embeddable handle |
 //! | [`config`] | flags, environment and file |
 //! | [`cli`] | the commands of the binary |
@@ -60,6 +62,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod control;
+pub mod limits;
+mod metrics;
 pub mod mock;
 mod server;
 pub mod world;
@@ -69,20 +73,15 @@ use std::sync::Arc;
 use axum::Router;
 
 pub use self::mock::{Builder, ConnectionEnded, Local, Mock, NotStarted};
-use self::{account::Accounts, control::Access};
+use self::{account::Accounts, control::Access, limits::Limits, metrics::Metrics};
 
 /// Everything that a server answers; without access, the control surface is somewhere else or nowhere.
-fn router(accounts: Arc<Accounts>, control: Option<Access>) -> Router {
+fn router(accounts: Arc<Accounts>, control: Option<Access>, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
     let control = match control {
-        Some(access) => control::router(accounts.clone(), access),
-        None => control::health_only(),
+        Some(access) => control::router(accounts.clone(), access, limits, metrics),
+        None => control::health_only(metrics),
     };
-    control.merge(api::router(accounts))
-}
-
-/// The control surface alone.
-fn control_router(accounts: Arc<Accounts>, access: Access) -> Router {
-    control::alone(accounts, access)
+    control.merge(api::router(accounts, limits, metrics.clone()))
 }
 
 /// The Rust of the README compiles.

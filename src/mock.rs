@@ -37,10 +37,12 @@ use crate::{
         settings::{NewAccount, Settings},
     },
     api::BrokenOff,
-    clock::{Instant, Start},
+    clock::{Clock, Instant, Start},
     config::Config,
-    control::Access,
-    server,
+    control::{self, Access},
+    limits::Limits,
+    metrics::Metrics,
+    server::{self, Serving, tls::Tls},
 };
 
 /// A running mock on a free port of 127.0.0.1. It stops when it is dropped.
@@ -49,6 +51,7 @@ use crate::{
 pub struct Mock {
     local: Local,
     address: SocketAddr,
+    ca_pem: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -57,6 +60,8 @@ pub struct Mock {
 #[derive(Clone, Debug)]
 pub struct Local {
     accounts: Arc<Accounts>,
+    limits: Limits,
+    metrics: Arc<Metrics>,
     router: Router,
 }
 
@@ -65,6 +70,8 @@ pub struct Local {
 pub struct Builder {
     default: Settings,
     accounts: Vec<NewAccount>,
+    limits: Limits,
+    is_tls: bool,
     /// The first thing that is wrong.
     wrong: Option<String>,
 }
@@ -88,13 +95,20 @@ impl Mock {
     /// A mock as the binary starts without flags: the documented credentials, seed 1, 100 devices, the machine's time.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { default: Config::plain().settings(), accounts: Vec::new(), wrong: None }
+        Builder::from(Config::plain())
     }
 
     /// Where it listens, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate, as PEM, of the authority that a client must trust where [`Builder::tls`] was asked for.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The address it listens on.
@@ -123,6 +137,7 @@ impl Mock {
 
     /// Stops listening, lets requests that are under way finish, and waits until all is over.
     pub async fn stop(mut self) {
+        self.local.accounts.hang_up();
         if let Some(stop) = self.stop.take() {
             // When nobody listens, it has stopped already.
             let _ = stop.send(());
@@ -138,13 +153,19 @@ impl Drop for Mock {
 }
 
 impl Local {
-    pub(crate) fn new(default: Settings, accounts: Vec<NewAccount>, access: Access) -> Result<Self, NotMade> {
+    pub(crate) fn new(
+        default: Settings,
+        accounts: Vec<NewAccount>,
+        access: Access,
+        limits: Limits,
+    ) -> Result<Self, NotMade> {
         let all = Arc::new(Accounts::new(default)?);
         for (nth, account) in accounts.into_iter().enumerate() {
             all.make(account).map_err(|why| NotMade::Invalid(format!("accounts[{nth}]: {why}")))?;
         }
-        let router = crate::router(all.clone(), Some(access));
-        Ok(Self { accounts: all, router })
+        let metrics = Arc::new(Metrics::new());
+        let router = crate::router(all.clone(), Some(access), &limits, &metrics);
+        Ok(Self { accounts: all, limits, metrics, router })
     }
 
     /// The account that is there from the start.
@@ -174,12 +195,29 @@ impl Local {
         Ok(http::Response::from_parts(parts, body.to_bytes()))
     }
 
+    #[cfg(test)]
     pub(crate) fn shared_accounts(&self) -> Arc<Accounts> {
         self.accounts.clone()
     }
 
+    /// Both surfaces.
     pub(crate) fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// The emulated surface, with nothing of the other but its health.
+    pub(crate) fn without_control(&self) -> Router {
+        crate::router(self.accounts.clone(), None, &self.limits, &self.metrics)
+    }
+
+    /// The control surface.
+    pub(crate) fn control_alone(&self, access: Access) -> Router {
+        control::alone(self.accounts.clone(), access, &self.limits, &self.metrics)
+    }
+
+    /// What a listener serves it with.
+    pub(crate) fn serving(&self, tls: Option<Tls>) -> Serving {
+        Serving { limits: self.limits.clone(), tls, metrics: self.metrics.clone() }
     }
 }
 
@@ -263,6 +301,20 @@ impl Builder {
         self
     }
 
+    /// Sets what the server bears.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves HTTPS, with a certificate for 127.0.0.1, localhost and others; [`Mock::ca_pem`] is what a client trusts then.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.is_tls = true;
+        self
+    }
+
     /// Makes another account from the start.
     #[must_use]
     pub fn account(mut self, account: NewAccount) -> Self {
@@ -283,7 +335,7 @@ impl Builder {
         if let Some(wrong) = self.wrong {
             return Err(NotStarted::Wrong(wrong));
         }
-        Local::new(self.default, self.accounts, Access::new(None)).map_err(NotStarted::NotMade)
+        Local::new(self.default, self.accounts, Access::new(None), self.limits).map_err(NotStarted::NotMade)
     }
 
     /// Starts the mock on a free port. It listens when this returns.
@@ -296,22 +348,34 @@ impl Builder {
     ///
     /// Outside of a tokio runtime with time and network.
     pub async fn start(self) -> Result<Mock, NotStarted> {
+        let (tls, ca_pem) = if self.is_tls {
+            let (tls, pem) = Tls::made(&[], Clock::running().now()).map_err(NotStarted::Wrong)?;
+            (Some(tls), Some(pem))
+        } else {
+            (None, None)
+        };
         let local = self.local()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(NotStarted::NoPort)?;
         let address = listener.local_addr().map_err(NotStarted::NoPort)?;
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server::run(listener, local.router(), async {
+        let serving = tokio::spawn(server::run(listener, local.router(), local.serving(tls), async {
             // When the other end is gone, so is the mock.
             let _ = stopped.await;
         }));
-        Ok(Mock { local, address, stop: Some(stop), serving })
+        Ok(Mock { local, address, ca_pem, stop: Some(stop), serving })
     }
 }
 
 /// What flags, environment and file say.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { default: config.settings(), accounts: config.file.accounts, wrong: None }
+        Self {
+            default: config.settings(),
+            accounts: config.file.accounts,
+            limits: config.limits,
+            is_tls: config.tls,
+            wrong: None,
+        }
     }
 }
 

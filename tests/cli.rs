@@ -8,6 +8,9 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use clap::CommandFactory;
+use opswat_mock::config::Config;
+
 fn mock() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_opswat-mock"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OPSWAT_MOCK_")) {
@@ -341,14 +344,18 @@ fn profile_keys() -> String {
 
 #[test]
 fn a_wrong_file_ends_the_start_with_one_line() {
-    let keys = "host, port, port-file, seed, devices, now, token, client-id, client-secret, redirect-uri, rate-limit, retention-days, lag, \
-                journal, control-addr, control-token, profile, quota, tokens, faults, accounts";
+    let flags = Config::command();
+    let flags = flags.get_arguments().filter_map(|flag| flag.get_long()).filter(|name| *name != "config");
+    let keys = flags.chain(["profile", "quota", "tokens", "faults", "accounts"]).collect::<Vec<_>>().join(", ");
     for (nth, (text, line)) in [
         ("prot = 1\n", format!("unknown key prot; the keys are {keys}")),
         ("config = \"x\"\n", format!("unknown key config; the keys are {keys}")),
         ("client_id = \"x\"\n", format!("unknown key client_id; the keys are {keys}")),
         ("port = 70000\n", "key port: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535".to_owned()),
-        ("seed = true\n", "key seed: a boolean cannot stand here".to_owned()),
+        ("seed = true\n", "key seed: invalid value 'true' for '--seed <NUMBER>': invalid digit found in string".to_owned()),
+        ("seed = { a = 1 }\n", "key seed: a table cannot stand here".to_owned()),
+        ("idle-seconds = 0\n", "key idle-seconds: invalid value '0' for '--idle-seconds <SECONDS>': must be a number of seconds from 0.01 to 86400".to_owned()),
+        ("tls = \"perhaps\"\n", "key tls: invalid value 'perhaps' for '--tls[=<BOOL>]' ([possible values: true, false])".to_owned()),
         ("[profile]\norder = \"up\"\n", "key profile: order must be desc or asc, got \"up\"".to_owned()),
         ("[profile]\noder = 1\n", format!("key profile: unknown key oder; the keys are {}", profile_keys())),
         ("[[faults]]\nfault = { stats = 503 }\n", "key faults[0].fault.stats: unknown field `stats`, expected one of `status`, `body`, `content_type`, `rate_limit`, `retry_after_seconds`, `delay_ms`, `drip_bytes_per_second`, `close`, `truncate_at`, `invalid_utf8`, `entries`, `repeat_page_token`, `expire_token`".to_owned()),

@@ -45,6 +45,23 @@ struct Table {
     unnamed: u64,
 }
 
+/// How much there is of what has limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Sizes {
+    /// Accounts that were made, `default` among them.
+    pub(crate) accounts: usize,
+    /// Accounts that made themselves.
+    pub(crate) sandboxes: usize,
+    /// Access tokens that are known.
+    pub(crate) tokens: usize,
+    /// Bytes of all journals.
+    pub(crate) journal_bytes: usize,
+    /// Bytes of ready pages.
+    pub(crate) page_bytes: usize,
+    /// Worlds that are kept.
+    pub(crate) worlds: usize,
+}
+
 /// Why an account was not made, or not dropped.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NotMade {
@@ -100,6 +117,28 @@ impl Accounts {
     #[must_use]
     pub fn count(&self) -> usize {
         self.table().by_name.len()
+    }
+
+    /// How much there is of what has limits.
+    pub(crate) fn sizes(&self) -> Sizes {
+        let table = self.table();
+        let (all, sandboxes) = (table.by_name.len(), table.implicit.len());
+        drop(table);
+        Sizes {
+            accounts: all - sandboxes,
+            sandboxes,
+            tokens: self.shared.tokens.len(),
+            journal_bytes: self.shared.journals.bytes(),
+            page_bytes: self.shared.pages.bytes(),
+            worlds: self.shared.worlds.len(),
+        }
+    }
+
+    /// Ends what would go on for as long as the accounts do: those who follow a journal are told that there is no more.
+    pub(crate) fn hang_up(&self) {
+        for account in self.table().by_name.values() {
+            account.journal.close();
+        }
     }
 
     /// Makes an account.

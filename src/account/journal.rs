@@ -161,6 +161,13 @@ impl Request {
     }
 }
 
+impl Total {
+    /// How many bytes the journals keep.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
 impl Journal {
     pub(super) fn new(keep: u32, total: Arc<Total>) -> Self {
         let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize, life: 0 };

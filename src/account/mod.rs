@@ -22,7 +22,7 @@ pub(crate) mod worlds;
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,7 @@ use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
+pub(crate) use self::accounts::Sizes;
 pub use self::{
     accounts::{Accounts, NotMade},
     truth::Told,
@@ -82,6 +83,8 @@ pub struct Account {
     /// Places for searches: they compute for longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
+    /// How many of its requests are under way.
+    under_way: AtomicU32,
     /// How often it began anew. What a request of a former life still does is nothing to this one.
     life: AtomicU64,
     /// The number of the server's request that used it last.
@@ -173,6 +176,7 @@ impl Account {
             made_from: settings,
             shared,
             name,
+            under_way: AtomicU32::new(0),
             life: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
         };
@@ -410,6 +414,17 @@ impl Account {
     /// The life that the account is in.
     pub(crate) fn life(&self) -> u64 {
         self.life.load(Ordering::SeqCst)
+    }
+
+    /// A request comes in, unless so many are under way already. Whoever came in leaves.
+    pub(crate) fn enter(&self, most: u32) -> bool {
+        let is_free = |under_way: u32| (under_way < most).then(|| under_way + 1);
+        self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free).is_ok()
+    }
+
+    /// A request has been answered, or its client has gone.
+    pub(crate) fn leave(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Ends what is under way: the account is gone.

@@ -94,6 +94,11 @@ impl PageCache {
         chunk
     }
 
+    /// How many bytes are ready.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Chunks> {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }

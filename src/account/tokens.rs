@@ -101,6 +101,11 @@ struct Code {
 }
 
 impl TokenIndex {
+    /// How many tokens are somebody's.
+    pub(super) fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn owner(&self, token: &str) -> Option<Arc<str>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }

@@ -25,6 +25,11 @@ struct Kept {
 }
 
 impl Worlds {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).worlds.len()
+    }
+
     /// The world of a shape.
     pub(crate) fn of(&self, shape: Shape) -> Arc<World> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

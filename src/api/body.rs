@@ -3,7 +3,7 @@
 //! Wrong types are refused rather than converted (A; profile `wrong_types`), so that a client's mistake is seen; so is a name that an object
 //! has twice. Unknown names are ignored, `null` means absent, and a body that is empty or `[]` has no fields (C).
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt};
 
 use axum::{
     extract::{FromRequest, Request},
@@ -15,12 +15,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use tokio::time::timeout;
 
 use super::{error::Refusal, gate::Caller, note};
-use crate::account::profile::WrongTypes;
-
-/// How large a body may be. Upstream's documents have no number, and 413 means something else there (A).
-const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long a client may take to send a body.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::{account::profile::WrongTypes, limits::BodyLimits};
 
 /// The fields of a JSON body.
 #[derive(Debug, Default)]
@@ -60,7 +55,7 @@ impl<S: Sync> FromRequest<S> for Fields {
             }
             return Err(refusal.clone());
         }
-        let bytes = read(body).await?;
+        let bytes = read(body, visit.bodies).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
@@ -70,14 +65,14 @@ impl<S: Sync> FromRequest<S> for Fields {
     }
 }
 
-/// Reads a body up to the largest size.
-pub(super) async fn read(body: axum::body::Body) -> Result<Bytes, Refusal> {
-    let seconds = BODY_READ_TIMEOUT.as_secs();
-    let late = |_| Refusal::Unreadable(format!("The body was not complete after {seconds} s"));
-    let read = timeout(BODY_READ_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await.map_err(late)?;
+/// Reads a body up to the largest size. Upstream's documents have no number for it, and 413 means something else there (A).
+pub(super) async fn read(body: axum::body::Body, limits: BodyLimits) -> Result<Bytes, Refusal> {
+    let BodyLimits { bytes: most, time } = limits;
+    let late = |_| Refusal::Unreadable(format!("The body was not complete after {time}"));
+    let read = timeout(time.get(), Limited::new(body, most as usize).collect()).await.map_err(late)?;
     let bytes = read.map_err(|error| {
         Refusal::Unreadable(if error.is::<LengthLimitError>() {
-            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
+            format!("The body must have at most {most} bytes, got more")
         } else {
             "The body ended before it was complete".to_owned()
         })

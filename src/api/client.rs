@@ -41,7 +41,7 @@ impl Arrived {
         gate::check_lines(&request)?;
         let (mut parts, body) = request.into_parts();
         let first = parts.extensions.get::<Visit>().cloned().ok_or(Refusal::ServerError)?;
-        let form = body::read(body).await?;
+        let form = body::read(body, first.bodies).await?;
         let text = String::from_utf8_lossy(&form);
         first.notes.form(&text);
         let id = basic(&parts.headers)
@@ -49,7 +49,7 @@ impl Arrived {
             .or_else(|| Params::first_lossy(parts.uri.query().unwrap_or_default(), "client_id"))
             .or_else(|| Params::first_lossy(&text, "client_id"));
         let visit = match id.and_then(|id| accounts.of_client(&id)) {
-            Some(account) => Visit::of(&account, first.notes.clone()),
+            Some(account) => Visit::of(&account, first.notes.clone(), first.bodies),
             None => first,
         };
         visit.notes.visit(&visit);

@@ -4,16 +4,23 @@
 //! the token service answers in that shape, one public client dies unless a 404 is JSON, another unless the body has
 //! `error`. The sentences are ours; they name the parameter, what it may be and what came.
 
-use std::fmt::{self, Write as _};
+use std::{
+    any::Any,
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use axum::{
+    body::Body,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use tower_governor::GovernorError;
+use tower_http::catch_panic::ResponseForPanic;
 
 use super::wire::JSON;
+use crate::metrics::Metrics;
 
 /// How many characters of a client's value are repeated in a description.
 const MAX_ECHO: usize = 100;
@@ -35,6 +42,8 @@ pub(super) enum Refusal {
     MethodNotAllowed(Method),
     /// The quota is used up; a request is let through again after so many seconds.
     TooManyRequests { wait_seconds: u64 },
+    /// So many requests of the account are under way already. The quota has nothing to do with it.
+    TooManyAtOnce { most: u32 },
     /// The body is not of the type that is read here.
     UnsupportedMediaType { got: Option<String>, wanted: &'static str },
     /// The body or the query cannot be read.
@@ -66,7 +75,7 @@ pub(super) enum Refusal {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Words<'a> {
     error: &'a str,
     error_description: &'a str,
 }
@@ -93,7 +102,9 @@ impl Refusal {
             Self::BadClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::NoSuchPath(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::TooManyRequests { .. } | Self::TooManyAtOnce { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+            }
             Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Unreadable(_) | Self::Invalid { .. } | Self::Missing { .. } | Self::MissingGrantType => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
@@ -124,6 +135,9 @@ impl fmt::Display for Refusal {
             Self::TooManyRequests { wait_seconds } => {
                 write!(f, "The request exceeds the API rate limit; the next one is let through in {wait_seconds} s")
             }
+            Self::TooManyAtOnce { most } => {
+                write!(f, "{most} requests of this account are under way, as many as the server takes at once")
+            }
             Self::UnsupportedMediaType { got: Some(got), wanted } => {
                 write!(f, "Content-Type must be {wanted}, got {}", Echo(got))
             }
@@ -150,7 +164,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error) = self.row();
         let description = self.to_string();
-        let body = Body { error, error_description: &description };
+        let body = Words { error, error_description: &description };
         // Two strings always have a form in JSON.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, JSON)], body).into_response();
@@ -211,9 +225,17 @@ fn challenge(error: &str, description: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(r#"Bearer realm="oauth""#))
 }
 
-/// A handler has panicked. What and where stands in the standard error, by Rust's own hook.
-pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Refusal::ServerError.into_response()
+/// Answers for a handler that has panicked. What and where, the hook of panics has said.
+#[derive(Clone, Debug)]
+pub(super) struct Panicked(pub(super) Arc<Metrics>);
+
+impl ResponseForPanic for Panicked {
+    type ResponseBody = Body;
+
+    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
+        self.0.panicked();
+        Refusal::ServerError.into_response()
+    }
 }
 
 /// Whatever has no route.

@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::{
@@ -19,6 +20,7 @@ use axum::{
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tower_governor::{GovernorError, key_extractor::KeyExtractor};
+use tracing::debug;
 
 use super::{
     error::Refusal,
@@ -37,6 +39,8 @@ use crate::{
         tokens::Validity,
     },
     clock::Stopwatch,
+    limits::{BodyLimits, Limits},
+    metrics::{self, Metrics, Served},
     world::Millis,
 };
 
@@ -55,6 +59,7 @@ pub(super) struct Visit {
     /// In which life of the account it came.
     pub(super) life: u64,
     pub(super) notes: Notes,
+    pub(super) bodies: BodyLimits,
 }
 
 /// A visit with a valid token.
@@ -68,8 +73,16 @@ pub(super) struct Caller {
 
 /// The first gate: asks for the token where one is needed, and puts on every answer what it must carry.
 #[derive(Clone, Debug)]
-pub(super) struct Admission {
-    pub(super) accounts: Arc<Accounts>,
+pub(super) struct Admission(pub(super) Arc<House>);
+
+/// What the first gate knows, for all requests.
+#[derive(Debug)]
+pub(super) struct House {
+    accounts: Arc<Accounts>,
+    bodies: BodyLimits,
+    /// How many requests of an account are under way at a time.
+    most_at_once: u32,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The quota's gate, in front of one API.
@@ -167,9 +180,16 @@ impl<G: Gate, E, F: Future<Output = Result<Response, E>>> Future for Passing<G, 
     }
 }
 
+impl House {
+    pub(super) fn new(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+        Self { accounts, bodies: limits.of_bodies(), most_at_once: limits.max_concurrent_requests, metrics }
+    }
+}
+
 /// A request that came to the first gate.
 #[derive(Debug)]
 pub(super) struct Admitted {
+    house: Arc<House>,
     visit: Visit,
     method: Method,
     uri: Uri,
@@ -179,6 +199,8 @@ pub(super) struct Admitted {
     /// That token, if it is valid.
     token: Option<Arc<str>>,
     since: Stopwatch,
+    /// Whether it is one of the account's that are under way.
+    has_entered: bool,
     /// Whether the journal has it.
     is_noted: Cell<bool>,
 }
@@ -189,6 +211,9 @@ impl Drop for Admitted {
         if !self.is_noted.get() {
             let noted = self.visit.notes.take();
             self.note(noted, None, None);
+        }
+        if self.has_entered {
+            self.visit.account.leave();
         }
     }
 }
@@ -201,21 +226,31 @@ impl Gate for Admission {
         let path = request.uri().path();
         let needs_token = path == "/o/api" || path.starts_with("/o/api/");
         let shown = if needs_token { bearer(request.headers()).or_else(|| in_query(request.uri())) } else { None };
-        let known = shown.as_deref().and_then(|token| self.accounts.of_token(token));
-        let visit = Visit::of(known.as_ref().unwrap_or(self.accounts.default_account()), Notes::default());
+        let house = &self.0;
+        let known = shown.as_deref().and_then(|token| house.accounts.of_token(token));
+        let account = known.as_ref().unwrap_or(house.accounts.default_account());
+        let visit = Visit::of(account, Notes::default(), house.bodies);
         let mut admitted = Admitted {
+            house: house.clone(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             api: super::api_at(path),
             shown_token: shown.as_deref().map(journal::masked),
             token: None,
             since,
+            has_entered: account.enter(house.most_at_once),
             is_noted: Cell::new(false),
             visit: visit.clone(),
         };
+        let entered = if admitted.has_entered {
+            Ok(())
+        } else {
+            house.metrics.limited("max-concurrent-requests");
+            Err(Refusal::TooManyAtOnce { most: house.most_at_once })
+        };
         if !needs_token {
             request.extensions_mut().insert(visit);
-            return (admitted, Ok(()));
+            return (admitted, entered);
         }
         let validity = match (&shown, known) {
             (Some(token), Some(account)) => account.tokens.validity(token, visit.now),
@@ -225,7 +260,7 @@ impl Gate for Admission {
             (Validity::Valid(token), _) => {
                 admitted.token = Some(token.clone());
                 request.extensions_mut().insert(Caller { visit, token, fault: None });
-                return (admitted, Ok(()));
+                return (admitted, entered);
             }
             (_, None) => Refusal::NoToken,
             (Validity::Expired, Some(token)) => Refusal::ExpiredToken(token),
@@ -267,6 +302,19 @@ impl Admitted {
     fn note(&self, noted: Noted, quota: Option<Standing>, status: Option<u16>) {
         let Self { visit, method, uri, api, shown_token, since, is_noted, .. } = self;
         let Visit { account, now, life, .. } = noted.visit.as_ref().unwrap_or(visit);
+        let after = since.elapsed();
+        self.count(&noted, status, after);
+        debug!(
+            account = account.name(),
+            method = method.as_str(),
+            path = uri.path(),
+            token = shown_token.as_deref(),
+            status,
+            entries = noted.entries,
+            fault = noted.fault.as_deref(),
+            after_us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+            "request"
+        );
         let request = journal::Request {
             number: 0,
             at: (*now).into(),
@@ -282,10 +330,31 @@ impl Admitted {
             entries: noted.entries,
             quota,
             fault: noted.fault.map(|name| name.to_string()),
-            duration_us: u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX),
+            duration_us: u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
         };
         account.journal.note(request, *life);
         is_noted.set(true);
+    }
+
+    /// Counts the request among the server's.
+    fn count(&self, noted: &Noted, status: Option<u16>, after: Duration) {
+        let metrics = &self.house.metrics;
+        let route = match self.api {
+            Some(api) => super::path_of(api),
+            None if self.uri.path() == super::AUTHORIZE => super::AUTHORIZE,
+            None => metrics::OTHER,
+        };
+        let method = metrics::method(self.method.as_str());
+        metrics.served(Served { route: route.into(), method, status, after });
+        if noted.fault.is_some() {
+            metrics.broken_by_fault(route);
+        }
+        if noted.is_rate_limited {
+            metrics.rate_limited(route);
+        }
+        if let (Some(entries), Some(200)) = (noted.entries, status) {
+            metrics.entries(route, entries);
+        }
     }
 }
 
@@ -331,6 +400,7 @@ impl Gate for Counting {
         };
         let Caller { visit, token, .. } = caller;
         if let Some(wait_seconds) = wait_seconds {
+            visit.notes.rate_limited();
             state_wait(response, visit.setup.profile().retry_after, *wait_seconds, visit.now);
         }
         let mut standing = *standing;
@@ -381,10 +451,10 @@ impl KeyExtractor for WhoseToken {
 
 impl Visit {
     /// A visit to an account now.
-    pub(super) fn of(account: &Arc<Account>, notes: Notes) -> Self {
+    pub(super) fn of(account: &Arc<Account>, notes: Notes, bodies: BodyLimits) -> Self {
         // Read first: when the account begins anew meanwhile, what follows is of the new life, and the visit of the old one.
         let life = account.life();
-        Self { life, now: account.clock().now(), setup: account.setup(), account: account.clone(), notes }
+        Self { life, now: account.clock().now(), setup: account.setup(), account: account.clone(), notes, bodies }
     }
 }
 

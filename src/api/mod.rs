@@ -33,14 +33,22 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-pub(crate) use self::fault::BrokenOff;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use self::fault::BrokenOff;
 use self::{
+    error::Panicked,
     fault::Breaking,
-    gate::{Admission, Counting},
+    gate::{Admission, Counting, House},
 };
-use crate::account::{Accounts, fault::ApiName};
+use crate::{
+    account::{Accounts, fault::ApiName},
+    limits::Limits,
+    metrics::Metrics,
+};
+
+/// Where a person would consent.
+const AUTHORIZE: &str = "/o/oauth/authorize";
 
 /// Where an API is.
 const fn path_of(api: ApiName) -> &'static str {
@@ -58,26 +66,26 @@ fn api_at(path: &str) -> Option<ApiName> {
 }
 
 /// Everything under `/o`, and the refusal of every other path.
-pub(crate) fn router(accounts: Arc<Accounts>) -> Router {
+pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Router {
     let of_clients = Router::new()
         .route(path_of(ApiName::Token), get(token::by_query).post(token::by_form))
-        .route("/o/oauth/authorize", get(authorize::consent))
+        .route(AUTHORIZE, get(authorize::consent))
         .route_layer(from_fn_with_state(accounts.clone(), client::known));
     let routes = Router::new()
         .merge(of_clients)
         .route(path_of(ApiName::LogsV2), limited(ApiName::LogsV2, get(logs_v2::list)))
         .route(path_of(ApiName::ActivitiesV3), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
         .route(path_of(ApiName::LogsV3_3), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
-    guarded(routes, accounts)
+    guarded(routes, House::new(accounts, limits, metrics))
 }
 
 /// Routes behind the first gate, with the refusal of all else. A handler that panics is answered for, and the server goes on.
-fn guarded(routes: Router, accounts: Arc<Accounts>) -> Router {
+fn guarded(routes: Router, house: House) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(Admission { accounts })
+        .layer(CatchPanicLayer::custom(Panicked(house.metrics.clone())))
+        .layer(Admission(Arc::new(house)))
 }
 
 /// A route behind the faults and the quota of its API. Methods that it does not have are refused in front of them.
@@ -100,7 +108,9 @@ mod tests {
         let routes = Router::new()
             .route("/o/api/panics", get(async || if true { panic!("on purpose") } else { "" }))
             .route("/o/api/works", get(async || "works"));
-        let server = guarded(routes, local.shared_accounts());
+        let metrics = Arc::new(Metrics::new());
+        let accounts = local.shared_accounts();
+        let server = guarded(routes, House::new(accounts.clone(), &Limits::default(), metrics.clone()));
         let token = local.account().describe().access_token;
         for (path, status, body) in [
             ("/o/api/panics", 500, r#"{"error":"server_error","error_description":"Internal server error"}"#),
@@ -114,5 +124,8 @@ mod tests {
         }
         let statuses: Vec<_> = local.account().requests(0, 9).requests.iter().map(|request| request.status).collect();
         assert_eq!(statuses, [Some(500), Some(200)]);
+        let counted = metrics.text(&accounts.sizes()).expect("a text");
+        assert!(counted.contains("\nopswat_mock_panics_total 1\n"), "{counted}");
+        assert!(counted.contains(r#"{route="other",method="GET",status="500"} 1"#), "{counted}");
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Noted {
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<Standing>,
     pub(super) fault: Option<Arc<str>>,
+    /// The quota had nothing left for it.
+    pub(super) is_rate_limited: bool,
 }
 
 /// Reads the body of a request that is refused without it. `None` when there is none, or none that the journal would keep.
@@ -81,6 +83,10 @@ impl Notes {
 
     pub(super) fn fault(&self, name: Arc<str>) {
         self.noted().fault = Some(name);
+    }
+
+    pub(super) fn rate_limited(&self) {
+        self.noted().is_rate_limited = true;
     }
 
     /// All that was noted. Nothing is noted afterwards.

@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Config;
+use crate::{config::Config, server::tls};
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Exit code 0 when the server answers that is started with the same flags, variables and file; 1 when it does not.
 pub(super) fn run(config: &Config) -> ExitCode {
-    match address(config).and_then(ask) {
+    match address(config).and_then(|server| ask(server, config.is_tls())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             super::complain(&why);
@@ -42,19 +42,28 @@ fn address(config: &Config) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(host, port))
 }
 
-fn ask(server: SocketAddr) -> Result<(), String> {
+fn ask(server: SocketAddr, is_tls: bool) -> Result<(), String> {
     let failed = |error: io::Error| format!("{server} does not answer: {error}");
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).map_err(failed)?;
+    let stream = TcpStream::connect_timeout(&server, PATIENCE).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
-    let request = format!("GET /_mock/health HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(failed)?;
     // The first line is all that counts.
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).map_err(failed)?;
-    if &answer == b"HTTP/1.1 200" {
-        Ok(())
+    let answer = if is_tls {
+        let trusting = tls::trusting(server.ip(), stream).map_err(|why| format!("{server} does not answer: {why}"))?;
+        first_line(trusting, server)
     } else {
-        Err(format!("{server} answers {}", String::from_utf8_lossy(&answer)))
+        first_line(stream, server)
+    };
+    match answer.map_err(failed)? {
+        answer if &answer == b"HTTP/1.1 200" => Ok(()),
+        answer => Err(format!("{server} answers {}", String::from_utf8_lossy(&answer))),
     }
+}
+
+fn first_line(mut stream: impl Read + Write, server: SocketAddr) -> io::Result<[u8; 12]> {
+    let request = format!("GET /_mock/health HTTP/1.1\r\nhost: {server}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
 }

@@ -2,6 +2,7 @@
 
 mod generate;
 mod healthcheck;
+mod logs;
 mod serve;
 
 use std::{io::Write, process::ExitCode};

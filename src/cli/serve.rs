@@ -10,18 +10,23 @@ use std::{
 
 use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
 
+use tracing::{info, warn};
+
+use super::logs;
 use crate::{
     account::{quota::QuotaLimit, settings::Credential},
-    config::{Config, ControlAddr},
+    clock::Clock,
+    config::{Config, ControlAddr, ServerName},
     control::Access,
     mock::Local,
-    server,
+    server::{self, tls::Tls},
 };
 
 /// Serves until SIGINT or SIGTERM. Exit code 1 when the port cannot be had.
 pub(super) fn run(config: &Config) -> ExitCode {
     let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
-    let local = match Local::new(config.settings(), config.file.accounts.clone(), access.clone()) {
+    let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), config.limits.clone());
+    let local = match made {
         Ok(local) => local,
         Err(why) => {
             // Only a file asks for what can be wrong here.
@@ -30,6 +35,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
             return ExitCode::from(super::USAGE);
         }
     };
+    logs::begin(config.log_level, config.log_format);
     let served = Runtime::new().map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
         let served = runtime.block_on(serve(config, &local, access));
         // A search whose client has gone is not waited for.
@@ -46,6 +52,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
 }
 
 async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
+    let tls = tls(config)?;
     let listener = bind(SocketAddr::new(config.host, config.port), "--port").await?;
     let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
     let control = match config.control_addr {
@@ -63,8 +70,10 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     let mut signal = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
     if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
-        super::complain(&warning);
+        warn!("{warning}");
     }
+    raise_file_limit(config.limits.max_connections);
+    info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     // Whoever started the server may have closed its output; that is no reason to stop.
     let banner = Banner { config, address, control_address, local }.to_string();
     let _ = io::Write::write_all(&mut io::stdout(), banner.as_bytes());
@@ -75,28 +84,66 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     };
     let surface = match config.control_addr {
         None => local.router(),
-        Some(_) => crate::router(local.shared_accounts(), None),
+        Some(_) => local.without_control(),
     };
-    let main = server::run(listener, surface, stopped(stop.subscribe()));
+    let main = server::run(listener, surface, local.serving(tls.clone()), stopped(stop.subscribe()));
     let beside = async {
         if let Some(control) = control {
-            server::run(control, crate::control_router(local.shared_accounts(), access), stopped(stop.subscribe()))
-                .await;
+            server::run(control, local.control_alone(access), local.serving(tls), stopped(stop.subscribe())).await;
         }
     };
     let ended = async { tokio::join!(main, beside) };
     let signalled = async {
         signal.recv().await;
+        info!("stopping");
         stop.send_replace(());
+        local.accounts().hang_up();
         // Whoever says it twice does not want to wait.
         signal.recv().await;
     };
     tokio::select! {
-        _ = ended => {}
-        () = signalled => {}
+        _ = ended => info!("stopped"),
+        () = signalled => info!("stopped by a second signal"),
     }
     Ok(())
 }
+
+/// What HTTPS is served with, where it is. The authority's certificate is written before anything says that the server is there.
+fn tls(config: &Config) -> Result<Option<Tls>, String> {
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    if let (Some(chain), Some(key)) = (&config.tls_cert, &config.tls_key) {
+        let brought = Tls::brought(&read(chain)?, &read(key)?);
+        let of = |why| format!("{} and {}: {why}", chain.display(), key.display());
+        return brought.map(Some).map_err(of);
+    }
+    if !config.tls {
+        return Ok(None);
+    }
+    let names: Vec<&str> = config.tls_san.iter().map(ServerName::as_str).collect();
+    let (tls, authority) = Tls::made(&names, Clock::running().now())?;
+    if let Some(path) = &config.tls_ca_file {
+        write_whole(path, &authority).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(Some(tls))
+}
+
+/// Lets the process have as many files as the machine allows: a connection is one.
+#[cfg(unix)]
+fn raise_file_limit(max_connections: u32) {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    if files < u64::from(max_connections) + OTHER_FILES {
+        warn!(
+            "the machine lets this process have {files} files, too few for {max_connections} connections; fewer: --max-connections"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit(_: u32) {}
+
+/// Files that are no connections.
+#[cfg(unix)]
+const OTHER_FILES: u64 = 32;
 
 async fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
     TcpListener::bind(wanted).await.map_err(|error| match error.kind() {
@@ -161,10 +208,13 @@ fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
-/// Writes the port beside the file and moves it there, so that nobody reads half of it. A link is followed; what is no
-/// file, such as a pipe, is written to as it is.
 fn write_port(path: &Path, port: u16) -> io::Result<()> {
-    let text = format!("{port}\n");
+    write_whole(path, &format!("{port}\n"))
+}
+
+/// Writes a text beside the file and moves it there, so that nobody reads half of it. A link is followed; what is no file,
+/// such as a pipe, is written to as it is.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if is_special(&path) {
         return fs::write(path, text);
@@ -187,7 +237,13 @@ impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { config, address, control_address, local } = self;
         let Config { token, client_id, client_secret, devices, seed, retention_days, .. } = config;
-        let base = format!("http://{address}");
+        let scheme = if config.is_tls() { "https" } else { "http" };
+        let base = format!("{scheme}://{address}");
+        let curl = match &config.tls_ca_file {
+            _ if config.tls_cert.is_some() || !config.tls => "curl -s".to_owned(),
+            Some(authority) => format!("curl -s --cacert '{}'", authority.display()),
+            None => "curl -sk".to_owned(),
+        };
         let mut clock = String::new();
         match config.now {
             Some(now) => write!(clock, "stopped at {now}")?,
@@ -204,6 +260,11 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  company        {}, {devices} devices, seed {seed}", local.account().world().company())?;
         writeln!(f, "  history        {retention_days} days back from now (--retention-days); the clock {clock}")?;
         writeln!(f, "  quota          {quota}")?;
+        match &config.tls_ca_file {
+            _ if config.tls_cert.is_some() || !config.tls => {}
+            Some(authority) => writeln!(f, "  authority      {}, for clients to trust", authority.display())?,
+            None => writeln!(f, "  authority      made at this start; --tls-ca-file writes its certificate")?,
+        }
         writeln!(f, "  access token   {token}")?;
         writeln!(f, "  client id      {client_id}")?;
         writeln!(f, "  client secret  {client_secret}")?;
@@ -211,16 +272,16 @@ impl fmt::Display for Banner<'_> {
             (Some(ControlAddr::Off), _) => writeln!(f, "  control        off\n")?,
             (_, control) => {
                 let token = if config.control_token.is_some() { ", with the token of --control-token" } else { "" };
-                writeln!(f, "  control        http://{}/_mock/accounts{token}\n", control.unwrap_or(*address))?;
+                writeln!(f, "  control        {scheme}://{}/_mock/accounts{token}\n", control.unwrap_or(*address))?;
             }
         }
         writeln!(f, "Try it:\n")?;
-        writeln!(f, "curl -s '{base}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
-        writeln!(f, "curl -s '{base}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;
+        writeln!(f, "{curl} '{base}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
+        writeln!(f, "{curl} '{base}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;
         writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"event_category\":\"device\",\"age\":86400}}'\n")?;
-        writeln!(f, "curl -s '{base}/o/api/v3/activities' -H 'Authorization: Bearer {token}' \\")?;
+        writeln!(f, "{curl} '{base}/o/api/v3/activities' -H 'Authorization: Bearer {token}' \\")?;
         writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"action\":[\"blocked\"],\"age\":168}}'\n")?;
-        writeln!(f, "curl -s '{base}/o/oauth/token' -d grant_type=client_credentials \\")?;
+        writeln!(f, "{curl} '{base}/o/oauth/token' -d grant_type=client_credentials \\")?;
         writeln!(f, "  -d 'client_id={client_id}' \\\n  -d 'client_secret={client_secret}'\n")
     }
 }

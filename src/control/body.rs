@@ -8,9 +8,13 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
-use super::problem::Problem;
-use crate::account::shape::{self, Object};
+use super::{Control, problem::Problem};
+use crate::{
+    account::shape::{self, Object},
+    limits::Seconds,
+};
 
 /// How large a body may be: ten thousand events fit.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -24,11 +28,11 @@ pub(super) struct Inputs<T, const MAX: usize>(pub(super) Vec<T>);
 /// The parameters of a query.
 pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
+impl<T: DeserializeOwned> FromRequest<Control> for Input<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
+    async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
+        let bytes = read(request, control.body_seconds).await?;
         // No body asks for nothing in particular.
         match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
             None => parse(b"{}").map(Self),
@@ -39,11 +43,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     }
 }
 
-impl<T: DeserializeOwned, S: Sync, const MAX: usize> FromRequest<S> for Inputs<T, MAX> {
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Control> for Inputs<T, MAX> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
+    async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
+        let bytes = read(request, control.body_seconds).await?;
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
             return parse::<Few<T, MAX>>(&bytes).map(|Few(list)| Self(list));
         }
@@ -86,8 +90,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    let read = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await.map_err(|error| {
+async fn read(request: Request, time: Seconds) -> Result<Bytes, Problem> {
+    let late = |_| Problem::invalid(format!("The body was not complete after {time}"));
+    let whole = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
+    let read = timeout(time.get(), whole).await.map_err(late)?.map_err(|error| {
         Problem::invalid(if error.is::<LengthLimitError>() {
             format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
         } else {

@@ -10,6 +10,7 @@ mod events;
 mod faults;
 mod guard;
 mod health;
+mod metrics;
 mod openapi;
 mod problem;
 mod quota;
@@ -26,17 +27,23 @@ use axum::{
     routing::{any, delete, get, post},
 };
 
-pub(crate) use self::guard::Access;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::problem::Problem;
-use crate::account::{Account, Accounts};
+pub(crate) use self::guard::Access;
+use self::problem::{Panicked, Problem};
+use crate::{
+    account::{Account, Accounts},
+    limits::{Limits, Seconds},
+    metrics::Metrics,
+};
 
 /// What the handlers work on.
 #[derive(Clone, Debug)]
 struct Control {
     accounts: Arc<Accounts>,
     access: Access,
+    body_seconds: Seconds,
+    metrics: Arc<Metrics>,
 }
 
 impl FromRef<Control> for Arc<Accounts> {
@@ -52,10 +59,11 @@ impl FromRef<Control> for Access {
 }
 
 /// Everything under `/_mock`.
-pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
-    let state = Control { accounts, access };
+pub(crate) fn router(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
+    let state = Control { accounts, access, body_seconds: limits.body_seconds, metrics: metrics.clone() };
     let control = Router::new()
         .route("/openapi.json", get(openapi::show))
+        .route("/metrics", get(metrics::show))
         .route("/accounts", get(accounts::list).post(accounts::make))
         .route("/accounts/{account}", get(accounts::show).patch(accounts::change).delete(accounts::drop_account))
         .route("/accounts/{account}/reset", post(accounts::reset))
@@ -75,21 +83,25 @@ pub(crate) fn router(accounts: Arc<Accounts>, access: Access) -> Router {
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.clone(), guard::check))
         .with_state(state)
-        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(CatchPanicLayer::custom(Panicked(metrics.clone())))
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);
-    Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path))
+    measured(Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path)), metrics)
 }
 
 /// The same where nothing else is.
-pub(crate) fn alone(accounts: Arc<Accounts>, access: Access) -> Router {
-    router(accounts, access).fallback(problem::no_such_path)
+pub(crate) fn alone(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
+    router(accounts, access, limits, metrics).fallback(problem::no_such_path)
 }
 
 /// What is there when the control surface is somewhere else or nowhere: whether the server answers is no secret.
-pub(crate) fn health_only() -> Router {
-    Router::new().nest("/_mock", health_alone())
+pub(crate) fn health_only(metrics: &Arc<Metrics>) -> Router {
+    measured(Router::new().nest("/_mock", health_alone()), metrics)
+}
+
+fn measured(routes: Router, metrics: &Arc<Metrics>) -> Router {
+    routes.layer(from_fn_with_state(metrics.clone(), metrics::measure))
 }
 
 fn health_alone() -> Router {

@@ -85,6 +85,14 @@ fn control_paths() -> Map<String, Value> {
             }),
         ),
         (
+            "/_mock/metrics".to_owned(),
+            json!({
+                "get": operation("metrics", "What the server counts, as Prometheus reads it", ("200", json!({
+                    "description": "The numbers.", "content": { crate::metrics::CONTENT_TYPE: { "schema": text() } },
+                })), &[]),
+            }),
+        ),
+        (
             "/_mock/accounts".to_owned(),
             json!({
                 "get": with_parameters(

@@ -1,13 +1,17 @@
 //! Refusals of the control surface: problem details (RFC 9457).
 
+use std::{any::Any, sync::Arc};
+
 use axum::{
+    body::Body,
     extract::OriginalUri,
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tower_http::catch_panic::ResponseForPanic;
 
-use crate::account::NotMade;
+use crate::{account::NotMade, metrics::Metrics};
 
 /// A refusal. Its `type` is `about:blank`, so its title is that of the status.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub(super) struct Problem {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Words<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
@@ -66,7 +70,7 @@ impl From<NotMade> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = Body { title, status: self.status.as_u16(), detail: &self.detail };
+        let body = Words { title, status: self.status.as_u16(), detail: &self.detail };
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         // Texts and a number always have a form in JSON.
         let body = serde_json::to_vec(&body).unwrap_or_default();
@@ -79,10 +83,18 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A handler has panicked. What and where stands in the standard error, by Rust's own hook.
-pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    let detail = "The control surface has broken over this request; the standard error says where".to_owned();
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
+/// Answers for a handler that has panicked. What and where, the hook of panics has said.
+#[derive(Clone, Debug)]
+pub(super) struct Panicked(pub(super) Arc<Metrics>);
+
+impl ResponseForPanic for Panicked {
+    type ResponseBody = Body;
+
+    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
+        self.0.panicked();
+        let detail = "The control surface has broken over this request; the standard error says where".to_owned();
+        Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
+    }
 }
 
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {

@@ -17,6 +17,9 @@ fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     for route in source.split(".route(").skip(1) {
         // The APIs' paths stand in a function, by the API's name.
         let path = match route.strip_prefix("path_of(ApiName::").and_then(|rest| rest.split(')').next()) {
+            None if route.starts_with("AUTHORIZE") => {
+                source.split("AUTHORIZE: &str = \"").nth(1).expect("a path").split('"').next()
+            }
             Some(name) => source.split(&format!("ApiName::{name} => \"")).nth(1).expect("a path").split('"').next(),
             None => route.split('"').nth(1),
         };

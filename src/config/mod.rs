@@ -1,8 +1,9 @@
 //! Flags, environment and file, into one [`Config`].
 //!
 //! A flag beats the environment, the environment beats the file, the file beats the default. The three have one list:
-//! the fields of [`Config`]. What a file says becomes the default of the flag of that name, so it is checked and worded
-//! like a flag.
+//! the fields of [`Config`].
+
+mod file;
 
 use std::{
     env,
@@ -13,23 +14,18 @@ use std::{
     str::FromStr,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, error::ErrorKind};
-use serde::Deserialize;
-use toml::{Table, Value};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
 
+pub use self::file::File;
 use crate::{
     account::{
-        accounts::MAX_ACCOUNTS,
-        fault::{FaultRule, MAX_FAULTS},
         journal::MAX_JOURNAL,
         profile::Profile,
-        quota::{QuotaChange, QuotaLimit, QuotaSettings},
-        settings::{
-            Credential, MAX_RETENTION_DAYS, MAX_TOKENS, NewAccount, NewToken, ProfileChange, RedirectUri, Settings,
-        },
-        shape,
+        quota::{QuotaLimit, QuotaSettings},
+        settings::{Credential, MAX_RETENTION_DAYS, RedirectUri, Settings},
     },
     clock::{Instant, Start},
+    limits::Limits,
     world::{Lag, MAX_DEVICES, Shape},
 };
 
@@ -39,6 +35,7 @@ const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 const CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
 /// No document prints a secret; this one looks like the others.
 const CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
+
 /// A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -101,31 +98,37 @@ pub struct Config {
     /// Token that the control surface wants as Authorization: Bearer; without it, whoever reaches it may use it
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
     pub control_token: Option<Credential>,
+    /// How much is said on the standard error: with debug, a line for each request
+    #[arg(long, env = "OPSWAT_MOCK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+    /// How: auto is text on a terminal and JSON elsewhere
+    #[arg(long, env = "OPSWAT_MOCK_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
     /// TOML file with the same names, such as port = 8080, and with tables for quota, profile, faults, tokens and accounts; flags and environment go before it
     #[arg(long, env = "OPSWAT_MOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Serves HTTPS, with a certificate of an authority that is made at each start, or with --tls-cert
+    #[arg(long, env = "OPSWAT_MOCK_TLS", value_name = "BOOL", help_heading = "HTTPS", default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    pub tls: bool,
+    /// File into which the certificate of that authority is written as PEM, for clients to trust
+    #[arg(long, env = "OPSWAT_MOCK_TLS_CA_FILE", help_heading = "HTTPS", value_name = "PATH")]
+    pub tls_ca_file: Option<PathBuf>,
+    /// Name or address that the made certificate is for, besides those of this machine, gears.opswat.com, opswat-mock and host.docker.internal; several times or with commas
+    #[arg(long, env = "OPSWAT_MOCK_TLS_SAN", help_heading = "HTTPS", value_name = "NAME", value_delimiter = ',')]
+    pub tls_san: Vec<ServerName>,
+    /// Certificate to show instead, as PEM, with those between it and its authority; turns HTTPS on
+    #[arg(long, env = "OPSWAT_MOCK_TLS_CERT", help_heading = "HTTPS", value_name = "PATH")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(long, env = "OPSWAT_MOCK_TLS_KEY", help_heading = "HTTPS", value_name = "PATH")]
+    pub tls_key: Option<PathBuf>,
+    /// What the server bears.
+    #[command(flatten, next_help_heading = "Limits")]
+    pub limits: Limits,
     /// What only the file says.
     #[arg(skip)]
     pub file: File,
-}
-
-/// What a file says that no flag can say: about the account `default`, and about others.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct File {
-    /// Which reading the accounts follow of what is assumed.
-    pub profile: ProfileChange,
-    /// How requests are counted, where `--rate-limit` says too little.
-    pub quota: QuotaChange,
-    /// Further tokens of `default`.
-    #[serde(deserialize_with = "shape::objects::<MAX_TOKENS, _, _>")]
-    pub tokens: Vec<NewToken>,
-    /// How `default` breaks requests.
-    #[serde(deserialize_with = "shape::objects::<MAX_FAULTS, _, _>")]
-    pub faults: Vec<FaultRule>,
-    /// Further accounts.
-    #[serde(deserialize_with = "shape::objects::<MAX_ACCOUNTS, _, _>")]
-    pub accounts: Vec<NewAccount>,
 }
 
 /// Where the control surface is.
@@ -136,6 +139,38 @@ pub enum ControlAddr {
     /// At an address of its own.
     At(SocketAddr),
 }
+
+/// How much is said in the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What broke, such as a handler that panicked.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// The beginning and the end.
+    Info,
+    /// Each request, and each connection that did not end well.
+    Debug,
+    /// What libraries say, too.
+    Trace,
+}
+
+/// How it is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// A line for people.
+    Text,
+    /// A line that is an object.
+    Json,
+}
+
+/// A name or an address that a certificate is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerName(String);
 
 /// Why there is no [`Config`].
 #[derive(Debug)]
@@ -159,17 +194,39 @@ impl Config {
         // Only the file's name is wanted here; whatever else is wrong comes up when all is read.
         let first = command.clone().ignore_errors(true).try_get_matches_from(&arguments);
         let file = first.ok().and_then(|found| found.try_get_one::<PathBuf>("config").ok().flatten().cloned());
-        if let Some(file) = file {
-            let text = fs::read_to_string(&file).map_err(|error| {
-                Stop::Wrong(format!("cannot read the configuration file {}: {error}", file.display()))
+        if let Some(path) = file {
+            let text = fs::read_to_string(&path).map_err(|error| {
+                Stop::Wrong(format!("cannot read the configuration file {}: {error}", path.display()))
             })?;
             let read =
-                with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", file.display())))?;
+                file::with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", path.display())))?;
             (command, said) = read;
         }
         let found = command.try_get_matches_from(&arguments).map_err(|error| Stop::from(&error))?;
         let config = Self::from_arg_matches(&found).map_err(|error| Stop::from(&error))?;
+        config.check_tls().map_err(Stop::Wrong)?;
         Ok(Self { file: said, ..config })
+    }
+
+    /// Whether HTTPS is served.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls || self.tls_cert.is_some()
+    }
+
+    /// Flags that say nothing without another one.
+    fn check_tls(&self) -> Result<(), String> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err("--tls-cert and --tls-key go together, and one of them is missing".to_owned());
+        }
+        let of_made = [("--tls-ca-file", self.tls_ca_file.is_some()), ("--tls-san", !self.tls_san.is_empty())];
+        match of_made.into_iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) if self.tls_cert.is_some() => {
+                Err(format!("{flag} is about a certificate that is made, and --tls-cert brings one"))
+            }
+            Some((flag, _)) if !self.tls => Err(format!("{flag} says nothing without --tls")),
+            _ => Ok(()),
+        }
     }
 
     /// The defaults, whatever the environment says.
@@ -220,72 +277,6 @@ pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
     })
 }
 
-/// Makes what a file says the defaults of the flags, and reads what no flag says.
-fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command, File), String> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
-    })?;
-    let mut said = Table::new();
-    for (key, value) in table {
-        if FILE_KEYS.contains(&key.as_str()) {
-            said.insert(key, without_instants(value));
-            continue;
-        }
-        let known: Vec<&str> =
-            flags.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
-        if !known.contains(&key.as_str()) {
-            let shown: String = key.escape_debug().take(40).collect();
-            return Err(format!("unknown key {shown}; the keys are {}, {}", known.join(", "), FILE_KEYS.join(", ")));
-        }
-        let values = texts(&key, value)?;
-        if values.is_empty() {
-            return Err(format!("key {key}: an empty array cannot stand here"));
-        }
-        let given = values.iter().map(|value| format!("--{key}={value}"));
-        // Without the environment, which has its own say later.
-        let alone = command().mut_args(|argument| argument.env(None::<&'static str>));
-        alone
-            .try_get_matches_from(std::iter::once("opswat-mock".to_owned()).chain(given))
-            .map_err(|error| format!("key {key}: {}", line(&error)))?;
-        let id = key.replace('-', "_");
-        flags = flags.mut_arg(id, |argument| argument.default_values(values));
-    }
-    let said = serde_path_to_error::deserialize(Value::Table(said)).map_err(|error| {
-        let why = error.inner().to_string();
-        format!("key {}: {}", error.path(), why.lines().next().unwrap_or_default())
-    })?;
-    Ok((flags, said))
-}
-
-/// What [`File`] reads.
-const FILE_KEYS: [&str; 5] = ["profile", "quota", "tokens", "faults", "accounts"];
-
-/// The same with texts in the place of instants, which have a type of their own in a file only.
-fn without_instants(value: Value) -> Value {
-    match value {
-        Value::Datetime(instant) => Value::String(instant.to_string()),
-        Value::Array(values) => Value::Array(values.into_iter().map(without_instants).collect()),
-        Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key, without_instants(value))).collect())
-        }
-        other => other,
-    }
-}
-
-fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
-    Ok(match value {
-        Value::String(text) => vec![text],
-        Value::Integer(number) => vec![number.to_string()],
-        Value::Datetime(instant) => vec![instant.to_string()],
-        Value::Array(values) => {
-            let nested: Result<Vec<_>, _> = values.into_iter().map(|value| texts(key, value)).collect();
-            nested?.into_iter().flatten().collect()
-        }
-        other => return Err(format!("key {key}: a {} cannot stand here", other.type_str())),
-    })
-}
-
 impl From<&clap::Error> for Stop {
     fn from(error: &clap::Error) -> Self {
         match error.kind() {
@@ -309,6 +300,31 @@ fn line(error: &clap::Error) -> String {
     tip.map_or_else(|| wrong.clone(), |tip| format!("{wrong} ({tip})"))
 }
 
+impl ServerName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        let is_host = text.len() <= 253 && text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label);
+        if is_host || text.parse::<IpAddr>().is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be the name of a host, such as mock.internal, or an address".to_owned())
+        }
+    }
+}
+
 impl FromStr for ControlAddr {
     type Err = String;
 
@@ -327,6 +343,21 @@ impl fmt::Display for ControlAddr {
         match self {
             Self::Off => f.write_str("off"),
             Self::At(address) => address.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_servers_are_hosts_and_addresses() {
+        for name in ["localhost", "*.mock.test", "10.0.0.7", "::1", "my_host", "a-b.c"] {
+            assert!(name.parse::<ServerName>().is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a..b", "http://a", "a,b", "ü", "a.", &"x".repeat(64)] {
+            assert!(name.parse::<ServerName>().is_err(), "{name}");
         }
     }
 }

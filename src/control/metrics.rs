@@ -1,0 +1,40 @@
+//! `GET /_mock/metrics`: what the server counts; and how the requests of this surface are counted.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tracing::debug;
+
+use super::{Control, problem::Problem};
+use crate::{
+    clock::Stopwatch,
+    metrics::{self, CONTENT_TYPE, Metrics, OTHER, Served},
+};
+
+pub(super) async fn show(State(control): State<Control>) -> Result<impl IntoResponse, Problem> {
+    let Control { accounts, metrics, .. } = control;
+    let text = metrics.text(&accounts.sizes()).map_err(|_| Problem::invalid("The numbers cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
+}
+
+/// Counts a request, by its route: paths have the names of accounts in them, and tokens.
+pub(super) async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let since = Stopwatch::start();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    // What is nested and has no route shows a name of the router's own.
+    let route = route
+        .filter(|route| !route.contains("__private"))
+        .map_or(Cow::Borrowed(OTHER), |route| route.to_owned().into());
+    let method = metrics::method(request.method().as_str());
+    let response = next.run(request).await;
+    let (status, after) = (response.status().as_u16(), since.elapsed());
+    let after_us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+    debug!(method, route = &*route, status, after_us, "control");
+    metrics.served(Served { route, method, status: Some(status), after });
+    response
+}

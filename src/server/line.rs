@@ -1,0 +1,369 @@
+//! One connection: what it is doing, and how long it may go on doing so.
+//!
+//! A [`Line`] is told what happens: bytes come or leave, a request begins or ends. From that follows what the client is
+//! waited for, and until when. [`hold`] drives a connection and looks at that whenever something happened on it, so that a
+//! connection on which nothing happens costs one timer.
+
+use std::{
+    future::{Future, poll_fn},
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, Sleep, sleep_until, timeout},
+};
+
+use crate::limits::{Limits, Seconds};
+
+/// Which HTTP a connection speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Speaks {
+    /// One request after the other.
+    Http1,
+    /// Many at a time, and between them bytes that belong to none.
+    Http2,
+}
+
+/// Why a connection was ended by the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cut {
+    /// The head of a request did not come.
+    Head,
+    /// Nothing was asked for.
+    Idle,
+    /// Nothing of an answer was taken.
+    Write,
+    /// It has had its requests.
+    Requests,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Line {
+    speaks: Speaks,
+    header_seconds: Seconds,
+    idle_seconds: Seconds,
+    write_seconds: Seconds,
+    max_requests: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Since when no request is under way, if none is.
+    free_since: Instant,
+    /// When the first byte of a request's head came, if no request is under way.
+    head_since: Option<Instant>,
+    /// How many requests, and bodies that are thrown away, are under way.
+    under_way: u32,
+    /// How many requests came.
+    requests: u32,
+    /// How many answers have bytes that the client could take.
+    ready: u32,
+    /// The socket takes no more for now.
+    is_blocked: bool,
+    /// When the client took something, or could have begun to.
+    taken_at: Instant,
+    /// When the client was told that the connection ends.
+    told_at: Option<Instant>,
+}
+
+/// Something that keeps a connection from being idle, until it is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Line>);
+
+/// An answer with bytes that the client could take, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Ready(Arc<Line>);
+
+impl Line {
+    pub(super) fn new(limits: &Limits, speaks: Speaks) -> Arc<Self> {
+        let now = Instant::now();
+        let state = State {
+            free_since: now,
+            head_since: None,
+            under_way: 0,
+            requests: 0,
+            ready: 0,
+            is_blocked: false,
+            taken_at: now,
+            told_at: None,
+        };
+        Arc::new(Self {
+            speaks,
+            header_seconds: limits.header_seconds,
+            idle_seconds: limits.idle_seconds,
+            write_seconds: limits.write_seconds,
+            max_requests: limits.max_requests_per_connection,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(super) fn speaks(&self) -> Speaks {
+        self.speaks
+    }
+
+    /// A request begins. Tells whether the connection has room for another one after it.
+    pub(super) fn begin(self: &Arc<Self>) -> (UnderWay, bool) {
+        let mut state = self.state();
+        state.requests = state.requests.saturating_add(1);
+        let has_room = state.requests < self.max_requests;
+        drop(state);
+        (self.occupy(), has_room)
+    }
+
+    /// Something is under way that is no request of its own.
+    fn occupy(self: &Arc<Self>) -> UnderWay {
+        let mut state = self.state();
+        state.under_way += 1;
+        state.head_since = None;
+        drop(state);
+        UnderWay(self.clone())
+    }
+
+    /// An answer has bytes that the client could take.
+    pub(super) fn offer(self: &Arc<Self>) -> Ready {
+        let mut state = self.state();
+        state.ready += 1;
+        state.taken_at = Instant::now();
+        drop(state);
+        Ready(self.clone())
+    }
+
+    /// What the client is waited for, and until when.
+    fn due(&self) -> Option<(Cut, Instant)> {
+        let state = self.state();
+        if self.speaks == Speaks::Http2 && state.requests >= self.max_requests && state.told_at.is_none() {
+            return Some((Cut::Requests, state.free_since));
+        }
+        if state.is_blocked || state.ready > 0 {
+            return Some((Cut::Write, state.taken_at + self.write_seconds.get()));
+        }
+        if state.under_way > 0 {
+            return None;
+        }
+        let (cut, since, seconds) = match (state.told_at, state.head_since) {
+            (Some(told), _) => (Cut::Idle, told.max(state.free_since), self.header_seconds),
+            (None, _) if state.requests == 0 => (Cut::Head, state.free_since, self.header_seconds),
+            (None, Some(first)) => (Cut::Head, first, self.header_seconds),
+            (None, None) => (Cut::Idle, state.free_since, self.idle_seconds),
+        };
+        Some((cut, since + seconds.get()))
+    }
+
+    /// Comes when the client has let a time pass.
+    fn overdue(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Cut> {
+        loop {
+            // While nothing is due, whatever changes that wakes this task.
+            let Some((cut, due)) = self.due() else { return Poll::Pending };
+            if due <= Instant::now() {
+                return Poll::Ready(cut);
+            }
+            // An alarm that rings too early costs less than one that is set anew for each request.
+            if alarm.is_elapsed() || due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
+            ready!(alarm.as_mut().poll(context));
+        }
+    }
+
+    fn came(&self) {
+        let mut state = self.state();
+        // What comes between the requests of HTTP/2 is no head.
+        if self.speaks == Speaks::Http1 && state.under_way == 0 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    fn left(&self, is_blocked: bool) {
+        let mut state = self.state();
+        // It waits from the moment at which it first had to.
+        if state.is_blocked != is_blocked || !is_blocked {
+            state.taken_at = Instant::now();
+        }
+        state.is_blocked = is_blocked;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnderWay {
+    /// Another thing of the same connection.
+    pub(super) fn another(&self) -> Self {
+        self.0.occupy()
+    }
+
+    pub(super) fn line(&self) -> &Arc<Line> {
+        &self.0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.under_way -= 1;
+        if state.under_way == 0 {
+            state.free_since = Instant::now();
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.0.state().ready -= 1;
+    }
+}
+
+/// Drives a connection to its end, which comes early when the client lets a time pass, and soon when the server is closing.
+pub(super) async fn hold<C>(connection: C, line: &Line, mut closing: watch::Receiver<bool>) -> Result<(), Ended>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = pin!(connection);
+    let mut alarm = pin!(sleep_until(Instant::now() + line.header_seconds.get()));
+    let tell = |connection: Pin<&mut C>| {
+        line.state().told_at.get_or_insert_with(Instant::now);
+        connection.graceful_shutdown();
+    };
+    let mut cut = None;
+    loop {
+        let is_told = line.state().told_at.is_some();
+        tokio::select! {
+            biased;
+            ended = &mut connection => return match cut {
+                Some(cut) => Err(Ended::Cut(cut)),
+                None => ended.map_err(Ended::Broken),
+            },
+            // Whoever closes is gone, or has said so.
+            () = told_to_close(&mut closing), if !is_told => tell(connection.as_mut()),
+            overdue = poll_fn(|context| line.overdue(alarm.as_mut(), context)) => match overdue {
+                Cut::Idle | Cut::Requests if !is_told => {
+                    cut = Some(overdue);
+                    tell(connection.as_mut());
+                }
+                _ => return Err(Ended::Cut(cut.unwrap_or(overdue))),
+            },
+        }
+    }
+}
+
+async fn told_to_close(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// How a connection ended that did not end well.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Cut(Cut),
+    Broken(hyper::Error),
+}
+
+/// A socket that tells its line what comes and leaves.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// What is told; during the handshake of TLS, nobody is.
+    line: Option<Arc<Line>>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, line: None }
+    }
+
+    pub(super) fn tell(&mut self, line: Arc<Line>) {
+        self.line = Some(line);
+    }
+
+    /// The first byte that comes. It is still there for whoever reads.
+    pub(super) async fn first_byte(&self) -> io::Result<u8> {
+        let mut first = [0];
+        match self.stream.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(first[0]),
+        }
+    }
+
+    /// Ends the connection so that what was sent arrives: what comes is read for a while, because a socket that is closed
+    /// with something unread takes back what it has sent.
+    pub(super) async fn end(&mut self, patience: Duration) {
+        let _ = self.shutdown().await;
+        let _ = timeout(patience, tokio::io::copy(self, &mut tokio::io::sink())).await;
+    }
+
+    fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Some(line) = &self.line {
+            line.left(wrote.is_pending());
+        }
+        wrote
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
+        if let Some(line) = &self.line
+            && let Some(first) = into.filled().get(before)
+        {
+            line.came();
+            if *first == TLS_HANDSHAKE && line.state().requests == 0 {
+                hint_at_tls(into.filled());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The first byte of whoever begins with TLS, and no byte of a method.
+pub(super) const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Says once what the first client of TLS at a plain port could not be told.
+fn hint_at_tls(first: &[u8]) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+
+    if first.get(1) == Some(&3) && !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!("a client spoke TLS to a plain port; --tls serves HTTPS");
+    }
+}

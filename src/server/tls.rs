@@ -1,0 +1,200 @@
+//! HTTPS: whose certificate is shown, and how it is made when nobody brings one.
+
+use std::{
+    net::{IpAddr, TcpStream},
+    sync::Arc,
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use time::{Duration, OffsetDateTime};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ClientConfig, ClientConnection, DigitallySignedStruct, ServerConfig, SignatureScheme, StreamOwned,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::ring,
+        pki_types::{
+            CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime,
+            pem::{self, PemObject},
+        },
+    },
+};
+
+use crate::world::Millis;
+
+/// Whom the made certificate is for, besides those that are asked for: where the mock mostly is, and whom it stands in for.
+const NAMES: [&str; 6] = ["localhost", "127.0.0.1", "::1", "gears.opswat.com", "opswat-mock", "host.docker.internal"];
+/// How long the made certificates hold: the longest that clients of all makers take for a server's.
+const VALID_DAYS: i64 = 397;
+
+/// What HTTPS is served with.
+#[derive(Clone)]
+pub(crate) struct Tls(TlsAcceptor);
+
+impl Tls {
+    /// Makes an authority and a certificate of it, and tells the authority's certificate as PEM. Each call makes another one.
+    ///
+    /// # Errors
+    ///
+    /// When one of the names can stand in no certificate.
+    pub(crate) fn made(names: &[&str], now: Millis) -> Result<(Self, String), String> {
+        let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
+        let now = OffsetDateTime::from_unix_timestamp(now.0.div_euclid(1000))
+            .map_err(|error| format!("cannot make a certificate: {error}"))?;
+        let during = |params: &mut CertificateParams| {
+            // The clocks of clients may be behind.
+            params.not_before = now.saturating_sub(Duration::DAY);
+            params.not_after = now.saturating_add(Duration::days(VALID_DAYS - 1));
+        };
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name.push(DnType::CommonName, "opswat-mock, made at its start");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        during(&mut authority);
+        let authority =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().map_err(failed)?).map_err(failed)?;
+
+        let mut all: Vec<String> = NAMES.map(str::to_owned).to_vec();
+        all.extend(names.iter().filter(|name| !NAMES.contains(name)).map(|&name| name.to_owned()));
+        let mut own = CertificateParams::new(all).map_err(failed)?;
+        own.distinguished_name.push(DnType::CommonName, "opswat-mock");
+        own.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        own.use_authority_key_identifier_extension = true;
+        during(&mut own);
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = own.signed_by(&key, &authority).map_err(failed)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Ok((Self::new(vec![certificate.into(), authority.der().clone()], key)?, authority.pem()))
+    }
+
+    /// Reads a chain of certificates, the server's first, and its key.
+    ///
+    /// # Errors
+    ///
+    /// When one of the two cannot be read, and when they do not belong together.
+    pub(crate) fn brought(chain: &[u8], key: &[u8]) -> Result<Self, String> {
+        let no_chain = |error: pem::Error| format!("the certificate cannot be read as PEM: {error}");
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(no_chain)?;
+        if chain.is_empty() {
+            return Err("there is no certificate in PEM where one should be".to_owned());
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => "there is no private key in PEM where one should be".to_owned(),
+            error => format!("the private key cannot be read as PEM: {error}"),
+        })?;
+        Self::new(chain, key)
+    }
+
+    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, String> {
+        // Named, because whoever embeds the mock may have another one compiled in.
+        let with = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let with = with.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        let mut config = with
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| format!("the certificate and the key cannot be used: {error}"))?;
+        config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    pub(super) fn acceptor(&self) -> &TlsAcceptor {
+        &self.0
+    }
+}
+
+/// What HTTP/2 is called when a connection begins.
+pub(super) const H2: &[u8] = b"h2";
+
+/// A connection of a client that asks whether a server is there, and not who it is.
+///
+/// # Errors
+///
+/// When TLS cannot begin.
+pub(crate) fn trusting(server: IpAddr, stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let schemes = provider.signature_verification_algorithms.supported_schemes();
+    let with = ClientConfig::builder_with_provider(provider);
+    let with = with.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let trust = Arc::new(Trusting { schemes });
+    let config = with.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth();
+    let connection = ClientConnection::new(Arc::new(config), server.into()).map_err(|error| error.to_string())?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct Trusting {
+    schemes: Vec<SignatureScheme>,
+}
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_768_478_400_000);
+
+    #[test]
+    fn a_made_certificate_is_for_the_usual_names_and_for_those_that_are_asked_for() {
+        let (_, authority) = Tls::made(&["mock.internal", "10.0.0.7"], NOW).expect("a certificate");
+        assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"));
+        let (_, other) = Tls::made(&[], NOW).expect("a certificate");
+        assert_ne!(authority, other);
+    }
+
+    #[test]
+    fn what_is_brought_must_be_whole() {
+        let key = KeyPair::generate().expect("a key");
+        let own = CertificateParams::new(vec!["a.test".to_owned()]).expect("a name").self_signed(&key).expect("signed");
+        let other = KeyPair::generate().expect("a key");
+        let (chain, key, other) = (own.pem(), key.serialize_pem(), other.serialize_pem());
+        assert!(Tls::brought(chain.as_bytes(), key.as_bytes()).is_ok());
+        for (chain, key, why) in [
+            ("", &*key, "there is no certificate in PEM where one should be"),
+            (&*chain, "", "there is no private key in PEM where one should be"),
+            (&*chain, &*other, "the certificate and the key cannot be used: "),
+            ("-----BEGIN CERTIFICATE-----\nx", &*key, "the certificate cannot be read as PEM: "),
+        ] {
+            let wrong = Tls::brought(chain.as_bytes(), key.as_bytes()).err().expect("something wrong");
+            assert!(wrong.starts_with(why), "{wrong}");
+        }
+    }
+}
