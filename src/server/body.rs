@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,10 +12,13 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use tokio::time;
 
-use super::line::{Ready, UnderWay};
+use super::line::{Ready, Speaks, UnderWay};
 
 /// How much of a body that nobody wanted is read and thrown away before the connection is given up.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much HTTP/2 is given at a time: as much as stands in one frame of it.
+const HTTP_2_PIECE: usize = 16 * 1024;
 
 /// A request's body that is taken off the line when nobody reads it to its end: a client that is in the middle of sending
 /// would otherwise find its connection reset, and never see why it was refused.
@@ -75,8 +78,14 @@ impl Drop for Drained {
 }
 
 /// An answer's body. Its request is under way until all of it was taken, or the client has gone.
+///
+/// HTTP/2 buffers whatever it is given, whether or not the client takes it: it is given so little at a time that who takes
+/// nothing costs little, and is seen.
 pub(super) struct Answer {
     body: AnyBody,
+    /// What the body gave that is not given on yet.
+    rest: Bytes,
+    piece: usize,
     /// There while the next bytes need not be waited for.
     ready: Option<Ready>,
     under_way: UnderWay,
@@ -85,7 +94,8 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(body: AnyBody, under_way: UnderWay) -> Self {
         let ready = (!body.is_end_stream()).then(|| under_way.line().offer());
-        Self { body, ready, under_way }
+        let piece = if under_way.line().speaks() == Speaks::Http2 { HTTP_2_PIECE } else { usize::MAX };
+        Self { body, rest: Bytes::new(), piece, ready, under_way }
     }
 }
 
@@ -97,20 +107,33 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        // A body that drips has the client wait, and not the other way round.
-        self.ready = match polled {
-            Poll::Pending => None,
-            Poll::Ready(_) => Some(self.under_way.line().offer()),
-        };
-        polled
+        if self.rest.is_empty() {
+            // A body that drips has the client wait, and not the other way round.
+            let polled = Pin::new(&mut self.body).poll_frame(context);
+            self.ready = polled.is_ready().then(|| self.under_way.line().offer());
+            match ready!(polled).transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => self.rest = data,
+                Some(Err(other)) => return Poll::Ready(Some(Ok(other))),
+                None => return Poll::Ready(None),
+            }
+        } else {
+            self.ready = Some(self.under_way.line().offer());
+        }
+        let piece = self.rest.len().min(self.piece);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }

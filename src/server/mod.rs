@@ -210,7 +210,8 @@ where
     match line.speaks() {
         Speaks::Http1 => {
             let mut builder = http1::Builder::new();
-            builder.max_buf_size(limits.max_header_bytes as usize).max_headers(MAX_HEADERS);
+            let head = limits.max_header_bytes as usize;
+            builder.max_buf_size(head).max_header_size(head).max_headers(MAX_HEADERS);
             // The line looks at the time; a client that has said all it wants to say still wants the answer.
             builder.header_read_timeout(None).half_close(true);
             line::hold(builder.serve_connection(stream, service), line, closing).await

@@ -1,0 +1,121 @@
+//! A server on a free port with a stopped clock, and clients that speak to its socket.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::Request;
+use opswat_mock::{Builder, Mock, limits::Limits};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+pub(crate) const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+/// Longer than anything takes that comes at all.
+pub(crate) const AT_MOST: Duration = Duration::from_secs(30);
+
+pub(crate) struct Served {
+    pub(crate) mock: Mock,
+}
+
+pub(crate) fn builder() -> Builder {
+    Mock::builder().now("2026-01-15T12:00:00Z").without_quota()
+}
+
+pub(crate) async fn serve() -> Served {
+    Served { mock: builder().start().await.expect("a mock") }
+}
+
+/// A server some of whose limits are changed.
+pub(crate) async fn serve_with(change: impl FnOnce(&mut Limits)) -> Served {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Served { mock: builder().limits(limits).start().await.expect("a mock") }
+}
+
+/// What comes, if it comes in time.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(AT_MOST, what).await.expect("it comes soon")
+}
+
+/// A request for a page of v2, with further header lines.
+pub(crate) fn page(lines: &str) -> String {
+    format!("GET /o/api/v2/logs?limit=50&access_token={TOKEN} HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
+}
+
+/// A request for a page of v3.
+pub(crate) fn activities(length: usize, body: &str) -> String {
+    format!(
+        "POST /o/api/v3/activities HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// What a server sends until it ends the connection.
+pub(crate) async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is an end, too.
+    let _ = soon(stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The head and the body of the next answer on a connection.
+pub(crate) async fn answer(stream: &mut TcpStream) -> (String, String) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(stream.read_u8()).await.expect("a head"));
+    }
+    let head = String::from_utf8(head).expect("ASCII");
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).expect("a length");
+    let mut body = vec![0; length.parse().expect("a number")];
+    soon(stream.read_exact(&mut body)).await.expect("a body");
+    (head, String::from_utf8(body).expect("UTF-8"))
+}
+
+impl Served {
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.mock.address()).await.expect("a connection")
+    }
+
+    /// A connection on which something was said.
+    pub(crate) async fn say(&self, bytes: &str) -> TcpStream {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes.as_bytes()).await.expect("written");
+        stream
+    }
+
+    /// What comes back for these bytes, until the server ends the connection.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        // The server may end the connection before it has read all.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        rest(&mut stream).await
+    }
+
+    pub(crate) async fn is_well(&self) -> bool {
+        self.exchange(page("").as_bytes()).await.starts_with("HTTP/1.1 200 OK\r\n")
+    }
+
+    /// One of the numbers that the server counts, by its name and labels; 0 before it was counted first.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let request = Request::get("/_mock/metrics").body(Bytes::new()).expect("a request");
+        let answer = self.mock.local().answer(request).await.expect("an answer");
+        let text = String::from_utf8(answer.into_body().to_vec()).expect("UTF-8");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |number| number.parse().expect("a number"))
+    }
+
+    /// Waits until no connection is held.
+    pub(crate) async fn are_all_gone(&self) {
+        let began = Instant::now();
+        while self.counted("opswat_mock_open_connections").await > 0 {
+            assert!(began.elapsed() < AT_MOST, "connections stay");
+            tokio::task::yield_now().await;
+        }
+    }
+}

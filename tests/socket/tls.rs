@@ -1,0 +1,204 @@
+//! HTTPS: the made certificate, both versions of HTTP, and clients that speak what the port does not.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use opswat_mock::{
+    account::fault::{Close, Fault, FaultRule},
+    limits::Limits,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+use crate::harness::{Served, TOKEN, builder, page, serve, soon};
+
+async fn serve_tls(change: impl FnOnce(&mut Limits)) -> Served {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Served { mock: builder().limits(limits).tls().start().await.expect("a mock") }
+}
+
+impl Served {
+    /// A handshake of a client that trusts the mock's authority, or nobody.
+    async fn handshake(&self, name: &str, speaks: &[u8], trusts: bool) -> Result<TlsStream<TcpStream>, std::io::Error> {
+        let mut roots = RootCertStore::empty();
+        if let (Some(pem), true) = (self.mock.ca_pem(), trusts) {
+            roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("a certificate");
+        }
+        let with = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let mut config = with
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![speaks.to_vec()];
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        soon(TlsConnector::from(Arc::new(config)).connect(name, self.connect().await)).await
+    }
+
+    async fn http2(&self) -> (http2::SendRequest<Full<Bytes>>, tokio::task::JoinHandle<hyper::Result<()>>) {
+        let stream = TokioIo::new(self.handshake("127.0.0.1", b"h2", true).await.expect("a handshake"));
+        let mut with = http2::Builder::new(TokioExecutor::new());
+        // So little is taken before a body is read.
+        with.initial_stream_window_size(1024);
+        let (client, connection) = with.handshake(stream).await.expect("HTTP/2");
+        (client, tokio::spawn(connection))
+    }
+}
+
+/// A request for a page of v3.3, larger than the client takes before it reads.
+fn asked(version: Version) -> Request<Full<Bytes>> {
+    let host = if version == Version::HTTP_2 { "https://127.0.0.1" } else { "" };
+    Request::post(format!("{host}/o/api/v3.3/logs"))
+        .version(version)
+        .header("host", "127.0.0.1")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("content-type", "application/json")
+        .body(Full::from(r#"{"event_category":"device","start_time":1766000000000,"limit":100}"#))
+        .expect("a request")
+}
+
+#[tokio::test]
+async fn both_versions_of_http_tell_the_same() {
+    let served = serve_tls(|_| {}).await;
+    assert!(served.mock.base_url().starts_with("https://127.0.0.1:"));
+    let stream = TokioIo::new(served.handshake("gears.opswat.com", b"http/1.1", true).await.expect("a handshake"));
+    let (mut client, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
+    let connection = tokio::spawn(connection);
+    let first = soon(client.send_request(asked(Version::HTTP_11))).await.expect("an answer");
+    assert_eq!((first.status().as_u16(), first.version()), (200, Version::HTTP_11));
+    let first = first.into_body().collect().await.expect("a body").to_bytes();
+    connection.abort();
+    let (mut client, _connection) = served.http2().await;
+    let second = soon(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
+    assert_eq!((second.status().as_u16(), second.version()), (200, Version::HTTP_2));
+    assert_eq!(second.into_body().collect().await.expect("a body").to_bytes(), first);
+}
+
+#[tokio::test]
+async fn a_client_must_trust_the_authority_and_find_the_name() {
+    let served = serve_tls(|_| {}).await;
+    for name in ["localhost", "127.0.0.1", "gears.opswat.com", "opswat-mock", "host.docker.internal"] {
+        assert!(served.handshake(name, b"http/1.1", true).await.is_ok(), "{name}");
+    }
+    let foreign = served.handshake("example.com", b"http/1.1", true).await.expect_err("another name");
+    assert!(foreign.to_string().contains("not valid for name"), "{foreign}");
+    let unknown = served.handshake("localhost", b"http/1.1", false).await.expect_err("nobody trusted");
+    assert!(unknown.to_string().contains("UnknownIssuer"), "{unknown}");
+    assert!(served.handshake("localhost", b"http/1.1", true).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_plain_client_is_told_what_the_port_speaks() {
+    let served = serve_tls(|_| {}).await;
+    let told = served.exchange(page("").as_bytes()).await;
+    assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{told}");
+    assert!(
+        told.ends_with(r#"{"error":"invalid_request","error_description":"This port speaks HTTPS (--tls), not HTTP"}"#),
+        "{told}"
+    );
+    for garbage in [&b"\x16\x03\x01garbage that is no handshake at all, and goes on"[..], b"\x16", b"\x00", b""] {
+        assert!(!served.exchange(garbage).await.contains("200"));
+    }
+    assert!(served.handshake("localhost", b"http/1.1", true).await.is_ok());
+    served.are_all_gone().await;
+}
+
+#[tokio::test]
+async fn a_client_of_tls_at_a_plain_port_fails_and_harms_nobody() {
+    let served = serve().await;
+    let failed = served.handshake("localhost", b"http/1.1", false).await.expect_err("no TLS");
+    assert!(failed.to_string().contains("corrupt message"), "{failed}");
+    assert!(served.is_well().await);
+    served.are_all_gone().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_cut() {
+    let served = serve_tls(|limits| limits.header_seconds = Duration::from_millis(300).into()).await;
+    for beginning in ["", "\x16", "\x16\x03\x01\x02\x00\x01"] {
+        let mut stream = served.say(beginning).await;
+        assert_eq!(crate::harness::rest(&mut stream).await, "");
+    }
+    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="header-seconds"}"#).await, 3);
+}
+
+/// What ends a connection of HTTP/1.1 ends a stream of HTTP/2.
+#[tokio::test]
+async fn a_fault_that_ends_the_connection_resets_the_stream() {
+    let served = serve_tls(|_| {}).await;
+    let (mut client, _connection) = served.http2().await;
+    for close in [Close::BeforeHeaders, Close::MidBody] {
+        let fault = Fault { close: Some(close), ..Fault::default() };
+        let rule = FaultRule { fault, times: Some(1), ..FaultRule::default() };
+        served.mock.account().add_faults(vec![rule]).expect("a rule");
+        let answer = soon(client.send_request(asked(Version::HTTP_2))).await;
+        let whole = match answer {
+            Ok(answer) => soon(answer.into_body().collect()).await.is_ok(),
+            Err(_) => false,
+        };
+        assert!(!whole, "{close:?}");
+        let next = soon(client.send_request(asked(Version::HTTP_2))).await.expect("the connection is still there");
+        assert_eq!(next.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_http_2_that_takes_nothing_is_cut() {
+    let served = serve_tls(|limits| limits.write_seconds = Duration::from_millis(300).into()).await;
+    let (mut client, connection) = served.http2().await;
+    let answer = soon(client.send_request(asked(Version::HTTP_2))).await.expect("a head");
+    // The body is more than the window, and nobody reads it.
+    soon(connection).await.expect("no panic").expect_err("a connection that was cut");
+    drop(answer);
+    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="write-seconds"}"#).await, 1);
+    served.are_all_gone().await;
+}
+
+#[tokio::test]
+async fn connections_of_http_2_have_an_end_of_requests_and_of_idleness() {
+    for (limit, change) in [
+        ("max-requests-per-connection", (|limits| limits.max_requests_per_connection = 1) as fn(&mut Limits)),
+        ("idle-seconds", |limits| limits.idle_seconds = Duration::from_millis(300).into()),
+    ] {
+        let served = serve_tls(change).await;
+        let (mut client, connection) = served.http2().await;
+        let answer = soon(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.expect("a body");
+        soon(connection).await.expect("no panic").expect("an end in peace");
+        served.are_all_gone().await;
+        assert_eq!(served.counted(&format!(r#"opswat_mock_limited_total{{limit="{limit}"}}"#)).await, 1, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_http_2_finishes_what_is_under_way_when_it_stops() {
+    let served = serve_tls(|_| {}).await;
+    let account = served.mock.account().clone();
+    let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
+    account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
+    let (mut client, _connection) = served.http2().await;
+    let answer = tokio::spawn(client.send_request(asked(Version::HTTP_2)));
+    while account.faults()[0].applied == 0 {
+        tokio::task::yield_now().await;
+    }
+    let stopping = tokio::spawn(served.mock.stop());
+    account.advance(Duration::from_secs(1));
+    let answer = soon(answer).await.expect("no panic").expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.into_body().collect().await.expect("a body");
+    soon(stopping).await.expect("an end");
+}
