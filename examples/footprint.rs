@@ -3,16 +3,16 @@
 //! `cargo build --release && cargo run --release --example footprint -- [REQUESTS]`; a hundred thousand requests by default. Reads
 //! memory from `/proc`, so it wants Linux.
 
+mod binary;
+
 use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+use self::binary::{Server, TOKEN};
+
 const NOW: u64 = 1_768_478_400_000;
 const DAY: u64 = 86_400_000;
 const STARTS: usize = 21;
@@ -22,7 +22,7 @@ fn main() {
     let worlds = [("100 devices, 30 days", ["100", "30"]), ("100 000 devices, 10 years", ["100000", "3653"])];
     println!("{:<28}{:>16}{:>14}{:>28}", "", "exec to 200", "idle", &*format!("after {requests} requests"));
     for (name, [devices, days]) in worlds {
-        let start = || Server::start(&["--devices", devices, "--retention-days", days]);
+        let start = || started(&["--devices", devices, "--retention-days", days]);
         let mut starts: Vec<Duration> = (0..STARTS).map(|_| start().1).collect();
         starts.sort();
         let (server, _) = start();
@@ -37,37 +37,18 @@ fn main() {
     }
 }
 
-struct Server {
-    child: Child,
-    port: u16,
+/// A server that has answered once, and how long that took from its start.
+fn started(flags: &[&str]) -> (Server, Duration) {
+    let began = Instant::now();
+    let server = Server::start(flags);
+    let body = format!(r#"{{"event_category":"device","start_time":{},"limit":100}}"#, NOW - DAY);
+    server.client().send(&body);
+    (server, began.elapsed())
 }
 
 impl Server {
-    /// A server that has answered once, and how long that took from its start.
-    fn start(flags: &[&str]) -> (Self, Duration) {
-        // Examples stand in a folder beside the binary.
-        let own = std::env::current_exe().expect("a path");
-        let binary: PathBuf = own.parent().and_then(|folder| folder.parent()).expect("a folder").join("opswat-mock");
-        let began = Instant::now();
-        let mut command = Command::new(binary);
-        command.args(["--port", "0", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "off"]).args(flags);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("cargo build --release comes before");
-        let mut banner = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut first = String::new();
-        banner.read_line(&mut first).expect("a banner");
-        // The rest of it must be taken, or the server waits for somebody to do so.
-        std::thread::spawn(move || banner.read_to_end(&mut Vec::new()));
-        let port = first.trim().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        let server = Self { child, port };
-        let body = format!(r#"{{"event_category":"device","start_time":{},"limit":100}}"#, NOW - DAY);
-        server.client().send(&body);
-        (server, began.elapsed())
-    }
-
     fn client(&self) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Client { stream, buffer: vec![0; 256 * 1024] }
+        Client { stream: self.connect(), buffer: vec![0; 256 * 1024] }
     }
 
     /// Different windows of all categories, over all the days that can be read, from two clients.
@@ -89,19 +70,6 @@ impl Server {
                 });
             }
         });
-    }
-
-    fn resident_kib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line of the kernel's");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
