@@ -193,7 +193,7 @@ impl Soak {
         match client.ask(request) {
             Ok((status, _)) if status == wanted => return,
             Ok((status, body)) => {
-                self.complain(format!("{status} instead of {wanted}, {body:.200} for {request:.200}"))
+                self.complain(format!("{status} instead of {wanted}, {body:.200} for {request:.200}"));
             }
             Err(error) => self.complain(format!("{error} instead of {wanted} for {request:.200}")),
         }

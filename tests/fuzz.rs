@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES` says how many changes are tried of each target; 256 without it. `cargo fuzz run TARGET` goes on from there.
 
 #[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "it is a library for cargo-fuzz")]
 mod targets;
 
 use std::{fs, path::Path};

@@ -12,8 +12,11 @@ use tokio::runtime::Runtime;
 
 const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 
+/// What is done with an input. It panics when something is wrong.
+pub type Target = fn(&[u8]);
+
 /// The target of each name: the folder of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("query", query),
     ("form", form),
     ("activities", activities),
@@ -26,23 +29,23 @@ pub const TARGETS: [(&str, fn(&[u8])); 7] = [
 /// A path with a query, for `GET`.
 pub fn query(data: &[u8]) {
     if let Ok(target) = std::str::from_utf8(data) {
-        unchanging(Method::GET, target, "", &[]);
+        unchanging(&Method::GET, target, "", &[]);
     }
 }
 
 /// A form for the token endpoint.
 pub fn form(data: &[u8]) {
-    unchanging(Method::POST, "/o/oauth/token", "application/x-www-form-urlencoded", data);
+    unchanging(&Method::POST, "/o/oauth/token", "application/x-www-form-urlencoded", data);
 }
 
 /// A body for `POST /o/api/v3/activities`.
 pub fn activities(data: &[u8]) {
-    unchanging(Method::POST, "/o/api/v3/activities", "application/json", data);
+    unchanging(&Method::POST, "/o/api/v3/activities", "application/json", data);
 }
 
 /// A body for `POST /o/api/v3.3/logs`.
 pub fn logs(data: &[u8]) {
-    unchanging(Method::POST, "/o/api/v3.3/logs", "application/json", data);
+    unchanging(&Method::POST, "/o/api/v3.3/logs", "application/json", data);
 }
 
 /// A page token.
@@ -59,16 +62,16 @@ pub fn control(data: &[u8]) {
     let mut lines = text.lines();
     while let (Some(call), body) = (lines.next(), lines.next().unwrap_or_default()) {
         let Some((method, path)) = call.split_once(' ') else { return };
-        let Ok(method) = method.parse() else { return };
+        let Ok(method) = method.parse::<Method>() else { return };
         // A stream does not end.
         if !path.contains("/stream") {
-            ask(&local, method, &format!("/_mock{path}"), "application/json", body.as_bytes());
+            ask(&local, &method, &format!("/_mock{path}"), "application/json", body.as_bytes());
         }
     }
     // Whatever was set, the API answers within the document, unless a fault asks for something else.
     if local.account().faults().is_empty() {
         let body = br#"{"event_category":"device","age":86400}"#;
-        ask(&local, Method::POST, "/o/api/v3.3/logs", "application/json", body);
+        ask(&local, &Method::POST, "/o/api/v3.3/logs", "application/json", body);
     }
 }
 
@@ -84,7 +87,7 @@ pub fn config_file(data: &[u8]) {
 }
 
 /// Asks a mock that no request changes.
-fn unchanging(method: Method, target: &str, media_type: &str, body: &[u8]) {
+fn unchanging(method: &Method, target: &str, media_type: &str, body: &[u8]) {
     thread_local! {
         static LOCAL: OnceCell<Local> = const { OnceCell::new() };
     }
@@ -95,12 +98,12 @@ fn mock() -> Local {
     Mock::builder().now("2026-01-15T12:00:00Z").without_quota().local().expect("a mock")
 }
 
-fn ask(local: &Local, method: Method, target: &str, media_type: &str, body: &[u8]) {
+fn ask(local: &Local, method: &Method, target: &str, media_type: &str, body: &[u8]) {
     thread_local! {
         static RUNTIME: Runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     }
-    let mut request = Request::builder().method(&method).uri(target).header("host", "localhost");
+    let mut request = Request::builder().method(method).uri(target).header("host", "localhost");
     if target.starts_with("/o/api") && !target.contains("access_token") {
         request = request.header("authorization", format!("Bearer {TOKEN}"));
     }
