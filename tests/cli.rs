@@ -291,6 +291,11 @@ fn a_health_check_finds_the_server_by_the_same_words() {
     );
     assert_eq!(check(mock().args(["healthcheck", "--port", "0", "--port-file"]).arg(&port_file)), well);
     drop(server);
+    let server = Server::start(mock().args(["--port", "0", "--tls"]));
+    let by_tls = server.port().to_string();
+    assert_eq!(check(mock().args(["healthcheck", "--tls", "--port", &by_tls])), well);
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", &by_tls]));
+    assert_eq!((code, why), (Some(1), format!("opswat-mock: 127.0.0.1:{by_tls} answers HTTP/1.1 400\n")));
     let (code, why, _) = check(mock().args(["healthcheck", "--port", &port]));
     assert_eq!(code, Some(1));
     assert!(why.starts_with(&format!("opswat-mock: 127.0.0.1:{port} does not answer: ")), "{why}");
@@ -562,4 +567,122 @@ impl Server {
         stream.read_to_string(&mut answer).expect("an answer");
         answer
     }
+}
+
+/// What a server said on its standard error until it ended.
+fn said(command: &mut Command, meanwhile: impl FnOnce(&Server)) -> String {
+    let mut server = Server::start(command.stderr(Stdio::piped()));
+    meanwhile(&server);
+    server.signal("-TERM");
+    server.child.wait().expect("an end");
+    let mut said = String::new();
+    server.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+    said
+}
+
+#[test]
+fn the_log_is_an_object_a_line_where_nobody_looks() {
+    let quiet = said(mock().args(["--port", "0"]), |server| drop(server.get("/_mock/health")));
+    let messages: Vec<_> = quiet
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object")["message"].clone())
+        .collect();
+    assert_eq!(messages, ["listening", "stopping", "stopped"]);
+    let text = said(mock().args(["--port", "0", "--log-format", "text"]), |_| {});
+    assert!(text.lines().next().is_some_and(|line| line.contains(" INFO listening address=127.0.0.1:")), "{text}");
+    assert_eq!(said(mock().args(["--port", "0", "--log-level", "off"]), |_| {}), "");
+}
+
+#[test]
+fn the_log_has_each_request_and_no_secret() {
+    const SECRETS: [&str; 4] = [
+        "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
+        "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+        "a-token-of-somebody-that-nobody-issued",
+        "the-token-of-those-who-control",
+    ];
+    let [token, secret, unknown, control] = SECRETS;
+    let flags = ["--port", "0", "--log-level", "debug", "--control-token", control];
+    let said = said(mock().args(flags), |server| {
+        for target in [
+            format!("/o/api/v2/logs?access_token={token}"),
+            format!("/o/api/v2/logs?access_token={unknown}"),
+            format!("/o/oauth/token?grant_type=client_credentials&client_id=x&client_secret={secret}"),
+            format!("/_mock/accounts/default/tokens/{token}"),
+        ] {
+            server.get(&target);
+        }
+    });
+    for secret in SECRETS {
+        assert!(!said.contains(secret), "{said}");
+    }
+    let requests: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .filter(|line: &serde_json::Value| line["level"] == "DEBUG")
+        .collect();
+    let told: Vec<_> = requests.iter().map(|line| (line["path"].as_str(), line["status"].as_u64())).collect();
+    let v2 = Some("/o/api/v2/logs");
+    assert_eq!(told, [(v2, Some(200)), (v2, Some(401)), (Some("/o/oauth/token"), Some(401)), (None, Some(405))]);
+    assert_eq!(requests[0]["token"], "TEST…1234");
+    assert_eq!(requests[3]["route"], "/_mock/accounts/{account}/tokens/{token}");
+}
+
+#[test]
+fn https_needs_all_of_its_flags_and_files() {
+    let authority = file("ca.pem", "");
+    let _ = fs::remove_file(&authority);
+    let nothing = file("nothing.pem", "");
+    let nothing = nothing.to_str().expect("UTF-8");
+    for (flags, code, line) in [
+        ("--tls-cert a.pem", 2, "--tls-cert and --tls-key go together, and one of them is missing".to_owned()),
+        ("--tls-key a.pem", 2, "--tls-cert and --tls-key go together, and one of them is missing".to_owned()),
+        ("--tls-ca-file a.pem", 2, "--tls-ca-file says nothing without --tls".to_owned()),
+        ("--tls-san a.test", 2, "--tls-san says nothing without --tls".to_owned()),
+        (
+            "--tls-cert a.pem --tls-key b.pem --tls-ca-file c.pem",
+            2,
+            "--tls-ca-file is about a certificate that is made, and --tls-cert brings one".to_owned(),
+        ),
+        (
+            "--tls --tls-san http://a.test",
+            2,
+            "invalid value 'http://a.test' for '--tls-san <NAME>': must be the name of a host, such as mock.internal, or an address".to_owned(),
+        ),
+        (
+            "--tls-cert no.pem --tls-key no.pem",
+            1,
+            "cannot read no.pem: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            &format!("--tls-cert {nothing} --tls-key {nothing}"),
+            1,
+            format!("{nothing} and {nothing}: there is no certificate in PEM where one should be"),
+        ),
+        (
+            "--tls --tls-ca-file /nowhere/ca.pem",
+            1,
+            "cannot write /nowhere/ca.pem: No such file or directory (os error 2)".to_owned(),
+        ),
+    ] {
+        let output = run(mock().args(["--port", "0"]).args(flags.split(' ')));
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!((output.status.code(), error), (Some(code), format!("opswat-mock: {line}\n")), "{flags}");
+    }
+    let server = Server::start(mock().args(["--port", "0", "--tls", "--tls-ca-file"]).arg(&authority));
+    assert!(server.banner.starts_with(&format!("opswat-mock {} at https://127.0.0.1:", env!("CARGO_PKG_VERSION"))));
+    assert!(fs::read_to_string(&authority).expect("a file").starts_with("-----BEGIN CERTIFICATE-----\n"));
+}
+
+/// The soft limit of files is no limit of connections.
+#[cfg(unix)]
+#[test]
+fn a_server_takes_as_many_files_as_the_machine_allows() {
+    let (_, hard) = rlimit::Resource::NOFILE.get().expect("a limit");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_opswat-mock"), "--port", "0"]);
+    let server = Server::start(&mut command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("Linux");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line of the kernel's");
+    assert_eq!(line.split_whitespace().nth(3), Some(&*hard.to_string()), "{line}");
 }

@@ -416,15 +416,11 @@ impl Account {
         self.life.load(Ordering::SeqCst)
     }
 
-    /// A request comes in, unless so many are under way already. Whoever came in leaves.
-    pub(crate) fn enter(&self, most: u32) -> bool {
+    /// A request comes in, unless so many are under way already.
+    pub(crate) fn enter(self: &Arc<Self>, most: u32) -> Option<Entered> {
         let is_free = |under_way: u32| (under_way < most).then(|| under_way + 1);
-        self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free).is_ok()
-    }
-
-    /// A request has been answered, or its client has gone.
-    pub(crate) fn leave(&self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        let entered = self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
+        entered.ok().map(|_| Entered(self.clone()))
     }
 
     /// Ends what is under way: the account is gone.
@@ -469,6 +465,16 @@ impl Setup {
     /// Begins the signature of a page token.
     pub(crate) fn page_token_signer(&self) -> Hmac<Sha256> {
         self.page_token_key.clone()
+    }
+}
+
+/// A request of an account that is under way, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Entered(Arc<Account>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,16 +12,24 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{body, error::Refusal, fault, gate, gate::Visit, params::Params};
-use crate::account::Accounts;
+use super::{
+    admission::House,
+    body,
+    error::Refusal,
+    fault,
+    gate::{self, Visit},
+    params::Params,
+};
+use crate::account::Entered;
 
 /// The gate of the routes that need no token.
-pub(super) async fn known(State(accounts): State<Arc<Accounts>>, request: Request, next: Next) -> Response {
-    let arrived = match Arrived::read(&accounts, request).await {
+pub(super) async fn known(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
+    let arrived = match Arrived::read(&house, request).await {
         Ok(arrived) => arrived,
         Err(refusal) => return refusal.into_response(),
     };
-    let Arrived { visit, request } = arrived;
+    // Under way until it is answered.
+    let Arrived { visit, request, entered: _entered } = arrived;
     let api = super::api_at(request.uri().path());
     let seed = visit.setup.settings.shape.seed;
     match api.and_then(|api| visit.account.faults.apply(api, seed, visit.now)) {
@@ -34,10 +42,12 @@ pub(super) async fn known(State(accounts): State<Arc<Accounts>>, request: Reques
 struct Arrived {
     visit: Visit,
     request: Request,
+    /// One of the account's that are under way, if a client of its asks.
+    entered: Option<Entered>,
 }
 
 impl Arrived {
-    async fn read(accounts: &Arc<Accounts>, request: Request) -> Result<Self, Refusal> {
+    async fn read(house: &House, request: Request) -> Result<Self, Refusal> {
         gate::check_lines(&request)?;
         let (mut parts, body) = request.into_parts();
         let first = parts.extensions.get::<Visit>().cloned().ok_or(Refusal::ServerError)?;
@@ -48,13 +58,13 @@ impl Arrived {
             .map(|(id, _)| id)
             .or_else(|| Params::first_lossy(parts.uri.query().unwrap_or_default(), "client_id"))
             .or_else(|| Params::first_lossy(&text, "client_id"));
-        let visit = match id.and_then(|id| accounts.of_client(&id)) {
-            Some(account) => Visit::of(&account, first.notes.clone(), first.bodies),
-            None => first,
-        };
+        let account = id.and_then(|id| house.accounts.of_client(&id));
+        let visit = account.as_ref().map(|account| Visit::of(account, first.notes.clone(), first.bodies));
+        let visit = visit.unwrap_or(first);
         visit.notes.visit(&visit);
+        let entered = account.map(|_| house.enter(&visit)).transpose()?;
         parts.extensions.insert(visit.clone());
-        Ok(Self { visit, request: Request::from_parts(parts, Body::from(form)) })
+        Ok(Self { visit, entered, request: Request::from_parts(parts, Body::from(form)) })
     }
 }
 

@@ -23,9 +23,9 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::{
-    entries,
+    counting, entries,
     error::Refusal,
-    gate::{self, Caller, Visit},
+    gate::{Caller, Visit},
     note, wire,
 };
 use crate::{
@@ -203,12 +203,12 @@ fn instead(fault: &Fault, visit: &Visit) -> Option<Response> {
     if let Some(form) = fault.rate_limit {
         let wait_seconds = u64::from(fault.retry_seconds());
         let mut response = Refusal::TooManyRequests { wait_seconds }.into_response();
-        gate::state_wait(&mut response, form, wait_seconds, visit.now);
+        counting::state_wait(&mut response, form, wait_seconds, visit.now);
         // The headers tell the same story as the status.
         let reset_seconds = after(visit.now, wait_seconds * 1000 + 999).0.div_euclid(1000);
         let standing = Standing { limit: visit.account.quota.settings().requests.get(), remaining: 0, reset_seconds };
         visit.notes.quota(standing);
-        gate::state_quota(&mut response, standing, visit.setup.profile(), visit.now);
+        counting::state_quota(&mut response, standing, visit.setup.profile(), visit.now);
         return Some(response);
     }
     if fault.status.is_none() && fault.body.is_none() {

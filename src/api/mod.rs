@@ -5,9 +5,11 @@
 //! company behind it is [`world`](crate::world).
 
 mod activities_v3;
+mod admission;
 mod authorize;
 mod body;
 mod client;
+mod counting;
 mod entries;
 mod error;
 mod fault;
@@ -37,9 +39,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::fault::BrokenOff;
 use self::{
+    admission::{Admission, House},
+    counting::Counting,
     error::Panicked,
     fault::Breaking,
-    gate::{Admission, Counting, House},
 };
 use crate::{
     account::{Accounts, fault::ApiName},
@@ -67,25 +70,26 @@ fn api_at(path: &str) -> Option<ApiName> {
 
 /// Everything under `/o`, and the refusal of every other path.
 pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Router {
+    let house = Arc::new(House::new(accounts, limits, metrics));
     let of_clients = Router::new()
         .route(path_of(ApiName::Token), get(token::by_query).post(token::by_form))
         .route(AUTHORIZE, get(authorize::consent))
-        .route_layer(from_fn_with_state(accounts.clone(), client::known));
+        .route_layer(from_fn_with_state(house.clone(), client::known));
     let routes = Router::new()
         .merge(of_clients)
         .route(path_of(ApiName::LogsV2), limited(ApiName::LogsV2, get(logs_v2::list)))
         .route(path_of(ApiName::ActivitiesV3), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
         .route(path_of(ApiName::LogsV3_3), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
-    guarded(routes, House::new(accounts, limits, metrics))
+    guarded(routes, house)
 }
 
 /// Routes behind the first gate, with the refusal of all else. A handler that panics is answered for, and the server goes on.
-fn guarded(routes: Router, house: House) -> Router {
+fn guarded(routes: Router, house: Arc<House>) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(CatchPanicLayer::custom(Panicked(house.metrics.clone())))
-        .layer(Admission(Arc::new(house)))
+        .layer(Admission(house))
 }
 
 /// A route behind the faults and the quota of its API. Methods that it does not have are refused in front of them.
@@ -110,7 +114,7 @@ mod tests {
             .route("/o/api/works", get(async || "works"));
         let metrics = Arc::new(Metrics::new());
         let accounts = local.shared_accounts();
-        let server = guarded(routes, House::new(accounts.clone(), &Limits::default(), metrics.clone()));
+        let server = guarded(routes, Arc::new(House::new(accounts.clone(), &Limits::default(), metrics.clone())));
         let token = local.account().describe().access_token;
         for (path, status, body) in [
             ("/o/api/panics", 500, r#"{"error":"server_error","error_description":"Internal server error"}"#),

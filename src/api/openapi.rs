@@ -147,6 +147,7 @@ fn token_responses() -> Value {
             ("bad refresh token", golden!("refusals/400-bad-refresh-token.http")),
         ]),
         "401": unauthorized(&[("bad client", golden!("refusals/401-bad-client.http"))]),
+        "429": refusal(AT_ONCE, &[]),
     })
 }
 
@@ -167,9 +168,13 @@ fn authorize() -> Value {
             } },
             "400": refusal("A parameter is wrong.", &[("redirect", golden!("refusals/400-redirect.http"))]),
             "401": unauthorized(&[]),
+            "429": refusal(AT_ONCE, &[]),
         },
     })
 }
+
+/// Where nothing is counted, a 429 says one thing only.
+const AT_ONCE: &str = "Too many requests of the account are under way.";
 
 fn logs_v2() -> Value {
     let parameter = |name: &str, schema: Value| json!({ "name": name, "in": "query", "schema": schema });
@@ -361,7 +366,8 @@ fn unauthorized(examples: &[(&str, &str)]) -> Value {
 
 fn too_many() -> Value {
     let examples = [("quota", golden!("refusals/429-quota.http"))];
-    let mut response = limited(refusal("The quota is used up.", &examples));
+    let mut response =
+        limited(refusal("The quota is used up, or too many requests of the account are under way.", &examples));
     response["headers"]["Retry-After"] = json!({ "description": "If the profile asks for it.", "schema": text() });
     response
 }

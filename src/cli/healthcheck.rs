@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
@@ -26,11 +26,6 @@ pub(super) fn run(config: &Config) -> ExitCode {
 
 /// Where the server listens, seen from this machine.
 fn address(config: &Config) -> Result<SocketAddr, String> {
-    let host = match config.host {
-        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        host => host,
-    };
     let port = match (config.port, &config.port_file) {
         (0, Some(file)) => {
             let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
@@ -39,7 +34,7 @@ fn address(config: &Config) -> Result<SocketAddr, String> {
         (0, None) => return Err("--port 0 does not say which port; name the --port-file, too".to_owned()),
         (port, _) => port,
     };
-    Ok(SocketAddr::new(host, port))
+    Ok(Config::reached(SocketAddr::new(config.host, port)))
 }
 
 fn ask(server: SocketAddr, is_tls: bool) -> Result<(), String> {

@@ -49,3 +49,43 @@ fn say(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(at = place, why = message.unwrap_or("something that is no text"), "panicked");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_a_line_with_its_place() {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(say));
+        tracing::subscriber::with_default(subscriber, || {
+            let _ = panic::catch_unwind(|| panic!("on purpose, {}", 1));
+        });
+        panic::set_hook(before);
+        let bytes = written.0.lock().expect("nobody panics with it").clone();
+        let line: serde_json::Value = serde_json::from_slice(&bytes).expect("one line");
+        assert_eq!((line["level"].as_str(), line["why"].as_str()), (Some("ERROR"), Some("on purpose, 1")));
+        assert!(line["at"].as_str().is_some_and(|at| at.starts_with("src/cli/logs.rs:")), "{line}");
+    }
+}

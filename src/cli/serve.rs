@@ -239,6 +239,8 @@ impl fmt::Display for Banner<'_> {
         let Config { token, client_id, client_secret, devices, seed, retention_days, .. } = config;
         let scheme = if config.is_tls() { "https" } else { "http" };
         let base = format!("{scheme}://{address}");
+        // Whoever pastes is on this machine, or has its port there.
+        let reached = format!("{scheme}://{}", Config::reached(*address));
         let curl = match &config.tls_ca_file {
             _ if config.tls_cert.is_some() || !config.tls => "curl -s".to_owned(),
             Some(authority) => format!("curl -s --cacert '{}'", authority.display()),
@@ -272,16 +274,20 @@ impl fmt::Display for Banner<'_> {
             (Some(ControlAddr::Off), _) => writeln!(f, "  control        off\n")?,
             (_, control) => {
                 let token = if config.control_token.is_some() { ", with the token of --control-token" } else { "" };
-                writeln!(f, "  control        {scheme}://{}/_mock/accounts{token}\n", control.unwrap_or(*address))?;
+                writeln!(
+                    f,
+                    "  control        {scheme}://{}/_mock/accounts{token}\n",
+                    Config::reached(control.unwrap_or(*address))
+                )?;
             }
         }
         writeln!(f, "Try it:\n")?;
-        writeln!(f, "{curl} '{base}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
-        writeln!(f, "{curl} '{base}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;
+        writeln!(f, "{curl} '{reached}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
+        writeln!(f, "{curl} '{reached}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;
         writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"event_category\":\"device\",\"age\":86400}}'\n")?;
-        writeln!(f, "{curl} '{base}/o/api/v3/activities' -H 'Authorization: Bearer {token}' \\")?;
+        writeln!(f, "{curl} '{reached}/o/api/v3/activities' -H 'Authorization: Bearer {token}' \\")?;
         writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"action\":[\"blocked\"],\"age\":168}}'\n")?;
-        writeln!(f, "{curl} '{base}/o/oauth/token' -d grant_type=client_credentials \\")?;
+        writeln!(f, "{curl} '{reached}/o/oauth/token' -d grant_type=client_credentials \\")?;
         writeln!(f, "  -d 'client_id={client_id}' \\\n  -d 'client_secret={client_secret}'\n")
     }
 }

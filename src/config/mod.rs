@@ -9,7 +9,7 @@ use std::{
     env,
     ffi::OsString,
     fmt, fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
 };
@@ -212,6 +212,16 @@ impl Config {
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls || self.tls_cert.is_some()
+    }
+
+    /// How this machine reaches what listens at an address: what listens everywhere listens here, too.
+    pub(crate) fn reached(listening: SocketAddr) -> SocketAddr {
+        let host = match listening.ip() {
+            IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            host => host,
+        };
+        SocketAddr::new(host, listening.port())
     }
 
     /// Flags that say nothing without another one.

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::Request;
+use opswat_mock::config::Config;
 
-use crate::harness::{Mock, TOKEN, V2, V3, V33};
+use crate::harness::{CLIENT, Mock, SECRET, TOKEN, V2, V3, V33};
 
 fn request(method: &str, target: &str, authorization: Option<&str>) -> Request<Bytes> {
     let mut request = Request::builder().method(method).uri(target);
@@ -201,4 +202,37 @@ async fn the_control_surface_is_apart() {
         "The control surface has nothing at /_mock/nothing: an account's verbs are under /_mock/accounts/{account}/, and \
          /_mock/openapi.json lists all of them"
     );
+}
+
+/// Nobody else is kept out for it: who has no token, or a wrong one, is told that.
+#[tokio::test]
+async fn too_many_requests_at_once_are_refused_wherever_they_are_an_accounts() {
+    let mut config = Config::load(["opswat-mock".into()]).expect("no flags");
+    // No flag sets so few: each request is one too many.
+    config.limits.max_concurrent_requests = 0;
+    let mock = Mock::of(config);
+    let client = format!("client_id={CLIENT}&client_secret={SECRET}");
+    for (answer, status) in [
+        (mock.v2("").await, 429),
+        (mock.post(V3, "{}").await, 429),
+        (mock.post(V33, r#"{"event_category":"device"}"#).await, 429),
+        (mock.get(&format!("/o/oauth/token?grant_type=client_credentials&{client}")).await, 429),
+        (mock.form(&format!("grant_type=client_credentials&{client}")).await, 429),
+        (
+            mock.get(&format!("/o/oauth/authorize?response_type=code&{client}&redirect_uri=http://127.0.0.1/")).await,
+            429,
+        ),
+        (mock.post_as("nobody", V3, "{}").await, 401),
+        (mock.get("/o/oauth/token?client_id=nobody").await, 401),
+        (mock.get("/o/nothing").await, 404),
+    ] {
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status == 429 {
+            answer.assert_refused(
+                429,
+                "too_many_requests",
+                "0 requests of this account are under way, as many as the server takes at once",
+            );
+        }
+    }
 }

@@ -49,7 +49,10 @@ impl Mock {
         let now = ["--now", "2026-01-15T12:00:00Z"].map(str::to_owned);
         let now = if flags.contains("--now") { None } else { Some(now) };
         let arguments = std::iter::once("opswat-mock".to_owned()).chain(now.into_iter().flatten()).chain(given);
-        let config = Config::load(arguments.map(Into::into)).expect("flags of a test");
+        Self::of(Config::load(arguments.map(Into::into)).expect("flags of a test"))
+    }
+
+    pub(crate) fn of(config: Config) -> Self {
         let local = Builder::from(config).local().expect("a mock of these flags");
         Self { account: local.account().clone(), local }
     }

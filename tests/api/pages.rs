@@ -56,6 +56,26 @@ async fn bytes_do_not_depend_on_order_or_threads() {
     }
 }
 
+/// Two replicas that share nothing but how they were started: a client may go from one to the other with each page.
+#[tokio::test]
+async fn a_page_token_of_one_server_is_another_ones() {
+    let (one, other) = (Mock::unlimited(), Mock::unlimited());
+    let mut place = String::new();
+    let mut pages = 0;
+    loop {
+        let body = json!({"event_category":"device","start_time":NOW - 3 * DAY,"limit":20,"token":place}).to_string();
+        let (here, there) = (one.post(V33, body.clone()).await, other.post(V33, body).await);
+        assert_eq!(here.body, there.body);
+        let page: serde_json::Value = serde_json::from_slice(&there.body).expect("JSON");
+        if page["data"].as_array().expect("entries").is_empty() {
+            break;
+        }
+        place = page["token"].as_str().expect("a token").to_owned();
+        pages += 1;
+    }
+    assert!(pages > 3, "{pages}");
+}
+
 /// The bytes of a page, a row a line.
 fn lines(page: &Answer) -> String {
     page.ok();
