@@ -16,8 +16,7 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
 
 FROM scratch
 LABEL org.opencontainers.image.title="opswat-mock" \
-      org.opencontainers.image.description="A local server that answers like the OPSWAT MetaDefender IT Access log APIs" \
-      org.opencontainers.image.documentation="README.md"
+      org.opencontainers.image.description="A local server that answers like the OPSWAT MetaDefender IT Access log APIs"
 COPY --from=build /out/opswat-mock /opswat-mock
 # Inside a container, this machine is nobody else's.
 ENV OPSWAT_MOCK_HOST=0.0.0.0

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # A connector as small as can be, of nothing but bash: asks for a token, reads the last day page by page, then asks again and
-# again for what is new.
-# HOST (127.0.0.1) and PORT (8080) say where the server is, SECONDS_BETWEEN (15) how often, POLLS how many times; without it, for ever.
+# again for what is new. The time is the server's. What comes late (--lag) it misses: a real one reads windows that overlap.
+# HOST (127.0.0.1) and PORT (8080) say where the server is, CLIENT_ID and CLIENT_SECRET who asks, SECONDS_BETWEEN (15) how often,
+# POLLS how many times; without it, for ever.
 set -euo pipefail
 host=${HOST:-127.0.0.1} port=${PORT:-8080}
 id=${CLIENT_ID:-LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST}
 secret=${CLIENT_SECRET:-SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST}
 
-# post PATH CONTENT-TYPE BODY HEADER…: sets status and body
+# post PATH CONTENT-TYPE BODY HEADER…: sets status, body and now, the server's time in epoch milliseconds
 post() {
   local path=$1 type=$2 sent=$3 line
   shift 3
@@ -19,7 +20,9 @@ post() {
     printf '\r\n%s' "$sent"
   } >&3
   read -r _ status _ <&3
-  while IFS= read -r line <&3 && [ "$line" != $'\r' ]; do :; done
+  while IFS= read -r line <&3 && [ "$line" != $'\r' ]; do
+    [[ ${line,,} != date:* ]] || now=$(date -d "${line#*: }" +%s)000
+  done
   body=$(cat <&3)
   exec 3>&- 3<&-
 }
@@ -62,11 +65,12 @@ read_window() {
 }
 
 login
-now=$(date +%s)000
 from=$((now - 86400000))
 for ((poll = 1; poll <= ${POLLS:-1000000000}; poll++)); do
-  read_window "$from" "$now"
-  from=$((now + 1))
+  to=$now
+  read_window "$from" "$to"
+  # The last answer has told the time: up to there, less what was read already.
+  from=$((to + 1))
   [ "$poll" = "${POLLS:-}" ] || sleep "${SECONDS_BETWEEN:-15}"
-  now=$(date +%s)000
+  now=$((now + ${SECONDS_BETWEEN:-15} * 1000))
 done

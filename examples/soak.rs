@@ -2,8 +2,8 @@
 //!
 //! `cargo build --release && cargo run --release --example soak -- --minutes 1`. Good clients read pages over connections that they
 //! keep and over new ones, and get tokens; each of their requests must be answered with 200. Hostile ones bring unknown tokens,
-//! sandboxes without end, broken page tokens, heads that drip, garbage, huge heads and bodies, connections that say nothing, and
-//! ones that are reset in mid-answer; what they are told is looked at, too. It ends with 1 when a good request fails, or when the
+//! sandboxes without end, broken page tokens, garbage, huge heads and bodies, and what they are told is looked at, too; besides, there are
+//! heads that drip, connections that say nothing or never read, and ones that are reset in mid-answer. It ends with 1 when a good request fails, or when the
 //! server's memory passes its bound or still grows in the second half of the time. Wants Linux.
 
 mod binary;
@@ -30,10 +30,10 @@ use self::binary::{Server, TOKEN};
 /// The instant at which the server's clock stands, in epoch milliseconds.
 const NOW: u64 = 1_768_478_400_000;
 const DAY: u64 = 86_400_000;
-/// How long the server waits for a head: shorter than by default, so that slow clients come and go.
-const HEADER_SECONDS: &str = "2";
-/// How many connections say nothing, and how many drip.
-const SILENT: usize = 400;
+/// How long the server waits for a head, a body, and somebody who reads: shorter than by default, so that slow clients come and go.
+const SHORT_SECONDS: &str = "2";
+/// How many connections are held that say nothing, or too little, or never read.
+const HELD: usize = 400;
 /// How much memory may still grow in the second half, beside a tenth.
 const GROWTH_KIB: f64 = 8.0 * 1024.0;
 
@@ -65,7 +65,18 @@ fn main() -> ExitCode {
     // The server's limit of files is its own affair; the clients are here.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let soak = Soak {
-        server: Server::start(&["--header-seconds", HEADER_SECONDS, "--journal", "2000", "--log-level", "warn"]),
+        server: Server::start(&[
+            "--header-seconds",
+            SHORT_SECONDS,
+            "--write-seconds",
+            SHORT_SECONDS,
+            "--body-seconds",
+            SHORT_SECONDS,
+            "--journal",
+            "2000",
+            "--log-level",
+            "warn",
+        ]),
         is_over: AtomicBool::new(false),
         good: AtomicU64::new(0),
         hostile: AtomicU64::new(0),
@@ -148,7 +159,7 @@ impl Soak {
         // What the first half filled stays filled.
         let (first, second) = kib.split_at(kib.len() / 2);
         let (before, after) = (first.iter().copied().fold(0.0, f64::max), second.iter().copied().fold(0.0, f64::max));
-        if after > before * 1.1 + GROWTH_KIB {
+        if before > 0.0 && after > before * 1.1 + GROWTH_KIB {
             wrong.push(format!(
                 "memory grew from {:.1} to {:.1} MB in the second half",
                 before / 1024.0,
@@ -311,25 +322,38 @@ impl Soak {
         thread::sleep(Duration::from_millis(5));
     }
 
-    /// Connections that say nothing, that drip, and that ask and never read, until the server has enough of them.
+    /// Connections that say nothing, that drip, that stop in mid-body, and that ask and never read, until the server has enough
+    /// of them. What they are told is nobody's concern: the others must be served meanwhile.
     fn hold(&self) {
+        let asks = logs(TOKEN, r#"{"event_category":"device","start_time":1766000000000,"limit":100}"#).repeat(60);
+        let begins = [
+            "",
+            "GET /o/api/v2/logs HTTP/1.1\r\nx: ",
+            "POST /o/oauth/token HTTP/1.1\r\ncontent-length: 900\r\n\r\ngrant",
+            &asks,
+        ];
         let mut held = VecDeque::new();
-        while !self.is_over.load(Ordering::Relaxed) {
+        for nth in 0_usize.. {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
             let mut stream = self.server.connect();
-            let begins =
-                ["", "GET /o/api/v2/logs HTTP/1.1\r\nx: ", "POST /o/oauth/token HTTP/1.1\r\ncontent-length: 9\r\n\r\n"];
-            let begins = begins[held.len() % begins.len()];
-            let _ = stream.write_all(begins.as_bytes());
-            if held.len() % 7 == 0 {
+            // Who does not read has a small window.
+            let _ = SockRef::from(&stream).set_recv_buffer_size(4096);
+            let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
+            let _ = stream.write_all(begins[nth % begins.len()].as_bytes());
+            if nth % 7 == 0 {
                 let _ = stream.shutdown(Shutdown::Write);
             }
             held.push_back(stream);
-            if held.len() > SILENT {
+            if held.len() > HELD {
                 held.pop_front();
             }
-            for stream in held.iter_mut().step_by(40) {
+            // Some of those that drip.
+            for stream in held.iter_mut().skip((4 - nth % 4 + 1) % 4).step_by(40) {
                 let _ = stream.write_all(b"x");
             }
+            self.hostile.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(5));
         }
     }

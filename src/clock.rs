@@ -318,6 +318,11 @@ fn machine_time() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(LAST.0)
 }
 
+/// A time in whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Stopwatch {
     pub(crate) fn start() -> Self {
         Self(std::time::Instant::now())

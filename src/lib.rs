@@ -31,6 +31,7 @@
 //! | `control` | the surface under `/_mock`, one file a noun |
 //! | `server` | connections, their limits, TLS, the end |
 //! | [`limits`] | what the server bears |
+//! | `bodies` | bodies of requests, read within those limits |
 //! | `metrics` | what the server counts |
 //! | [`mock`] | the embeddable handle |
 //! | [`config`] | flags, environment and file |
@@ -58,6 +59,7 @@
 
 pub mod account;
 mod api;
+mod bodies;
 pub mod cli;
 pub mod clock;
 pub mod config;

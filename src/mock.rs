@@ -40,7 +40,7 @@ use crate::{
     clock::{Clock, Instant, Start},
     config::Config,
     control::{self, Access},
-    limits::Limits,
+    limits::{Limits, MIN_HEADER_BYTES},
     metrics::Metrics,
     server::{self, Serving, tls::Tls},
 };
@@ -217,7 +217,7 @@ impl Local {
 
     /// What a listener serves it with.
     pub(crate) fn serving(&self, tls: Option<Tls>) -> Serving {
-        Serving { limits: self.limits.clone(), tls, metrics: self.metrics.clone() }
+        Serving::new(self.limits.clone(), tls, self.metrics.clone())
     }
 }
 
@@ -304,6 +304,9 @@ impl Builder {
     /// Sets what the server bears.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
+        if limits.max_header_bytes < MIN_HEADER_BYTES {
+            self.note(format!("max_header_bytes must be from {MIN_HEADER_BYTES}, got {}", limits.max_header_bytes));
+        }
         self.limits = limits;
         self
     }
@@ -366,7 +369,8 @@ impl Builder {
     }
 }
 
-/// What flags, environment and file say.
+/// What flags, environment and file say of accounts, limits and a made certificate. What is the binary's affair (addresses,
+/// files, the log, the token of the control surface) is not looked at.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         Self {

@@ -22,6 +22,18 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
+/// A variable that the compose file does not name would be set for nothing.
+#[test]
+fn compose_hands_on_every_variable() {
+    let of_files = ["port", "host", "port-file", "config", "tls-ca-file", "tls-cert", "tls-key"];
+    let command = Config::command();
+    let flags = command.get_arguments().filter(|flag| flag.get_long().is_some_and(|name| !of_files.contains(&name)));
+    let expected: Vec<String> = flags.filter_map(|flag| flag.get_env()?.to_str().map(str::to_owned)).collect();
+    let compose = read("docker-compose.yml");
+    let named: Vec<&str> = compose.lines().filter_map(|line| line.strip_prefix("      - OPSWAT_MOCK_")).collect();
+    assert_eq!(named.iter().map(|name| format!("OPSWAT_MOCK_{name}")).collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn the_table_of_flags_is_the_help() {
     let printed: Vec<String> =

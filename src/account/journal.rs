@@ -26,6 +26,8 @@ pub const MAX_JOURNAL: u32 = 1_000_000;
 /// past as much as it notes; what others have is never touched. So journals that grew large and fell silent can keep as much
 /// again.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// How many bytes of a journal are given at once.
+const MAX_PART_BYTES: usize = 1024 * 1024;
 /// How many bytes of what a request says are kept of it.
 pub(crate) const MAX_PARAMETER_BYTES: usize = 4_096;
 
@@ -217,14 +219,21 @@ impl Journal {
         });
     }
 
-    /// Up to `limit` requests after the one of a number.
+    /// Up to `limit` requests after the one of a number, fewer where they are long.
     pub(crate) fn after(&self, number: u64, limit: usize) -> Requests {
         let state = self.state();
         // Whoever is further than the journal was so before it began anew.
         let number = if number > state.noted { 0 } else { number };
         let first = state.noted - state.requests.len() as u64;
         let skip = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
-        let requests: Vec<Request> = state.requests.iter().skip(skip).take(limit).cloned().collect();
+        let mut bytes = 0;
+        // However little fits, one always does.
+        let fits = |request: &&Request| {
+            let is_first = bytes == 0;
+            bytes += request.bytes();
+            is_first || bytes <= MAX_PART_BYTES
+        };
+        let requests: Vec<Request> = state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
         let (noted, life) = (state.noted, state.life);
         drop(state);
         let next_after = requests.last().map_or(number, |last| last.number);

@@ -1,7 +1,7 @@
 //! The first gate: whose request it is, and whether it may come in.
 //!
-//! Without a valid token a request is refused with 401 before anything else is looked at (D). Whatever leaves is noted in the
-//! journal of the account that it was about, and counted among the server's.
+//! Without a valid token a request is refused with 401 before anything else is looked at (D). Whatever leaves is counted among
+//! the server's, and noted in the journal of the account that it was about; what is about none goes to that of `default`.
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tower::Layer;
 use tracing::debug;
 
 use super::{
-    counting::state_quota,
+    counting::{state_quota, state_wait},
     error::Refusal,
     fault::BrokenOff,
     gate::{Caller, Gate, Gated, Visit},
@@ -31,13 +31,17 @@ use crate::{
         quota::Standing,
         tokens::Validity,
     },
-    clock::Stopwatch,
-    limits::{BodyLimits, Limits},
+    bodies::Bodies,
+    clock::{self, Stopwatch},
+    limits::Limits,
     metrics::{self, Metrics, Served},
 };
 
 /// How much of a method and of a path the journal keeps.
 const MAX_NOTED_BYTES: usize = 500;
+/// How long whoever comes while too many requests are under way is asked to wait, in seconds, where the profile has that said.
+const AT_ONCE_SECONDS: u64 = 1;
+
 /// The first gate: asks for the token where one is needed, and puts on every answer what it must carry.
 #[derive(Clone, Debug)]
 pub(super) struct Admission(pub(super) Arc<House>);
@@ -46,7 +50,7 @@ pub(super) struct Admission(pub(super) Arc<House>);
 #[derive(Debug)]
 pub(super) struct House {
     pub(super) accounts: Arc<Accounts>,
-    bodies: BodyLimits,
+    bodies: Arc<Bodies>,
     /// How many requests of an account are under way at a time.
     most_at_once: u32,
     pub(super) metrics: Arc<Metrics>,
@@ -70,7 +74,8 @@ impl House {
     }
 
     pub(super) fn new(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
-        Self { accounts, bodies: limits.of_bodies(), most_at_once: limits.max_concurrent_requests, metrics }
+        let bodies = Arc::new(Bodies::new(limits.max_body_bytes, limits.body_seconds));
+        Self { accounts, bodies, most_at_once: limits.max_concurrent_requests, metrics }
     }
 }
 
@@ -89,6 +94,8 @@ pub(super) struct Admitted {
     since: Stopwatch,
     /// One of the account's that are under way, if it is.
     entered: Option<Entered>,
+    /// Too many are.
+    is_turned_away: bool,
     /// Whether the journal has it.
     is_noted: Cell<bool>,
 }
@@ -114,7 +121,7 @@ impl Gate for Admission {
         let house = &self.0;
         let known = shown.as_deref().and_then(|token| house.accounts.of_token(token));
         let account = known.as_ref().unwrap_or(house.accounts.default_account());
-        let visit = Visit::of(account, Notes::default(), house.bodies);
+        let visit = Visit::of(account, Notes::default(), house.bodies.clone());
         let mut admitted = Admitted {
             house: house.clone(),
             method: request.method().clone(),
@@ -124,6 +131,7 @@ impl Gate for Admission {
             token: None,
             since,
             entered: None,
+            is_turned_away: false,
             is_noted: Cell::new(false),
             visit: visit.clone(),
         };
@@ -140,6 +148,7 @@ impl Gate for Admission {
                 admitted.token = Some(token.clone());
                 // Whoever has no token takes nobody's place.
                 let entered = house.enter(&visit).map(|entered| admitted.entered = Some(entered));
+                admitted.is_turned_away = entered.is_err();
                 request.extensions_mut().insert(Caller { visit, token, fault: None });
                 return (admitted, entered);
             }
@@ -173,6 +182,9 @@ impl Gate for Admission {
                 state_quota(response, standing, visit.setup.profile(), visit.now);
             }
         }
+        if admitted.is_turned_away {
+            state_wait(response, visit.setup.profile().retry_after, AT_ONCE_SECONDS, visit.now);
+        }
         let status = (!BrokenOff::ends(response)).then(|| response.status().as_u16());
         admitted.note(noted, standing, status);
     }
@@ -184,16 +196,17 @@ impl Admitted {
         let Self { visit, method, uri, api, shown_token, since, is_noted, .. } = self;
         let Visit { account, now, life, .. } = noted.visit.as_ref().unwrap_or(visit);
         let after = since.elapsed();
-        self.count(&noted, status, after);
+        let route = self.route();
+        self.count(&noted, route, status, after);
         debug!(
             account = account.name(),
             method = method.as_str(),
-            path = uri.path(),
+            route,
             token = shown_token.as_deref(),
             status,
             entries = noted.entries,
             fault = noted.fault.as_deref(),
-            after_us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+            after_us = clock::micros(after),
             "request"
         );
         let request = journal::Request {
@@ -211,24 +224,31 @@ impl Admitted {
             entries: noted.entries,
             quota,
             fault: noted.fault.map(|name| name.to_string()),
-            duration_us: u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+            duration_us: clock::micros(after),
         };
         account.journal.note(request, *life);
         is_noted.set(true);
     }
 
-    /// Counts the request among the server's.
-    fn count(&self, noted: &Noted, status: Option<u16>, after: Duration) {
-        let metrics = &self.house.metrics;
-        let route = match self.api {
+    /// What is counted and logged instead of the path, in which anything may stand, secrets among it.
+    fn route(&self) -> &'static str {
+        match self.api {
             Some(api) => super::path_of(api),
             None if self.uri.path() == super::AUTHORIZE => super::AUTHORIZE,
             None => metrics::OTHER,
-        };
+        }
+    }
+
+    /// Counts the request among the server's.
+    fn count(&self, noted: &Noted, route: &'static str, status: Option<u16>, after: Duration) {
+        let metrics = &self.house.metrics;
         let method = metrics::method(self.method.as_str());
         metrics.served(Served { route: route.into(), method, status, after });
         if noted.fault.is_some() {
             metrics.broken_by_fault(route);
+        }
+        if let Some(limit) = noted.limited {
+            metrics.limited(limit);
         }
         if noted.is_rate_limited {
             metrics.rate_limited(route);

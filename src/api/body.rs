@@ -10,12 +10,14 @@ use axum::{
     http::{HeaderMap, header},
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use tokio::time::timeout;
 
-use super::{error::Refusal, gate::Caller, note};
-use crate::{account::profile::WrongTypes, limits::BodyLimits};
+use super::{
+    error::Refusal,
+    gate::{Caller, Visit},
+    note,
+};
+use crate::account::profile::WrongTypes;
 
 /// The fields of a JSON body.
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ impl<S: Sync> FromRequest<S> for Fields {
             }
             return Err(refusal.clone());
         }
-        let bytes = read(body, visit.bodies).await?;
+        let bytes = read(body, visit).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
@@ -66,18 +68,13 @@ impl<S: Sync> FromRequest<S> for Fields {
 }
 
 /// Reads a body up to the largest size. Upstream's documents have no number for it, and 413 means something else there (A).
-pub(super) async fn read(body: axum::body::Body, limits: BodyLimits) -> Result<Bytes, Refusal> {
-    let BodyLimits { bytes: most, time } = limits;
-    let late = |_| Refusal::Unreadable(format!("The body was not complete after {time}"));
-    let read = timeout(time.get(), Limited::new(body, most as usize).collect()).await.map_err(late)?;
-    let bytes = read.map_err(|error| {
-        Refusal::Unreadable(if error.is::<LengthLimitError>() {
-            format!("The body must have at most {most} bytes, got more")
-        } else {
-            "The body ended before it was complete".to_owned()
-        })
-    })?;
-    Ok(bytes.to_bytes())
+pub(super) async fn read(body: axum::body::Body, visit: &Visit) -> Result<Bytes, Refusal> {
+    visit.bodies.read(body).await.map_err(|why| {
+        if let Some(limit) = why.limit() {
+            visit.notes.limited(limit);
+        }
+        Refusal::Unreadable(why.to_string())
+    })
 }
 
 /// Whether a request announces a body that is not empty.

@@ -51,7 +51,7 @@ impl Arrived {
         gate::check_lines(&request)?;
         let (mut parts, body) = request.into_parts();
         let first = parts.extensions.get::<Visit>().cloned().ok_or(Refusal::ServerError)?;
-        let form = body::read(body, first.bodies).await?;
+        let form = body::read(body, &first).await?;
         let text = String::from_utf8_lossy(&form);
         first.notes.form(&text);
         let id = basic(&parts.headers)
@@ -59,7 +59,7 @@ impl Arrived {
             .or_else(|| Params::first_lossy(parts.uri.query().unwrap_or_default(), "client_id"))
             .or_else(|| Params::first_lossy(&text, "client_id"));
         let account = id.and_then(|id| house.accounts.of_client(&id));
-        let visit = account.as_ref().map(|account| Visit::of(account, first.notes.clone(), first.bodies));
+        let visit = account.as_ref().map(|account| Visit::of(account, first.notes.clone(), first.bodies.clone()));
         let visit = visit.unwrap_or(first);
         visit.notes.visit(&visit);
         let entered = account.map(|_| house.enter(&visit)).transpose()?;

@@ -1,8 +1,7 @@
 //! The gates before a handler: token, then path and method, then faults and quota. Bodies are looked at only behind them.
 //!
-//! Without a valid token every request is refused with 401 before anything else is looked at (D). The order of the
-//! others is the usual one of a Java filter chain (A). Whatever leaves the first gate is noted in the journal of the account
-//! that it was about; what is about none goes to that of `default`.
+//! Here is what a gate is, and what it knows of who comes. That 401 comes first is documented (D); the order of the others is
+//! the usual one of a Java filter chain (A).
 
 use std::{
     pin::Pin,
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     account::{Account, Setup, fault::Fault},
-    limits::BodyLimits,
+    bodies::Bodies,
     world::Millis,
 };
 
@@ -39,7 +38,7 @@ pub(super) struct Visit {
     /// In which life of the account it came.
     pub(super) life: u64,
     pub(super) notes: Notes,
-    pub(super) bodies: BodyLimits,
+    pub(super) bodies: Arc<Bodies>,
 }
 
 /// A visit with a valid token.
@@ -132,7 +131,7 @@ impl<G: Gate, E, F: Future<Output = Result<Response, E>>> Future for Passing<G, 
 
 impl Visit {
     /// A visit to an account now.
-    pub(super) fn of(account: &Arc<Account>, notes: Notes, bodies: BodyLimits) -> Self {
+    pub(super) fn of(account: &Arc<Account>, notes: Notes, bodies: Arc<Bodies>) -> Self {
         // Read first: when the account begins anew meanwhile, what follows is of the new life, and the visit of the old one.
         let life = account.life();
         Self { life, now: account.clock().now(), setup: account.setup(), account: account.clone(), notes, bodies }

@@ -128,7 +128,7 @@ mod tests {
         }
         let statuses: Vec<_> = local.account().requests(0, 9).requests.iter().map(|request| request.status).collect();
         assert_eq!(statuses, [Some(500), Some(200)]);
-        let counted = metrics.text(&accounts.sizes()).expect("a text");
+        let counted = metrics.text(&accounts.sizes());
         assert!(counted.contains("\nopswat_mock_panics_total 1\n"), "{counted}");
         assert!(counted.contains(r#"{route="other",method="GET",status="500"} 1"#), "{counted}");
     }

@@ -41,6 +41,8 @@ pub(super) struct Noted {
     pub(super) fault: Option<Arc<str>>,
     /// The quota had nothing left for it.
     pub(super) is_rate_limited: bool,
+    /// The limit of the server that it met, by the name of its flag.
+    pub(super) limited: Option<&'static str>,
 }
 
 /// Reads the body of a request that is refused without it. `None` when there is none, or none that the journal would keep.
@@ -83,6 +85,10 @@ impl Notes {
 
     pub(super) fn fault(&self, name: Arc<str>) {
         self.noted().fault = Some(name);
+    }
+
+    pub(super) fn limited(&self, limit: &'static str) {
+        self.noted().limited = Some(limit);
     }
 
     pub(super) fn rate_limited(&self) {

@@ -31,7 +31,7 @@ pub(super) async fn by_query(visit: Visit, headers: HeaderMap, RawQuery(query): 
 
 pub(super) async fn by_form(visit: Visit, RawQuery(query): RawQuery, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let form = body::read(body, visit.bodies).await?;
+    let form = body::read(body, &visit).await?;
     if !form.is_empty() {
         body::check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
@@ -38,7 +38,14 @@ fn address(config: &Config) -> Result<SocketAddr, String> {
 }
 
 fn ask(server: SocketAddr, is_tls: bool) -> Result<(), String> {
-    let failed = |error: io::Error| format!("{server} does not answer: {error}");
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            format!("{server} does not answer within {} s", PATIENCE.as_secs())
+        }
+        // What a server says that speaks no TLS cannot be read as TLS.
+        ErrorKind::InvalidData if is_tls => format!("{server} does not answer by TLS: {error}"),
+        _ => format!("{server} does not answer: {error}"),
+    };
     let stream = TcpStream::connect_timeout(&server, PATIENCE).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
@@ -51,6 +58,9 @@ fn ask(server: SocketAddr, is_tls: bool) -> Result<(), String> {
     };
     match answer.map_err(failed)? {
         answer if &answer == b"HTTP/1.1 200" => Ok(()),
+        answer if !is_tls && &answer == b"HTTP/1.1 400" => {
+            Err(format!("{server} answers HTTP/1.1 400; if it was started with --tls, healthcheck wants it, too"))
+        }
         answer => Err(format!("{server} answers {}", String::from_utf8_lossy(&answer))),
     }
 }

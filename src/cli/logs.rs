@@ -35,7 +35,8 @@ pub(super) fn begin(level: LogLevel, format: LogFormat) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_terminal).with_span_events(FmtSpan::NONE);
+    let is_coloured = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured).with_span_events(FmtSpan::NONE);
     let lines = if is_json { lines.json().flatten_event(true).boxed() } else { lines.with_target(false).boxed() };
     // Somebody else can only have begun one in a test.
     let _ = tracing_subscriber::registry().with(lines.with_filter(wanted)).try_init();

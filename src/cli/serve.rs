@@ -6,9 +6,14 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::ExitCode,
+    thread,
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime,
+    sync::watch,
+};
 
 use tracing::{info, warn};
 
@@ -18,14 +23,28 @@ use crate::{
     clock::Clock,
     config::{Config, ControlAddr, ServerName},
     control::Access,
+    limits::Limits,
     mock::Local,
     server::{self, tls::Tls},
 };
 
+/// How many connections may wait until they are taken, so that none of a crowd is turned away by the machine.
+const BACKLOG: u32 = 1024;
+/// How many threads serve; more are of no use to one mock, and a container may have few processes.
+const MAX_WORKERS: usize = 16;
+/// How many threads search.
+const MAX_BLOCKING: usize = 32;
+/// Files that are no connections.
+#[cfg(unix)]
+const OTHER_FILES: u64 = 32;
+
 /// Serves until SIGINT or SIGTERM. Exit code 1 when the port cannot be had.
 pub(super) fn run(config: &Config) -> ExitCode {
     let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
-    let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), config.limits.clone());
+    logs::begin(config.log_level, config.log_format);
+    let max_connections = places(config.limits.max_connections);
+    let limits = Limits { max_connections, ..config.limits.clone() };
+    let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), limits);
     let local = match made {
         Ok(local) => local,
         Err(why) => {
@@ -35,8 +54,13 @@ pub(super) fn run(config: &Config) -> ExitCode {
             return ExitCode::from(super::USAGE);
         }
     };
-    logs::begin(config.log_level, config.log_format);
-    let served = Runtime::new().map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(workers)
+        .max_blocking_threads(MAX_BLOCKING)
+        .build();
+    let served = runtime.map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
         let served = runtime.block_on(serve(config, &local, access));
         // A search whose client has gone is not waited for.
         runtime.shutdown_background();
@@ -53,10 +77,10 @@ pub(super) fn run(config: &Config) -> ExitCode {
 
 async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
     let tls = tls(config)?;
-    let listener = bind(SocketAddr::new(config.host, config.port), "--port").await?;
+    let listener = bind(SocketAddr::new(config.host, config.port), "--port")?;
     let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
     let control = match config.control_addr {
-        Some(ControlAddr::At(wanted)) => Some(bind(wanted, "--control-addr").await?),
+        Some(ControlAddr::At(wanted)) => Some(bind(wanted, "--control-addr")?),
         Some(ControlAddr::Off) | None => None,
     };
     let control_address = control.as_ref().and_then(|control| control.local_addr().ok());
@@ -72,7 +96,6 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
         warn!("{warning}");
     }
-    raise_file_limit(config.limits.max_connections);
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     // Whoever started the server may have closed its output; that is no reason to stop.
     let banner = Banner { config, address, control_address, local }.to_string();
@@ -86,10 +109,11 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         None => local.router(),
         Some(_) => local.without_control(),
     };
-    let main = server::run(listener, surface, local.serving(tls.clone()), stopped(stop.subscribe()));
+    let serving = local.serving(tls);
+    let main = server::run(listener, surface, serving.clone(), stopped(stop.subscribe()));
     let beside = async {
         if let Some(control) = control {
-            server::run(control, local.control_alone(access), local.serving(tls), stopped(stop.subscribe())).await;
+            server::run(control, local.control_alone(access), serving, stopped(stop.subscribe())).await;
         }
     };
     let ended = async { tokio::join!(main, beside) };
@@ -119,7 +143,8 @@ fn tls(config: &Config) -> Result<Option<Tls>, String> {
     if !config.tls {
         return Ok(None);
     }
-    let names: Vec<&str> = config.tls_san.iter().map(ServerName::as_str).collect();
+    let host = (!config.host.is_unspecified()).then(|| config.host.to_string());
+    let names: Vec<&str> = config.tls_san.iter().map(ServerName::as_str).chain(host.as_deref()).collect();
     let (tls, authority) = Tls::made(&names, Clock::running().now())?;
     if let Some(path) = &config.tls_ca_file {
         write_whole(path, &authority).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -127,26 +152,33 @@ fn tls(config: &Config) -> Result<Option<Tls>, String> {
     Ok(Some(tls))
 }
 
-/// Lets the process have as many files as the machine allows: a connection is one.
+/// Lets the process have as many files as the machine allows, and tells how many of the connections that are wanted can be
+/// held so: each is a file.
 #[cfg(unix)]
-fn raise_file_limit(max_connections: u32) {
+fn places(wanted: u32) -> u32 {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
-    if files < u64::from(max_connections) + OTHER_FILES {
-        warn!(
-            "the machine lets this process have {files} files, too few for {max_connections} connections; fewer: --max-connections"
-        );
+    let most = u32::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX).max(1);
+    if most < wanted {
+        warn!("this process may have {files} files: {most} connections are held at a time, not {wanted}");
     }
+    most.min(wanted)
 }
 
 #[cfg(not(unix))]
-fn raise_file_limit(_: u32) {}
+fn places(wanted: u32) -> u32 {
+    wanted
+}
 
-/// Files that are no connections.
-#[cfg(unix)]
-const OTHER_FILES: u64 = 32;
-
-async fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(wanted).await.map_err(|error| match error.kind() {
+fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
+    let listening = || {
+        let socket = if wanted.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As the standard library does: a port is free again as soon as its server has ended.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(wanted)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("port {} of {} is in use; another one: {flag}, or 0 for a free one", wanted.port(), wanted.ip())
         }
@@ -241,10 +273,16 @@ impl fmt::Display for Banner<'_> {
         let base = format!("{scheme}://{address}");
         // Whoever pastes is on this machine, or has its port there.
         let reached = format!("{scheme}://{}", Config::reached(*address));
-        let curl = match &config.tls_ca_file {
-            _ if config.tls_cert.is_some() || !config.tls => "curl -s".to_owned(),
-            Some(authority) => format!("curl -s --cacert '{}'", authority.display()),
-            None => "curl -sk".to_owned(),
+        let is_made = config.tls && config.tls_cert.is_none();
+        let (curl, authority) = match &config.tls_ca_file {
+            _ if !is_made => ("curl -s".to_owned(), None),
+            Some(file) => {
+                let file = file.display();
+                (format!("curl -s --cacert '{file}'"), Some(format!("{file}, for clients to trust")))
+            }
+            None => {
+                ("curl -sk".to_owned(), Some("made at this start; --tls-ca-file writes its certificate".to_owned()))
+            }
         };
         let mut clock = String::new();
         match config.now {
@@ -262,10 +300,8 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  company        {}, {devices} devices, seed {seed}", local.account().world().company())?;
         writeln!(f, "  history        {retention_days} days back from now (--retention-days); the clock {clock}")?;
         writeln!(f, "  quota          {quota}")?;
-        match &config.tls_ca_file {
-            _ if config.tls_cert.is_some() || !config.tls => {}
-            Some(authority) => writeln!(f, "  authority      {}, for clients to trust", authority.display())?,
-            None => writeln!(f, "  authority      made at this start; --tls-ca-file writes its certificate")?,
+        if let Some(authority) = authority {
+            writeln!(f, "  authority      {authority}")?;
         }
         writeln!(f, "  access token   {token}")?;
         writeln!(f, "  client id      {client_id}")?;

@@ -14,7 +14,10 @@ use std::{
     str::FromStr,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum, error::ErrorKind};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, ValueEnum,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 pub use self::file::File;
 use crate::{
@@ -109,12 +112,12 @@ pub struct Config {
     pub config: Option<PathBuf>,
     /// Serves HTTPS, with a certificate of an authority that is made at each start, or with --tls-cert
     #[arg(long, env = "OPSWAT_MOCK_TLS", value_name = "BOOL", help_heading = "HTTPS", default_value = "false", default_missing_value = "true",
-        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
     pub tls: bool,
     /// File into which the certificate of that authority is written as PEM, for clients to trust
     #[arg(long, env = "OPSWAT_MOCK_TLS_CA_FILE", help_heading = "HTTPS", value_name = "PATH")]
     pub tls_ca_file: Option<PathBuf>,
-    /// Name or address that the made certificate is for, besides those of this machine, gears.opswat.com, opswat-mock and host.docker.internal; several times or with commas
+    /// Name or address that the made certificate is for, besides --host, localhost and its addresses, gears.opswat.com, opswat-mock and host.docker.internal; several times or with commas
     #[arg(long, env = "OPSWAT_MOCK_TLS_SAN", help_heading = "HTTPS", value_name = "NAME", value_delimiter = ',')]
     pub tls_san: Vec<ServerName>,
     /// Certificate to show instead, as PEM, with those between it and its authority; turns HTTPS on
@@ -280,10 +283,12 @@ pub(crate) fn command() -> clap::Command {
 /// Lets a command ignore variables of the environment that are empty.
 pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| {
-        // Compose and CI pass variables that nobody set as empty ones.
-        let empty = argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+        // Compose and CI pass variables that nobody set as empty ones; and in Kubernetes a service of the name opswat-mock sets
+        // OPSWAT_MOCK_PORT for all its neighbours, to an address.
+        let is_nobodys = |value: OsString| value.is_empty() || value.to_string_lossy().starts_with("tcp://");
+        let is_unset = argument.get_env().and_then(env::var_os).is_some_and(is_nobodys);
         let argument = argument.hide_env_values(true);
-        if empty { argument.env(None::<&'static str>) } else { argument }
+        if is_unset { argument.env(None::<&'static str>) } else { argument }
     })
 }
 
@@ -307,7 +312,30 @@ fn line(error: &clap::Error) -> String {
         wrong = format!("{wrong} {}", missing.join(", "));
     }
     let tip = lines.find(|line| line.starts_with("tip: ") || line.starts_with("[possible values"));
-    tip.map_or_else(|| wrong.clone(), |tip| format!("{wrong} ({tip})"))
+    let tip = tip.map(|tip| format!(" ({})", tip.trim_matches(['[', ']']))).unwrap_or_default();
+    format!("{wrong}{}{tip}", variable(error).map(|name| format!(" (from {name})")).unwrap_or_default())
+}
+
+/// The variable of the environment that a wrong value came from.
+fn variable(error: &clap::Error) -> Option<String> {
+    let (ContextValue::String(flag), ContextValue::String(value)) =
+        (error.get(ContextKind::InvalidArg)?, error.get(ContextKind::InvalidValue)?)
+    else {
+        return None;
+    };
+    let flag = flag.trim_start_matches('-').split([' ', '[']).next();
+    let command = Config::command();
+    let name = command.get_arguments().find(|argument| argument.get_long() == flag)?.get_env()?.to_str()?;
+    let is_its = env::var(name).is_ok_and(|given| given == *value);
+    (is_its && !env::args().any(|argument| argument.contains(value))).then(|| name.to_owned())
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
 }
 
 impl ServerName {

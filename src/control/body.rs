@@ -5,19 +5,14 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request},
     http::request::Parts,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
 use super::{Control, problem::Problem};
-use crate::{
-    account::shape::{self, Object},
-    limits::Seconds,
-};
+use crate::account::shape::{self, Object};
 
 /// How large a body may be: ten thousand events fit.
-const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: u32 = 16 * 1024 * 1024;
 
 /// A JSON body. What it is called does not matter: a shell sends it as a form.
 pub(super) struct Input<T>(pub(super) T);
@@ -32,7 +27,7 @@ impl<T: DeserializeOwned> FromRequest<Control> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
-        let bytes = read(request, control.body_seconds).await?;
+        let bytes = read(request, control).await?;
         // No body asks for nothing in particular.
         match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
             None => parse(b"{}").map(Self),
@@ -47,7 +42,7 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<Control> for Inputs<T, M
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
-        let bytes = read(request, control.body_seconds).await?;
+        let bytes = read(request, control).await?;
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
             return parse::<Few<T, MAX>>(&bytes).map(|Few(list)| Self(list));
         }
@@ -90,17 +85,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-async fn read(request: Request, time: Seconds) -> Result<Bytes, Problem> {
-    let late = |_| Problem::invalid(format!("The body was not complete after {time}"));
-    let whole = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
-    let read = timeout(time.get(), whole).await.map_err(late)?.map_err(|error| {
-        Problem::invalid(if error.is::<LengthLimitError>() {
-            format!("The body must have at most {MAX_BODY_BYTES} bytes, got more")
-        } else {
-            "The body ended before it was complete".to_owned()
-        })
-    })?;
-    Ok(read.to_bytes())
+async fn read(request: Request, control: &Control) -> Result<Bytes, Problem> {
+    control.bodies.read(request.into_body()).await.map_err(|why| {
+        if let Some(limit) = why.limit() {
+            control.metrics.limited(limit);
+        }
+        Problem::invalid(why.to_string())
+    })
 }
 
 /// Reads JSON, and says where in it something is wrong.

@@ -10,16 +10,15 @@ use axum::{
 };
 use tracing::debug;
 
-use super::{Control, problem::Problem};
+use super::Control;
 use crate::{
-    clock::Stopwatch,
+    clock::{self, Stopwatch},
     metrics::{self, CONTENT_TYPE, Metrics, OTHER, Served},
 };
 
-pub(super) async fn show(State(control): State<Control>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(control): State<Control>) -> impl IntoResponse {
     let Control { accounts, metrics, .. } = control;
-    let text = metrics.text(&accounts.sizes()).map_err(|_| Problem::invalid("The numbers cannot be written"))?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text(&accounts.sizes()))
 }
 
 /// Counts a request, by its route: paths have the names of accounts in them, and tokens.
@@ -33,7 +32,7 @@ pub(super) async fn measure(State(metrics): State<Arc<Metrics>>, request: Reques
     let method = metrics::method(request.method().as_str());
     let response = next.run(request).await;
     let (status, after) = (response.status().as_u16(), since.elapsed());
-    let after_us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+    let after_us = clock::micros(after);
     debug!(method, route = &*route, status, after_us, "control");
     metrics.served(Served { route, method, status: Some(status), after });
     response

@@ -33,7 +33,8 @@ pub(crate) use self::guard::Access;
 use self::problem::{Panicked, Problem};
 use crate::{
     account::{Account, Accounts},
-    limits::{Limits, Seconds},
+    bodies::Bodies,
+    limits::Limits,
     metrics::Metrics,
 };
 
@@ -42,7 +43,7 @@ use crate::{
 struct Control {
     accounts: Arc<Accounts>,
     access: Access,
-    body_seconds: Seconds,
+    bodies: Arc<Bodies>,
     metrics: Arc<Metrics>,
 }
 
@@ -60,7 +61,12 @@ impl FromRef<Control> for Access {
 
 /// Everything under `/_mock`.
 pub(crate) fn router(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
-    let state = Control { accounts, access, body_seconds: limits.body_seconds, metrics: metrics.clone() };
+    measured(surface(accounts, access, limits, metrics), metrics)
+}
+
+fn surface(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
+    let bodies = Arc::new(Bodies::new(body::MAX_BODY_BYTES, limits.body_seconds));
+    let state = Control { accounts, access, bodies, metrics: metrics.clone() };
     let control = Router::new()
         .route("/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
@@ -87,12 +93,12 @@ pub(crate) fn router(accounts: Arc<Accounts>, access: Access, limits: &Limits, m
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);
-    measured(Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path)), metrics)
+    Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path))
 }
 
 /// The same where nothing else is.
 pub(crate) fn alone(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
-    router(accounts, access, limits, metrics).fallback(problem::no_such_path)
+    measured(surface(accounts, access, limits, metrics).fallback(problem::no_such_path), metrics)
 }
 
 /// What is there when the control surface is somewhere else or nowhere: whether the server answers is no secret.

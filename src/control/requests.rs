@@ -24,6 +24,8 @@ use crate::account::{
 const DEFAULT_LIMIT: usize = 100;
 /// How many can be.
 const MAX_LIMIT: usize = 1_000;
+/// How many are ready for whoever follows the journal, and may not take them.
+const READ_AHEAD: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,7 +105,7 @@ impl Follower {
             if *self.noted.borrow_and_update() == CLOSED {
                 return None;
             }
-            let Requests { requests, life, .. } = self.account.requests(self.after, MAX_LIMIT);
+            let Requests { requests, life, .. } = self.account.requests(self.after, READ_AHEAD);
             if life != self.life {
                 (self.life, self.after) = (life, 0);
                 return Some(News::Reset);

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use tokio::time;
 
-use super::line::{Ready, Speaks, UnderWay};
+use super::line::{Line, Speaks, UnderWay, Waiting};
 
 /// How much of a body that nobody wanted is read and thrown away before the connection is given up.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
@@ -26,12 +27,12 @@ pub(super) struct Drained {
     body: Option<Incoming>,
     /// How long throwing away may take.
     time: Duration,
-    under_way: UnderWay,
+    line: Arc<Line>,
 }
 
 impl Drained {
-    pub(super) fn new(body: Incoming, time: Duration, under_way: UnderWay) -> Self {
-        Self { body: Some(body), time, under_way }
+    pub(super) fn new(body: Incoming, time: Duration, line: Arc<Line>) -> Self {
+        Self { body: Some(body), time, line }
     }
 }
 
@@ -63,7 +64,7 @@ impl Body for Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
-        let under_way = self.under_way.another();
+        let draining = self.line.drain();
         tokio::spawn(time::timeout(self.time, async move {
             let mut left = MAX_DRAINED_BYTES;
             while let Some(Ok(frame)) = body.frame().await {
@@ -72,30 +73,42 @@ impl Drop for Drained {
                     None => break,
                 }
             }
-            drop(under_way);
+            drop(draining);
         }));
     }
 }
 
 /// An answer's body. Its request is under way until all of it was taken, or the client has gone.
 ///
-/// HTTP/2 buffers whatever it is given, whether or not the client takes it: it is given so little at a time that who takes
-/// nothing costs little, and is seen.
+/// HTTP/2 buffers whatever it is given, whether or not the client takes it. It is given little at a time, and told of the end
+/// only when it has room for more: so who takes nothing costs little, and is seen.
 pub(super) struct Answer {
     body: AnyBody,
     /// What the body gave that is not given on yet.
     rest: Bytes,
-    piece: usize,
-    /// There while the next bytes need not be waited for.
-    ready: Option<Ready>,
+    /// Of HTTP/2, while the client is waited for.
+    waiting: Option<Waiting>,
+    has_ended: bool,
     under_way: UnderWay,
 }
 
 impl Answer {
     pub(super) fn new(body: AnyBody, under_way: UnderWay) -> Self {
-        let ready = (!body.is_end_stream()).then(|| under_way.line().offer());
-        let piece = if under_way.line().speaks() == Speaks::Http2 { HTTP_2_PIECE } else { usize::MAX };
-        Self { body, rest: Bytes::new(), piece, ready, under_way }
+        let has_ended = body.is_end_stream();
+        let mut answer = Self { body, rest: Bytes::new(), waiting: None, has_ended, under_way };
+        if !has_ended {
+            answer.wait();
+        }
+        answer
+    }
+
+    fn is_http_2(&self) -> bool {
+        self.under_way.line().speaks() == Speaks::Http2
+    }
+
+    /// From now on the client is waited for. Of HTTP/1, the socket shows that.
+    fn wait(&mut self) {
+        self.waiting = self.is_http_2().then(|| self.under_way.line().wait());
     }
 }
 
@@ -109,22 +122,23 @@ impl Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
             // A body that drips has the client wait, and not the other way round.
-            let polled = Pin::new(&mut self.body).poll_frame(context);
-            self.ready = polled.is_ready().then(|| self.under_way.line().offer());
-            match ready!(polled).transpose()?.map(Frame::into_data) {
+            self.waiting = None;
+            match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()?.map(Frame::into_data) {
                 Some(Ok(data)) => self.rest = data,
                 Some(Err(other)) => return Poll::Ready(Some(Ok(other))),
-                None => return Poll::Ready(None),
+                None => {
+                    self.has_ended = true;
+                    return Poll::Ready(None);
+                }
             }
-        } else {
-            self.ready = Some(self.under_way.line().offer());
         }
-        let piece = self.rest.len().min(self.piece);
+        self.wait();
+        let piece = if self.is_http_2() { self.rest.len().min(HTTP_2_PIECE) } else { self.rest.len() };
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.has_ended || !self.is_http_2() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

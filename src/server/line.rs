@@ -5,6 +5,7 @@
 //! connection on which nothing happens costs one timer.
 
 use std::{
+    collections::BTreeMap,
     future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::{Pin, pin},
@@ -26,6 +27,9 @@ use tokio::{
 
 use crate::limits::{Limits, Seconds};
 
+/// How long a client of HTTP/2 has to hear that the server ends.
+const FAREWELL: Duration = Duration::from_millis(250);
+
 /// Which HTTP a connection speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Speaks {
@@ -46,6 +50,8 @@ pub(super) enum Cut {
     Write,
     /// It has had its requests.
     Requests,
+    /// The server ends.
+    Closing,
 }
 
 /// See the module.
@@ -65,27 +71,36 @@ struct State {
     free_since: Instant,
     /// When the first byte of a request's head came, if no request is under way.
     head_since: Option<Instant>,
-    /// How many requests, and bodies that are thrown away, are under way.
+    /// How many requests are under way.
     under_way: u32,
+    /// How many bodies are thrown away.
+    draining: u32,
     /// How many requests came.
     requests: u32,
-    /// How many answers have bytes that the client could take.
-    ready: u32,
-    /// The socket takes no more for now.
-    is_blocked: bool,
-    /// When the client took something, or could have begun to.
-    taken_at: Instant,
-    /// When the client was told that the connection ends.
-    told_at: Option<Instant>,
+    /// Since when answers of HTTP/2 wait until their client takes more of them, in the order in which they began to.
+    waiting: BTreeMap<u64, Instant>,
+    /// How many times one began to wait.
+    waits: u64,
+    /// Since when the socket takes no more, if it does not.
+    blocked_since: Option<Instant>,
+    /// When the client was told that the connection ends, and why.
+    told: Option<(Instant, Cut)>,
 }
 
-/// Something that keeps a connection from being idle, until it is dropped.
+/// A request that is under way, until it is dropped.
 #[derive(Debug)]
 pub(super) struct UnderWay(Arc<Line>);
 
-/// An answer with bytes that the client could take, until it is dropped.
+/// A body that is thrown away, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Ready(Arc<Line>);
+pub(super) struct Draining(Arc<Line>);
+
+/// An answer of HTTP/2 that waits for its client, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    line: Arc<Line>,
+    wait: u64,
+}
 
 impl Line {
     pub(super) fn new(limits: &Limits, speaks: Speaks) -> Arc<Self> {
@@ -94,11 +109,12 @@ impl Line {
             free_since: now,
             head_since: None,
             under_way: 0,
+            draining: 0,
             requests: 0,
-            ready: 0,
-            is_blocked: false,
-            taken_at: now,
-            told_at: None,
+            waiting: BTreeMap::new(),
+            waits: 0,
+            blocked_since: None,
+            told: None,
         };
         Arc::new(Self {
             speaks,
@@ -118,58 +134,67 @@ impl Line {
     pub(super) fn begin(self: &Arc<Self>) -> (UnderWay, bool) {
         let mut state = self.state();
         state.requests = state.requests.saturating_add(1);
-        let has_room = state.requests < self.max_requests;
-        drop(state);
-        (self.occupy(), has_room)
-    }
-
-    /// Something is under way that is no request of its own.
-    fn occupy(self: &Arc<Self>) -> UnderWay {
-        let mut state = self.state();
         state.under_way += 1;
         state.head_since = None;
-        drop(state);
-        UnderWay(self.clone())
+        (UnderWay(self.clone()), state.requests < self.max_requests)
     }
 
-    /// An answer has bytes that the client could take.
-    pub(super) fn offer(self: &Arc<Self>) -> Ready {
+    /// A body is thrown away.
+    pub(super) fn drain(self: &Arc<Self>) -> Draining {
         let mut state = self.state();
-        state.ready += 1;
-        state.taken_at = Instant::now();
-        drop(state);
-        Ready(self.clone())
+        state.draining += 1;
+        state.head_since = None;
+        Draining(self.clone())
+    }
+
+    /// An answer of HTTP/2 has more, and waits until its client takes it.
+    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+        let mut state = self.state();
+        state.waits += 1;
+        let wait = state.waits;
+        state.waiting.insert(wait, Instant::now());
+        Waiting { line: self.clone(), wait }
     }
 
     /// What the client is waited for, and until when.
     fn due(&self) -> Option<(Cut, Instant)> {
         let state = self.state();
-        if self.speaks == Speaks::Http2 && state.requests >= self.max_requests && state.told_at.is_none() {
+        if self.speaks == Speaks::Http2 && state.requests >= self.max_requests && state.told.is_none() {
             return Some((Cut::Requests, state.free_since));
         }
-        if state.is_blocked || state.ready > 0 {
-            return Some((Cut::Write, state.taken_at + self.write_seconds.get()));
+        let waiting = state.waiting.first_key_value().map(|(_, since)| *since);
+        if let Some(since) = state.blocked_since.into_iter().chain(waiting).min() {
+            return Some((Cut::Write, since + self.write_seconds.get()));
         }
-        if state.under_way > 0 {
+        let is_closing = matches!(state.told, Some((_, Cut::Closing)));
+        // Nobody is waited for who has been refused already.
+        if state.under_way > 0 || state.draining > 0 && !is_closing {
             return None;
         }
-        let (cut, since, seconds) = match (state.told_at, state.head_since) {
-            (Some(told), _) => (Cut::Idle, told.max(state.free_since), self.header_seconds),
-            (None, _) if state.requests == 0 => (Cut::Head, state.free_since, self.header_seconds),
-            (None, Some(first)) => (Cut::Head, first, self.header_seconds),
-            (None, None) => (Cut::Idle, state.free_since, self.idle_seconds),
+        let (cut, since, time) = match (state.told, state.head_since) {
+            // Nobody is waited for who has begun to ask; who speaks HTTP/2 has heard that it ends when it says so.
+            (Some((told, Cut::Closing)), _) => {
+                let time = if self.speaks == Speaks::Http1 { Duration::ZERO } else { FAREWELL };
+                (Cut::Closing, told.max(state.free_since), time)
+            }
+            (Some((told, cut)), _) => (cut, told.max(state.free_since), self.header_seconds.get()),
+            (None, _) if state.requests == 0 => (Cut::Head, state.free_since, self.header_seconds.get()),
+            (None, Some(first)) => (Cut::Head, first, self.header_seconds.get()),
+            (None, None) => (Cut::Idle, state.free_since, self.idle_seconds.get()),
         };
-        Some((cut, since + seconds.get()))
+        Some((cut, since + time))
     }
 
     /// Comes when the client has let a time pass.
     fn overdue(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Cut> {
         loop {
-            // While nothing is due, whatever changes that wakes this task.
-            let Some((cut, due)) = self.due() else { return Poll::Pending };
-            if due <= Instant::now() {
-                return Poll::Ready(cut);
-            }
+            let now = Instant::now();
+            let due = match self.due() {
+                Some((cut, due)) if due <= now => return Poll::Ready(cut),
+                Some((_, due)) => due,
+                // What is under way may end in another task, which tells nobody.
+                None => now + self.header_seconds.get(),
+            };
             // An alarm that rings too early costs less than one that is set anew for each request.
             if alarm.is_elapsed() || due < alarm.deadline() {
                 alarm.as_mut().reset(due);
@@ -181,18 +206,27 @@ impl Line {
     fn came(&self) {
         let mut state = self.state();
         // What comes between the requests of HTTP/2 is no head.
-        if self.speaks == Speaks::Http1 && state.under_way == 0 && state.head_since.is_none() {
+        if self.speaks == Speaks::Http1 && state.under_way + state.draining == 0 && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
     }
 
     fn left(&self, is_blocked: bool) {
         let mut state = self.state();
-        // It waits from the moment at which it first had to.
-        if state.is_blocked != is_blocked || !is_blocked {
-            state.taken_at = Instant::now();
+        if !is_blocked {
+            state.blocked_since = None;
+        } else if state.blocked_since.is_none() {
+            // It waits from the moment at which it first had to.
+            state.blocked_since = Some(Instant::now());
         }
-        state.is_blocked = is_blocked;
+    }
+
+    /// The client is told that the connection ends.
+    fn told(&self, why: Cut) {
+        let mut state = self.state();
+        if state.told.is_none() || why == Cut::Closing {
+            state.told = Some((Instant::now(), why));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,11 +235,6 @@ impl Line {
 }
 
 impl UnderWay {
-    /// Another thing of the same connection.
-    pub(super) fn another(&self) -> Self {
-        self.0.occupy()
-    }
-
     pub(super) fn line(&self) -> &Arc<Line> {
         &self.0
     }
@@ -215,15 +244,21 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.under_way -= 1;
-        if state.under_way == 0 {
-            state.free_since = Instant::now();
-        }
+        state.free_since = Instant::now();
     }
 }
 
-impl Drop for Ready {
+impl Drop for Draining {
     fn drop(&mut self) {
-        self.0.state().ready -= 1;
+        let mut state = self.0.state();
+        state.draining -= 1;
+        state.free_since = Instant::now();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.line.state().waiting.remove(&self.wait);
     }
 }
 
@@ -234,33 +269,30 @@ where
 {
     let mut connection = pin!(connection);
     let mut alarm = pin!(sleep_until(Instant::now() + line.header_seconds.get()));
-    let tell = |connection: Pin<&mut C>| {
-        line.state().told_at.get_or_insert_with(Instant::now);
-        connection.graceful_shutdown();
-    };
-    let mut cut = None;
+    let mut is_closing = false;
     loop {
-        let is_told = line.state().told_at.is_some();
-        tokio::select! {
+        let told = line.state().told.map(|(_, why)| why);
+        let why = tokio::select! {
             biased;
-            ended = &mut connection => return match cut {
-                Some(cut) => Err(Ended::Cut(cut)),
+            ended = &mut connection => return match told {
+                Some(why) => Err(Ended::Cut(why)),
                 None => ended.map_err(Ended::Broken),
             },
-            // Whoever closes is gone, or has said so.
-            () = told_to_close(&mut closing), if !is_told => tell(connection.as_mut()),
+            () = closed(&mut closing), if !is_closing => Cut::Closing,
             overdue = poll_fn(|context| line.overdue(alarm.as_mut(), context)) => match overdue {
-                Cut::Idle | Cut::Requests if !is_told => {
-                    cut = Some(overdue);
-                    tell(connection.as_mut());
-                }
-                _ => return Err(Ended::Cut(cut.unwrap_or(overdue))),
+                Cut::Idle | Cut::Requests if told.is_none() => overdue,
+                _ => return Err(Ended::Cut(overdue)),
             },
-        }
+        };
+        is_closing |= why == Cut::Closing;
+        line.told(why);
+        connection.as_mut().graceful_shutdown();
     }
 }
 
-async fn told_to_close(closing: &mut watch::Receiver<bool>) {
+/// Comes when the server ends.
+pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
+    // Whoever would say so is gone, or has said so.
     let _ = closing.wait_for(|closing| *closing).await;
 }
 

@@ -9,15 +9,7 @@ mod body;
 mod line;
 pub(crate) mod tls;
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, io::ErrorKind, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -29,16 +21,16 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
-    time,
+    time::{self, Instant},
 };
 use tower::ServiceExt;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use self::{
     body::{Answer, Drained},
@@ -53,27 +45,39 @@ const MAX_HEADERS: usize = 256;
 const MAX_STREAMS: u32 = 100;
 /// How long to wait when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How many clients are told at a time that there is no place for them; beyond, their connections just end.
-const MAX_TOLD: u32 = 64;
-/// How long such a client has to read it.
-const TOLD_FOR: Duration = Duration::from_millis(500);
+/// How many clients are refused in words at a time; beyond, their connections just end.
+const MAX_REFUSED: usize = 64;
+/// How long such a client has to read them.
+const REFUSED_FOR: Duration = Duration::from_millis(500);
+/// How often it is said that no connection can be taken.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a listener serves with.
 #[derive(Clone)]
 pub(crate) struct Serving {
-    pub(crate) limits: Limits,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) metrics: Arc<Metrics>,
+    limits: Limits,
+    tls: Option<Tls>,
+    metrics: Arc<Metrics>,
+    /// A place for each connection, of all listeners.
+    places: Arc<Semaphore>,
+    /// A place for each client that is refused in words.
+    refused: Arc<Semaphore>,
+}
+
+impl Serving {
+    pub(crate) fn new(limits: Limits, tls: Option<Tls>, metrics: Arc<Metrics>) -> Self {
+        let places = Arc::new(Semaphore::new(limits.max_connections as usize));
+        Self { limits, tls, metrics, places, refused: Arc::new(Semaphore::new(MAX_REFUSED)) }
+    }
 }
 
 /// Serves until `stop` is there, then finishes what is under way. Dropped before that, it ends with all its connections.
 pub(crate) async fn run(listener: TcpListener, router: Router, serving: Serving, stop: impl Future<Output = ()>) {
     let grace = serving.limits.grace_seconds.get();
-    let places = Arc::new(Semaphore::new(serving.limits.max_connections as usize));
     let serving = Arc::new(serving);
     let (closing, is_closing) = watch::channel(false);
-    let told = Arc::new(AtomicU32::new(0));
     let mut connections = JoinSet::new();
+    let mut complained: Option<Instant> = None;
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -82,67 +86,91 @@ pub(crate) async fn run(listener: TcpListener, router: Router, serving: Serving,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, _)) => take(stream, &router, &serving, &is_closing, &mut connections),
+            // The client has gone already.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                debug!(%error, "no connection");
-                time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        serving.metrics.connected();
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            serving.metrics.limited("max-connections");
-            if told.fetch_add(1, Ordering::Relaxed) < MAX_TOLD {
-                let (serving, told) = (serving.clone(), told.clone());
-                connections.spawn(async move {
-                    refuse(stream, &serving).await;
-                    told.fetch_sub(1, Ordering::Relaxed);
-                });
-            } else {
-                told.fetch_sub(1, Ordering::Relaxed);
-            }
-            continue;
-        };
-        let (serving, router, is_closing) = (serving.clone(), router.clone(), is_closing.clone());
-        connections.spawn(async move {
-            let open = serving.metrics.hold_connection();
-            match serve(stream, router, &serving, is_closing).await {
-                Ok(()) => {}
-                Err(Ended::Cut(cut)) => {
-                    serving.metrics.limited(limit_of(cut));
-                    debug!(limit = limit_of(cut), "connection ended");
+                if complained.is_none_or(|last| last.elapsed() > COMPLAIN_EVERY) {
+                    warn!(%error, "no connection can be taken");
+                    complained = Some(Instant::now());
                 }
-                // A client that breaks off is its own affair.
-                Err(Ended::Broken(error)) => debug!(%error, "connection broken"),
+                time::sleep(ACCEPT_PAUSE).await;
             }
-            drop((open, place));
-        });
+        }
     }
     drop(listener);
     closing.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if time::timeout(grace, ended).await.is_err() {
-        debug!("requests were still under way after the time of grace");
+        warn!(connections = connections.len(), "cut: requests were still under way after --grace-seconds");
     }
 }
 
+/// Serves a connection that has come, or refuses it where there is no place.
+fn take(
+    stream: TcpStream,
+    router: &Router,
+    serving: &Arc<Serving>,
+    closing: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) {
+    serving.metrics.connected();
+    let (serving, router, mut closing) = (serving.clone(), router.clone(), closing.clone());
+    let Ok(place) = serving.places.clone().try_acquire_owned() else {
+        serving.metrics.limited("max-connections");
+        if let Ok(place) = serving.refused.clone().try_acquire_owned() {
+            connections.spawn(async move {
+                tokio::select! {
+                    () = refuse(stream, &serving) => {}
+                    () = line::closed(&mut closing) => {}
+                }
+                drop(place);
+            });
+        }
+        return;
+    };
+    connections.spawn(async move {
+        let open = serving.metrics.hold_connection();
+        match serve(stream, router, &serving, closing).await {
+            Ok(()) => {}
+            Err(Ended::Cut(cut)) => {
+                if let Some(limit) = limit_of(cut) {
+                    serving.metrics.limited(limit);
+                    debug!(limit, "connection ended");
+                }
+            }
+            Err(Ended::Broken(error)) => {
+                if error.is_parse_too_large() {
+                    serving.metrics.limited("max-header-bytes");
+                }
+                // A client that breaks off is its own affair.
+                debug!(%error, "connection broken");
+            }
+        }
+        drop((open, place));
+    });
+}
+
 /// The flag of a limit.
-fn limit_of(cut: Cut) -> &'static str {
+fn limit_of(cut: Cut) -> Option<&'static str> {
     match cut {
-        Cut::Head => "header-seconds",
-        Cut::Idle => "idle-seconds",
-        Cut::Write => "write-seconds",
-        Cut::Requests => "max-requests-per-connection",
+        Cut::Head => Some("header-seconds"),
+        Cut::Idle => Some("idle-seconds"),
+        Cut::Write => Some("write-seconds"),
+        Cut::Requests => Some(MAX_REQUESTS),
+        Cut::Closing => None,
     }
 }
+
+const MAX_REQUESTS: &str = "max-requests-per-connection";
 
 /// Serves a connection to its end.
 async fn serve(
     stream: TcpStream,
     router: Router,
     serving: &Serving,
-    closing: watch::Receiver<bool>,
+    mut closing: watch::Receiver<bool>,
 ) -> Result<(), Ended> {
     // A page is written at once; waiting to fill a packet would only delay it.
     let _ = stream.set_nodelay(true);
@@ -151,16 +179,27 @@ async fn serve(
     let Some(tls) = &serving.tls else {
         let line = Line::new(limits, Speaks::Http1);
         socket.tell(line.clone());
-        return speak(socket, router, &line, limits, closing).await;
+        return speak(socket, router, &line, serving, closing).await;
     };
     let handshake = async {
         if socket.first_byte().await? != TLS_HANDSHAKE {
-            tell(&mut socket, "400 Bad Request", "invalid_request", "This port speaks HTTPS (--tls), not HTTP").await;
+            refuse_in_words(
+                &mut socket,
+                "400 Bad Request",
+                "invalid_request",
+                "This port speaks HTTPS (--tls), not HTTP",
+            )
+            .await;
             return Ok(None);
         }
         tls.acceptor().accept(socket).await.map(Some)
     };
-    let mut stream = match time::timeout(limits.header_seconds.get(), handshake).await {
+    let handshake = time::timeout(limits.header_seconds.get(), handshake);
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = line::closed(&mut closing) => return Ok(()),
+    };
+    let mut stream = match shaken {
         Ok(Ok(Some(stream))) => stream,
         Ok(Ok(None)) => return Ok(()),
         Ok(Err(error)) => {
@@ -173,7 +212,7 @@ async fn serve(
     let speaks = if connection.alpn_protocol() == Some(H2) { Speaks::Http2 } else { Speaks::Http1 };
     let line = Line::new(limits, speaks);
     socket.tell(line.clone());
-    speak(stream, router, &line, limits, closing).await
+    speak(stream, router, &line, serving, closing).await
 }
 
 /// Speaks HTTP.
@@ -181,18 +220,23 @@ async fn speak<S>(
     stream: S,
     router: Router,
     line: &Arc<Line>,
-    limits: &Limits,
+    serving: &Serving,
     closing: watch::Receiver<bool>,
 ) -> Result<(), Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let limits = &serving.limits;
     let body_time = limits.body_seconds.get();
+    let metrics = serving.metrics.clone();
     let answered = line.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (under_way, has_room) = answered.begin();
         let is_last = !has_room && request.version() <= Version::HTTP_11;
-        let request = request.map(|body| Drained::new(body, body_time, under_way.another()));
+        if is_last {
+            metrics.limited(MAX_REQUESTS);
+        }
+        let request = request.map(|body| Drained::new(body, body_time, answered.clone()));
         let answer = router.clone().oneshot(request);
         async move {
             let Ok(mut response): Result<Response, _> = answer.await;
@@ -219,7 +263,6 @@ where
         Speaks::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(limits.max_header_bytes).max_concurrent_streams(MAX_STREAMS);
-            builder.timer(TokioTimer::new());
             line::hold(builder.serve_connection(stream, service), line, closing).await
         }
     }
@@ -230,19 +273,19 @@ async fn refuse(stream: TcpStream, serving: &Serving) {
     if serving.tls.is_none() {
         let most = serving.limits.max_connections;
         let why = format!("The server holds as many connections as it may: {most}");
-        tell(&mut Socket::new(stream), "503 Service Unavailable", "service_unavailable", &why).await;
+        refuse_in_words(&mut Socket::new(stream), "503 Service Unavailable", "service_unavailable", &why).await;
     }
 }
 
 /// Answers in the place of HTTP, and ends the connection.
-async fn tell(socket: &mut Socket, status: &str, error: &str, why: &str) {
+async fn refuse_in_words(socket: &mut Socket, status: &str, error: &str, why: &str) {
     let body = format!(r#"{{"error":"{error}","error_description":"{why}"}}"#);
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json;charset=UTF-8\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
-    if let Ok(Ok(())) = time::timeout(TOLD_FOR, socket.write_all(answer.as_bytes())).await {
-        socket.end(TOLD_FOR).await;
+    if let Ok(Ok(())) = time::timeout(REFUSED_FOR, socket.write_all(answer.as_bytes())).await {
+        socket.end(REFUSED_FOR).await;
     }
 }

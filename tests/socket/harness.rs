@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Request;
-use opswat_mock::{Builder, Mock, limits::Limits};
+use opswat_mock::{Builder, Mock, account::Account, limits::Limits};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -74,6 +74,16 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> (String, String) {
     let mut body = vec![0; length.parse().expect("a number")];
     soon(stream.read_exact(&mut body)).await.expect("a body");
     (head, String::from_utf8(body).expect("UTF-8"))
+}
+
+/// Waits until a fault was applied so often.
+pub(crate) async fn applied(account: &Account, times: u64) {
+    soon(async {
+        while account.faults()[0].applied < times {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 impl Served {

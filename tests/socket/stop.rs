@@ -1,14 +1,17 @@
 //! The end: what is under way is finished, and nobody is waited for longer than that.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use opswat_mock::account::fault::{Fault, FaultRule};
+use opswat_mock::{
+    account::fault::{Fault, FaultRule},
+    limits::Limits,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::harness::{TOKEN, page, rest, serve, serve_with, soon};
+use crate::harness::{Served, TOKEN, answer, applied, builder, page, rest, serve, serve_with, soon};
 
 #[tokio::test]
 async fn what_is_under_way_is_finished_when_the_server_stops() {
@@ -33,14 +36,39 @@ async fn what_is_under_way_is_finished_when_the_server_stops() {
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
 
-#[tokio::test]
-async fn idle_connections_do_not_hold_up_the_end() {
-    let served = serve().await;
-    let mut silent = served.connect().await;
-    let mut between = served.say(&page("")).await;
-    crate::harness::answer(&mut between).await;
-    soon(served.mock.stop()).await;
-    assert_eq!(rest(&mut silent).await + &rest(&mut between).await, "");
+/// Who asks for nothing, has not yet asked, or sends what was refused long ago, is not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_without_a_request_do_not_hold_up_the_end() {
+    for tls in [false, true] {
+        let long = Limits { grace_seconds: Duration::from_secs(3600).into(), ..Limits::default() };
+        let builder = builder().limits(long);
+        let mock = if tls { builder.tls() } else { builder }.start().await.expect("a mock");
+        let served = Served { mock };
+        let refused = "POST /o/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\nx";
+        let between = page("");
+        let mut streams = Vec::new();
+        for said in if tls { ["", "\x16", "\x16\x03\x01\x02\x00\x01", ""] } else { ["", "GET / HT", refused, &between] }
+        {
+            streams.push(served.say(said).await);
+        }
+        if !tls {
+            for stream in &mut streams[2..] {
+                answer(stream).await;
+            }
+        }
+        soon(async {
+            while served.counted("opswat_mock_open_connections").await < 4 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let since = Instant::now();
+        soon(served.mock.stop()).await;
+        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+        for stream in &mut streams {
+            assert_eq!(rest(stream).await, "");
+        }
+    }
 }
 
 /// Whoever follows a journal is told that there is no more, and does not hold up the end.
@@ -63,9 +91,7 @@ async fn what_is_not_finished_in_the_time_of_grace_is_cut() {
     served.mock.account().add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     // The clock stands still: the answer never comes.
     let mut waiting = served.say(&page("")).await;
-    while served.mock.account().faults()[0].applied == 0 {
-        tokio::task::yield_now().await;
-    }
+    applied(served.mock.account(), 1).await;
     soon(served.mock.stop()).await;
     assert_eq!(rest(&mut waiting).await, "");
 }

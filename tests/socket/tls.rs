@@ -1,6 +1,9 @@
 //! HTTPS: the made certificate, both versions of HTTP, and clients that speak what the port does not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Version};
@@ -11,7 +14,7 @@ use opswat_mock::{
     account::fault::{Close, Fault, FaultRule},
     limits::Limits,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::interval};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -22,7 +25,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::harness::{Served, TOKEN, builder, page, serve, soon};
+use crate::harness::{Served, TOKEN, applied, builder, page, serve, soon};
 
 async fn serve_tls(change: impl FnOnce(&mut Limits)) -> Served {
     let mut limits = Limits::default();
@@ -70,7 +73,7 @@ fn asked(version: Version) -> Request<Full<Bytes>> {
         .expect("a request")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_versions_of_http_tell_the_same() {
     let served = serve_tls(|_| {}).await;
     assert!(served.mock.base_url().starts_with("https://127.0.0.1:"));
@@ -87,7 +90,7 @@ async fn both_versions_of_http_tell_the_same() {
     assert_eq!(second.into_body().collect().await.expect("a body").to_bytes(), first);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_must_trust_the_authority_and_find_the_name() {
     let served = serve_tls(|_| {}).await;
     for name in ["localhost", "127.0.0.1", "gears.opswat.com", "opswat-mock", "host.docker.internal"] {
@@ -100,7 +103,7 @@ async fn a_client_must_trust_the_authority_and_find_the_name() {
     assert!(served.handshake("localhost", b"http/1.1", true).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_client_is_told_what_the_port_speaks() {
     let served = serve_tls(|_| {}).await;
     let told = served.exchange(page("").as_bytes()).await;
@@ -116,7 +119,7 @@ async fn a_plain_client_is_told_what_the_port_speaks() {
     served.are_all_gone().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_tls_at_a_plain_port_fails_and_harms_nobody() {
     let served = serve().await;
     let failed = served.handshake("localhost", b"http/1.1", false).await.expect_err("no TLS");
@@ -125,7 +128,7 @@ async fn a_client_of_tls_at_a_plain_port_fails_and_harms_nobody() {
     served.are_all_gone().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_that_does_not_come_is_cut() {
     let served = serve_tls(|limits| limits.header_seconds = Duration::from_millis(300).into()).await;
     for beginning in ["", "\x16", "\x16\x03\x01\x02\x00\x01"] {
@@ -136,7 +139,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
 }
 
 /// What ends a connection of HTTP/1.1 ends a stream of HTTP/2.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_that_ends_the_connection_resets_the_stream() {
     let served = serve_tls(|_| {}).await;
     let (mut client, _connection) = served.http2().await;
@@ -155,19 +158,38 @@ async fn a_fault_that_ends_the_connection_resets_the_stream() {
     }
 }
 
-#[tokio::test]
+/// However small the answer, and however lively the connection is otherwise: here, by another answer that is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_http_2_that_takes_nothing_is_cut() {
-    let served = serve_tls(|limits| limits.write_seconds = Duration::from_millis(300).into()).await;
-    let (mut client, connection) = served.http2().await;
-    let answer = soon(client.send_request(asked(Version::HTTP_2))).await.expect("a head");
-    // The body is more than the window, and nobody reads it.
-    soon(connection).await.expect("no panic").expect_err("a connection that was cut");
-    drop(answer);
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="write-seconds"}"#).await, 1);
-    served.are_all_gone().await;
+    for limit in [100, 20] {
+        let served = serve_tls(|limits| limits.write_seconds = Duration::from_millis(300).into()).await;
+        let (mut client, connection) = served.http2().await;
+        let asked = |limit: u64| {
+            let body = format!(r#"{{"event_category":"device","start_time":1766000000000,"limit":{limit}}}"#);
+            asked(Version::HTTP_2).map(|_| Full::from(body))
+        };
+        let since = Instant::now();
+        let untaken = soon(client.send_request(asked(limit))).await.expect("a head");
+        // The body is more than the window, and nobody reads it.
+        let mut tick = interval(Duration::from_millis(50));
+        let lively = tokio::spawn(async move {
+            while let Ok(answer) = client.send_request(asked(1)).await {
+                if answer.into_body().collect().await.is_err() {
+                    break;
+                }
+                tick.tick().await;
+            }
+        });
+        soon(connection).await.expect("no panic").expect_err("a connection that was cut");
+        assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+        soon(lively).await.expect("an end");
+        drop(untaken);
+        assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="write-seconds"}"#).await, 1, "{limit}");
+        served.are_all_gone().await;
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_of_http_2_have_an_end_of_requests_and_of_idleness() {
     for (limit, change) in [
         ("max-requests-per-connection", (|limits| limits.max_requests_per_connection = 1) as fn(&mut Limits)),
@@ -184,7 +206,7 @@ async fn connections_of_http_2_have_an_end_of_requests_and_of_idleness() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_http_2_finishes_what_is_under_way_when_it_stops() {
     let served = serve_tls(|_| {}).await;
     let account = served.mock.account().clone();
@@ -192,9 +214,7 @@ async fn a_server_of_http_2_finishes_what_is_under_way_when_it_stops() {
     account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     let (mut client, _connection) = served.http2().await;
     let answer = tokio::spawn(client.send_request(asked(Version::HTTP_2)));
-    while account.faults()[0].applied == 0 {
-        tokio::task::yield_now().await;
-    }
+    applied(&account, 1).await;
     let stopping = tokio::spawn(served.mock.stop());
     account.advance(Duration::from_secs(1));
     let answer = soon(answer).await.expect("no panic").expect("an answer");
