@@ -26,8 +26,6 @@ pub const MAX_JOURNAL: u32 = 1_000_000;
 /// past as much as it notes; what others have is never touched. So journals that grew large and fell silent can keep as much
 /// again.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of a journal are given at once.
-const MAX_PART_BYTES: usize = 1024 * 1024;
 /// How many bytes of what a request says are kept of it.
 pub(crate) const MAX_PARAMETER_BYTES: usize = 4_096;
 
@@ -219,8 +217,8 @@ impl Journal {
         });
     }
 
-    /// Up to `limit` requests after the one of a number, fewer where they are long.
-    pub(crate) fn after(&self, number: u64, limit: usize) -> Requests {
+    /// Up to `limit` requests after the one of a number, fewer where they have more than so many bytes.
+    pub(crate) fn after(&self, number: u64, limit: usize, most_bytes: usize) -> Requests {
         let state = self.state();
         // Whoever is further than the journal was so before it began anew.
         let number = if number > state.noted { 0 } else { number };
@@ -231,7 +229,7 @@ impl Journal {
         let fits = |request: &&Request| {
             let is_first = bytes == 0;
             bytes += request.bytes();
-            is_first || bytes <= MAX_PART_BYTES
+            is_first || bytes <= most_bytes
         };
         let requests: Vec<Request> = state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
         let (noted, life) = (state.noted, state.life);
@@ -337,7 +335,7 @@ mod tests {
             journal.note(request(&format!("/{nth}")), 0);
         }
         let numbers = |after, limit| {
-            let part = journal.after(after, limit);
+            let part = journal.after(after, limit, usize::MAX);
             (part.requests.iter().map(|request| request.number).collect::<Vec<_>>(), part.next_after, part.noted)
         };
         assert_eq!(numbers(0, 10), (vec![3, 4, 5], 5, 5));
@@ -348,6 +346,9 @@ mod tests {
             (vec![3, 4, 5], 5, 5),
             "from the beginning, for whoever was further in another life"
         );
+        let few = journal.after(0, 10, 2 * request("/1").bytes());
+        assert_eq!((few.requests.len(), few.next_after), (2, 4), "as many as fit");
+        assert_eq!(journal.after(0, 10, 1).requests.len(), 1, "and one however large it is");
         journal.note(request("/late"), 1);
         assert_eq!(numbers(5, 10), (vec![], 5, 5), "what comes from another life is not noted");
         assert!(total.bytes.load(Ordering::Relaxed) > 0);

@@ -398,7 +398,7 @@ impl Account {
     /// Up to `limit` requests of the journal after the one of a number; from the first, after 0.
     #[must_use]
     pub fn requests(&self, after: u64, limit: usize) -> Requests {
-        self.journal.after(after, limit)
+        self.journal.after(after, limit, usize::MAX)
     }
 
     /// Shows the number of the last request whenever one is noted.

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{command, line};
+use super::{command, stop::line};
 use crate::account::{
     accounts::MAX_ACCOUNTS,
     fault::{FaultRule, MAX_FAULTS},

@@ -4,6 +4,7 @@
 //! the fields of [`Config`].
 
 mod file;
+mod stop;
 
 use std::{
     env,
@@ -14,12 +15,9 @@ use std::{
     str::FromStr,
 };
 
-use clap::{
-    CommandFactory, FromArgMatches, Parser, ValueEnum,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-pub use self::file::File;
+pub use self::{file::File, stop::Stop};
 use crate::{
     account::{
         journal::MAX_JOURNAL,
@@ -175,15 +173,6 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerName(String);
 
-/// Why there is no [`Config`].
-#[derive(Debug)]
-pub enum Stop {
-    /// The user asked for a text, such as the help.
-    Asked(String),
-    /// Something given is wrong, in one line.
-    Wrong(String),
-}
-
 impl Config {
     /// Reads the arguments of a command line (the program's name first), the environment, and the file they name.
     ///
@@ -290,44 +279,6 @@ pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
         let argument = argument.hide_env_values(true);
         if is_unset { argument.env(None::<&'static str>) } else { argument }
     })
-}
-
-impl From<&clap::Error> for Stop {
-    fn from(error: &clap::Error) -> Self {
-        match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Asked(error.render().to_string()),
-            _ => Self::Wrong(line(error)),
-        }
-    }
-}
-
-/// An error of clap in one line: what is wrong, and its tip if there is one.
-fn line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    // What is not provided stands in lines of its own.
-    if wrong.ends_with(':') {
-        let missing: Vec<&str> = lines.by_ref().take_while(|line| line.starts_with("--")).collect();
-        wrong = format!("{wrong} {}", missing.join(", "));
-    }
-    let tip = lines.find(|line| line.starts_with("tip: ") || line.starts_with("[possible values"));
-    let tip = tip.map(|tip| format!(" ({})", tip.trim_matches(['[', ']']))).unwrap_or_default();
-    format!("{wrong}{}{tip}", variable(error).map(|name| format!(" (from {name})")).unwrap_or_default())
-}
-
-/// The variable of the environment that a wrong value came from.
-fn variable(error: &clap::Error) -> Option<String> {
-    let (ContextValue::String(flag), ContextValue::String(value)) =
-        (error.get(ContextKind::InvalidArg)?, error.get(ContextKind::InvalidValue)?)
-    else {
-        return None;
-    };
-    let flag = flag.trim_start_matches('-').split([' ', '[']).next();
-    let command = Config::command();
-    let name = command.get_arguments().find(|argument| argument.get_long() == flag)?.get_env()?.to_str()?;
-    let is_its = env::var(name).is_ok_and(|given| given == *value);
-    (is_its && !env::args().any(|argument| argument.contains(value))).then(|| name.to_owned())
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {

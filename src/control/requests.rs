@@ -24,6 +24,8 @@ use crate::account::{
 const DEFAULT_LIMIT: usize = 100;
 /// How many can be.
 const MAX_LIMIT: usize = 1_000;
+/// How many bytes they have together, about: where they are long, fewer are listed.
+const MAX_BYTES: usize = 1024 * 1024;
 /// How many are ready for whoever follows the journal, and may not take them.
 const READ_AHEAD: usize = 16;
 
@@ -50,7 +52,7 @@ pub(super) async fn list(Named(account): Named, Asked(page): Asked<Page>) -> Res
     if !(1..=MAX_LIMIT).contains(&page.limit) {
         return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
     }
-    Ok(Json(account.requests(page.after, page.limit)))
+    Ok(Json(account.journal.after(page.after, page.limit, MAX_BYTES)))
 }
 
 /// Whoever follows a journal.

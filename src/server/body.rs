@@ -67,7 +67,11 @@ impl Drop for Drained {
         let draining = self.line.drain();
         tokio::spawn(time::timeout(self.time, async move {
             let mut left = MAX_DRAINED_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
+            // Where the answer has left already, hyper may look for the next head and never say that this body has ended: its
+            // length says so.
+            while !body.is_end_stream()
+                && let Some(Ok(frame)) = body.frame().await
+            {
                 match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
                     Some(rest) => left = rest,
                     None => break,

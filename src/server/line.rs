@@ -7,22 +7,16 @@
 use std::{
     collections::BTreeMap,
     future::{Future, poll_fn},
-    io::{self, IoSlice},
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
     sync::watch,
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use crate::limits::{Limits, Seconds};
@@ -166,13 +160,13 @@ impl Line {
         if let Some(since) = state.blocked_since.into_iter().chain(waiting).min() {
             return Some((Cut::Write, since + self.write_seconds.get()));
         }
+        // When the server ends, whoever is still sending what was refused is not waited for.
         let is_closing = matches!(state.told, Some((_, Cut::Closing)));
-        // Nobody is waited for who has been refused already.
         if state.under_way > 0 || state.draining > 0 && !is_closing {
             return None;
         }
         let (cut, since, time) = match (state.told, state.head_since) {
-            // Nobody is waited for who has begun to ask; who speaks HTTP/2 has heard that it ends when it says so.
+            // Nor is who has only begun to ask. A client of HTTP/2 has some time to say that it has heard.
             (Some((told, Cut::Closing)), _) => {
                 let time = if self.speaks == Speaks::Http1 { Duration::ZERO } else { FAREWELL };
                 (Cut::Closing, told.max(state.free_since), time)
@@ -203,7 +197,13 @@ impl Line {
         }
     }
 
-    fn came(&self) {
+    /// Whether nothing was asked for yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.state().requests == 0
+    }
+
+    /// Something came from the client.
+    pub(super) fn came(&self) {
         let mut state = self.state();
         // What comes between the requests of HTTP/2 is no head.
         if self.speaks == Speaks::Http1 && state.under_way + state.draining == 0 && state.head_since.is_none() {
@@ -211,7 +211,8 @@ impl Line {
         }
     }
 
-    fn left(&self, is_blocked: bool) {
+    /// Something was given to the socket, or it takes no more.
+    pub(super) fn left(&self, is_blocked: bool) {
         let mut state = self.state();
         if !is_blocked {
             state.blocked_since = None;
@@ -301,101 +302,4 @@ pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
 pub(super) enum Ended {
     Cut(Cut),
     Broken(hyper::Error),
-}
-
-/// A socket that tells its line what comes and leaves.
-#[derive(Debug)]
-pub(super) struct Socket {
-    stream: TcpStream,
-    /// What is told; during the handshake of TLS, nobody is.
-    line: Option<Arc<Line>>,
-}
-
-impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, line: None }
-    }
-
-    pub(super) fn tell(&mut self, line: Arc<Line>) {
-        self.line = Some(line);
-    }
-
-    /// The first byte that comes. It is still there for whoever reads.
-    pub(super) async fn first_byte(&self) -> io::Result<u8> {
-        let mut first = [0];
-        match self.stream.peek(&mut first).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(first[0]),
-        }
-    }
-
-    /// Ends the connection so that what was sent arrives: what comes is read for a while, because a socket that is closed
-    /// with something unread takes back what it has sent.
-    pub(super) async fn end(&mut self, patience: Duration) {
-        let _ = self.shutdown().await;
-        let _ = timeout(patience, tokio::io::copy(self, &mut tokio::io::sink())).await;
-    }
-
-    fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Some(line) = &self.line {
-            line.left(wrote.is_pending());
-        }
-        wrote
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        if let Some(line) = &self.line
-            && let Some(first) = into.filled().get(before)
-        {
-            line.came();
-            if *first == TLS_HANDSHAKE && line.state().requests == 0 {
-                hint_at_tls(into.filled());
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.wrote(wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-/// The first byte of whoever begins with TLS, and no byte of a method.
-pub(super) const TLS_HANDSHAKE: u8 = 0x16;
-
-/// Says once what the first client of TLS at a plain port could not be told.
-fn hint_at_tls(first: &[u8]) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-
-    if first.get(1) == Some(&3) && !SAID.swap(true, Ordering::Relaxed) {
-        tracing::warn!("a client spoke TLS to a plain port; --tls serves HTTPS");
-    }
 }

@@ -7,6 +7,7 @@
 
 mod body;
 mod line;
+mod socket;
 pub(crate) mod tls;
 
 use std::{future::Future, io::ErrorKind, pin::pin, sync::Arc, time::Duration};
@@ -34,7 +35,8 @@ use tracing::{debug, warn};
 
 use self::{
     body::{Answer, Drained},
-    line::{Cut, Ended, Line, Socket, Speaks, TLS_HANDSHAKE},
+    line::{Cut, Ended, Line, Speaks},
+    socket::{Socket, TLS_HANDSHAKE},
     tls::{H2, Tls},
 };
 use crate::{api::BrokenOff, limits::Limits, metrics::Metrics};
@@ -49,6 +51,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_REFUSED: usize = 64;
 /// How long such a client has to read them.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
+/// The limit of requests on a connection, by its flag.
+const MAX_REQUESTS: &str = "max-requests-per-connection";
 /// How often it is said that no connection can be taken.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
@@ -162,8 +166,6 @@ fn limit_of(cut: Cut) -> Option<&'static str> {
         Cut::Closing => None,
     }
 }
-
-const MAX_REQUESTS: &str = "max-requests-per-connection";
 
 /// Serves a connection to its end.
 async fn serve(

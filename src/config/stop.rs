@@ -1,0 +1,57 @@
+//! Why there is no configuration: what clap says, in one line.
+
+use std::env;
+
+use clap::{
+    CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::Config;
+
+/// Why there is no [`Config`].
+#[derive(Debug)]
+pub enum Stop {
+    /// The user asked for a text, such as the help.
+    Asked(String),
+    /// Something given is wrong, in one line.
+    Wrong(String),
+}
+
+impl From<&clap::Error> for Stop {
+    fn from(error: &clap::Error) -> Self {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Asked(error.render().to_string()),
+            _ => Self::Wrong(line(error)),
+        }
+    }
+}
+
+/// An error of clap in one line: what is wrong, and its tip if there is one.
+pub(super) fn line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // What is not provided stands in lines of its own.
+    if wrong.ends_with(':') {
+        let missing: Vec<&str> = lines.by_ref().take_while(|line| line.starts_with("--")).collect();
+        wrong = format!("{wrong} {}", missing.join(", "));
+    }
+    let tip = lines.find(|line| line.starts_with("tip: ") || line.starts_with("[possible values"));
+    let tip = tip.map(|tip| format!(" ({})", tip.trim_matches(['[', ']']))).unwrap_or_default();
+    format!("{wrong}{}{tip}", variable(error).map(|name| format!(" (from {name})")).unwrap_or_default())
+}
+
+/// The variable of the environment that a wrong value came from.
+fn variable(error: &clap::Error) -> Option<String> {
+    let (ContextValue::String(flag), ContextValue::String(value)) =
+        (error.get(ContextKind::InvalidArg)?, error.get(ContextKind::InvalidValue)?)
+    else {
+        return None;
+    };
+    let flag = flag.trim_start_matches('-').split([' ', '[']).next();
+    let command = Config::command();
+    let name = command.get_arguments().find(|argument| argument.get_long() == flag)?.get_env()?.to_str()?;
+    let is_its = env::var(name).is_ok_and(|given| given == *value);
+    (is_its && !env::args().any(|argument| argument.contains(value))).then(|| name.to_owned())
+}

@@ -1,0 +1,117 @@
+//! The socket of a connection, which tells its line what comes and leaves.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::line::Line;
+
+/// A socket that tells its line what comes and leaves.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// What is told; during the handshake of TLS, nobody is.
+    line: Option<Arc<Line>>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, line: None }
+    }
+
+    pub(super) fn tell(&mut self, line: Arc<Line>) {
+        self.line = Some(line);
+    }
+
+    /// The first byte that comes. It is still there for whoever reads.
+    pub(super) async fn first_byte(&self) -> io::Result<u8> {
+        let mut first = [0];
+        match self.stream.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(first[0]),
+        }
+    }
+
+    /// Ends the connection so that what was sent arrives: what comes is read for a while, because a socket that is closed
+    /// with something unread takes back what it has sent.
+    pub(super) async fn end(&mut self, patience: Duration) {
+        let _ = self.shutdown().await;
+        let _ = timeout(patience, tokio::io::copy(self, &mut tokio::io::sink())).await;
+    }
+
+    fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Some(line) = &self.line {
+            line.left(wrote.is_pending());
+        }
+        wrote
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
+        if let Some(line) = &self.line
+            && let Some(first) = into.filled().get(before)
+        {
+            line.came();
+            if *first == TLS_HANDSHAKE && line.is_new() {
+                hint_at_tls(into.filled());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.wrote(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The first byte of whoever begins with TLS, and no byte of a method.
+pub(super) const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Says once what the first client of TLS at a plain port could not be told.
+fn hint_at_tls(first: &[u8]) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+
+    if first.get(1) == Some(&3) && !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!("a client spoke TLS to a plain port; --tls serves HTTPS");
+    }
+}

@@ -1,0 +1,217 @@
+//! Serving: the banner, files, signals, the health check, the log.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use crate::harness::{Server, file, mock, run, said};
+
+#[test]
+fn the_banner_has_all_that_a_client_needs() {
+    let server = Server::start(mock().args(["--port", "0", "--now", "2018-05-18T12:00:00Z", "--seed", "7"]));
+    let port = server.port();
+    let banner = server.banner.replace(&port.to_string(), "PORT");
+    for line in [
+        concat!("opswat-mock ", env!("CARGO_PKG_VERSION"), " at http://127.0.0.1:PORT"),
+        "  history        30 days back from now (--retention-days); the clock stopped at 2018-05-18T12:00:00Z",
+        "  quota          10 requests in 60 s for each token and API; it stands still with the clock; --rate-limit off ends it",
+        "  access token   TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
+        "  client id      LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+        "  client secret  SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+    ] {
+        assert!(banner.lines().any(|printed| printed == line), "{line} is not in\n{banner}");
+    }
+    assert!(banner.contains(", 100 devices, seed 7\n"), "{banner}");
+    let answer = server.get("/o/api/v2/logs?limit=1&access_token=TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"May 18, 2018 \""), "{answer}");
+}
+
+#[test]
+fn the_port_file_is_there_once_the_listener_is() {
+    let path = file("port", "stale");
+    let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
+    assert_eq!(fs::read_to_string(path).expect("the port file"), format!("{}\n", server.port()));
+    assert!(server.get("/_mock/health").ends_with(concat!(
+        r#"{"status":"ok","version":""#,
+        env!("CARGO_PKG_VERSION"),
+        r#""}"#
+    )));
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_reason_to_fail() {
+    for flag in ["--help", "--version"] {
+        let mut child =
+            mock().arg(flag).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("an end");
+        assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]), "{flag}");
+    }
+}
+
+#[test]
+fn a_port_file_behind_a_link_is_written_where_the_link_leads() {
+    let real = file("real-port", "stale");
+    let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("linked-port");
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(&real, &link).expect("a link");
+    let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&link));
+    assert_eq!(fs::read_to_string(real).expect("the port file"), format!("{}\n", server.port()));
+    assert!(link.is_symlink());
+    let nowhere = run(mock().args(["--port", "0", "--port-file", "no/such/directory/port"]));
+    let error = String::from_utf8(nowhere.stderr).expect("UTF-8");
+    let reason = "opswat-mock: cannot write no/such/directory/port: No such file or directory (os error 2)\n";
+    assert_eq!((nowhere.status.code(), error.as_str()), (Some(1), reason));
+}
+
+#[test]
+fn a_signal_ends_it_with_success() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start(mock().args(["--port", "0"]));
+        // An idle connection does not hold it up.
+        let _idle = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+        server.signal(signal);
+        assert_eq!(server.child.wait().expect("an end").code(), Some(0), "{signal}");
+    }
+}
+
+/// A second signal does not wait for what the first one lets finish.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(mock().args(["--port", "0", "--now", "2026-01-15T12:00:00Z"]));
+    let rule = r#"{"fault":{"delay_ms":1000}}"#;
+    let post = |stream: &mut TcpStream, head: &str, body: &str| {
+        write!(stream, "POST {head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .expect("written");
+    };
+    let mut control = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+    post(&mut control, "/_mock/accounts/default/faults", rule);
+    control.read_exact(&mut [0; 12]).expect("an answer");
+    // The clock stands still: this one is under way until somebody turns it.
+    let mut asking = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+    write!(
+        asking,
+        "GET /o/api/v2/logs?access_token=TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234 HTTP/1.1\r\nhost: x\r\n\r\n"
+    )
+    .expect("written");
+    while !server.get("/_mock/accounts/default/faults").contains(r#""applied":1"#) {}
+    server.signal("-TERM");
+    // It has stopped listening: the first signal was heard.
+    while TcpStream::connect(("127.0.0.1", server.port())).is_ok() {}
+    assert!(server.child.try_wait().expect("a child").is_none(), "what is under way may finish");
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_health_check_finds_the_server_by_the_same_words() {
+    let port_file = file("health-port", "");
+    let server = Server::start(mock().args(["--port", "0", "--control-addr", "off", "--port-file"]).arg(&port_file));
+    let port = server.port().to_string();
+    let check = |command: &mut Command| {
+        let output = run(command);
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"), output.stdout)
+    };
+    let well = (Some(0), String::new(), vec![]);
+    assert_eq!(check(mock().args(["healthcheck", "--port", &port])), well);
+    assert_eq!(
+        check(mock().arg("healthcheck").env("OPSWAT_MOCK_PORT", &port).env("OPSWAT_MOCK_HOST", "0.0.0.0")),
+        well
+    );
+    assert_eq!(check(mock().args(["healthcheck", "--port", "0", "--port-file"]).arg(&port_file)), well);
+    drop(server);
+    let server = Server::start(mock().args(["--port", "0", "--tls"]));
+    let by_tls = server.port().to_string();
+    assert_eq!(check(mock().args(["healthcheck", "--tls", "--port", &by_tls])), well);
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", &by_tls]));
+    assert_eq!(
+        (code, why),
+        (
+            Some(1),
+            format!(
+                "opswat-mock: 127.0.0.1:{by_tls} answers HTTP/1.1 400; if it was started with --tls, healthcheck wants it, too\n"
+            )
+        )
+    );
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", &port]));
+    assert_eq!(code, Some(1));
+    assert!(why.starts_with(&format!("opswat-mock: 127.0.0.1:{port} does not answer: ")), "{why}");
+    let (code, why, _) = check(mock().args(["healthcheck", "--port", "0"]));
+    let line = "opswat-mock: --port 0 does not say which port; name the --port-file, too\n";
+    assert_eq!((code, why.as_str()), (Some(1), line));
+}
+
+#[test]
+fn a_port_in_use_ends_the_start_with_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port();
+    let output = run(mock().args(["--port", &port.to_string()]));
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    let line = format!("opswat-mock: port {port} of 127.0.0.1 is in use; another one: --port, or 0 for a free one\n");
+    assert_eq!((output.status.code(), error), (Some(1), line));
+}
+
+#[test]
+fn the_log_is_an_object_a_line_where_nobody_looks() {
+    let quiet = said(mock().args(["--port", "0"]), |server| drop(server.get("/_mock/health")));
+    let messages: Vec<_> = quiet
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object")["message"].clone())
+        .collect();
+    assert_eq!(messages, ["listening", "stopping", "stopped"]);
+    let text = said(mock().args(["--port", "0", "--log-format", "text"]), |_| {});
+    assert!(text.lines().next().is_some_and(|line| line.contains(" INFO listening address=127.0.0.1:")), "{text}");
+    assert_eq!(said(mock().args(["--port", "0", "--log-level", "off"]), |_| {}), "");
+}
+
+#[test]
+fn the_log_has_each_request_and_no_secret() {
+    const SECRETS: [&str; 4] = [
+        "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
+        "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
+        "a-token-of-somebody-that-nobody-issued",
+        "the-token-of-those-who-control",
+    ];
+    let [token, secret, unknown, control] = SECRETS;
+    let flags = ["--port", "0", "--log-level", "debug", "--control-token", control];
+    let said = said(mock().args(flags), |server| {
+        for target in [
+            format!("/o/api/v2/logs?access_token={token}"),
+            format!("/o/api/v2/logs?access_token={unknown}"),
+            format!("/o/oauth/token?grant_type=client_credentials&client_id=x&client_secret={secret}"),
+            format!("/_mock/accounts/default/tokens/{token}"),
+        ] {
+            server.get(&target);
+        }
+    });
+    for secret in SECRETS {
+        assert!(!said.contains(secret), "{said}");
+    }
+    let requests: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .filter(|line: &serde_json::Value| line["level"] == "DEBUG")
+        .collect();
+    let told: Vec<_> = requests.iter().map(|line| (line["route"].as_str(), line["status"].as_u64())).collect();
+    let v2 = Some("/o/api/v2/logs");
+    let control = Some("/_mock/accounts/{account}/tokens/{token}");
+    assert_eq!(told, [(v2, Some(200)), (v2, Some(401)), (Some("/o/oauth/token"), Some(401)), (control, Some(405))]);
+    assert_eq!(requests[0]["token"], "TEST…1234");
+}
+
+/// The soft limit of files is no limit of connections.
+#[cfg(unix)]
+#[test]
+fn a_server_takes_as_many_files_as_the_machine_allows() {
+    let (_, hard) = rlimit::Resource::NOFILE.get().expect("a limit");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_opswat-mock"), "--port", "0"]);
+    let server = Server::start(&mut command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("Linux");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line of the kernel's");
+    assert_eq!(line.split_whitespace().nth(3), Some(&*hard.to_string()), "{line}");
+}
