@@ -120,6 +120,12 @@ impl Served {
         line.map_or(0, |number| number.parse().expect("a number"))
     }
 
+    /// How often a limit was met, by the name of its flag, when all connections have ended: a client may see the end first.
+    pub(crate) async fn limited(&self, limit: &str) -> u64 {
+        self.are_all_gone().await;
+        self.counted(&format!(r#"opswat_mock_limited_total{{limit="{limit}"}}"#)).await
+    }
+
     /// Waits until no connection is held.
     pub(crate) async fn are_all_gone(&self) {
         let began = Instant::now();

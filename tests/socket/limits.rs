@@ -34,7 +34,7 @@ async fn a_client_that_says_nothing_is_cut() {
     let served = serve_with(|limits| limits.header_seconds = short()).await;
     let since = Instant::now();
     ends(&mut served.connect().await, since).await;
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="header-seconds"}"#).await, 1);
+    assert_eq!(served.limited("header-seconds").await, 1);
     assert!(served.is_well().await);
 }
 
@@ -80,7 +80,7 @@ async fn a_connection_is_idle_for_so_long_and_no_longer() {
     stream.write_all(page("").as_bytes()).await.expect("written");
     answer(&mut stream).await;
     ends(&mut stream, since).await;
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="idle-seconds"}"#).await, 1);
+    assert_eq!(served.limited("idle-seconds").await, 1);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_large_head_is_refused_and_counted() {
     assert!(served.exchange(page(&line(7000)).as_bytes()).await.starts_with("HTTP/1.1 200 "));
     assert!(served.exchange(page(&line(9000)).as_bytes()).await.starts_with("HTTP/1.1 431 "));
     served.are_all_gone().await;
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="max-header-bytes"}"#).await, 1);
+    assert_eq!(served.limited("max-header-bytes").await, 1);
 }
 
 /// A client asks and asks, and reads nothing of what it is answered.
@@ -163,7 +163,7 @@ async fn a_client_that_takes_nothing_is_cut() {
     });
     // The server stops reading when it cannot write, and then ends the connection.
     soon(asking).await.expect("an end");
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="write-seconds"}"#).await, 1);
+    assert_eq!(served.limited("write-seconds").await, 1);
     assert!(served.is_well().await);
     let mut came = Vec::new();
     let _ = soon(reading.read_to_end(&mut came)).await;

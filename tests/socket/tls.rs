@@ -135,7 +135,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
         let mut stream = served.say(beginning).await;
         assert_eq!(crate::harness::rest(&mut stream).await, "");
     }
-    assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="header-seconds"}"#).await, 3);
+    assert_eq!(served.limited("header-seconds").await, 3);
 }
 
 /// What ends a connection of HTTP/1.1 ends a stream of HTTP/2.
@@ -184,7 +184,7 @@ async fn a_client_of_http_2_that_takes_nothing_is_cut() {
         assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
         soon(lively).await.expect("an end");
         drop(untaken);
-        assert_eq!(served.counted(r#"opswat_mock_limited_total{limit="write-seconds"}"#).await, 1, "{limit}");
+        assert_eq!(served.limited("write-seconds").await, 1, "{limit}");
         served.are_all_gone().await;
     }
 }
@@ -202,7 +202,7 @@ async fn connections_of_http_2_have_an_end_of_requests_and_of_idleness() {
         answer.into_body().collect().await.expect("a body");
         soon(connection).await.expect("no panic").expect("an end in peace");
         served.are_all_gone().await;
-        assert_eq!(served.counted(&format!(r#"opswat_mock_limited_total{{limit="{limit}"}}"#)).await, 1, "{limit}");
+        assert_eq!(served.limited(limit).await, 1, "{limit}");
     }
 }
 
