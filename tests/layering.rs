@@ -33,7 +33,7 @@ const OUTSIDE: [(&str, &[&str]); 13] = [
     ("tokio", &["account", "api", "bodies", "clock", "control", "mock", "server", "cli"]),
     ("clap", &["cli", "config", "limits"]),
     ("hyper", &["server"]),
-    ("tokio_rustls", &["server"]),
+    ("tokio_rustls", &["cli", "server"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["cli"]),
     ("std::fs", &["cli", "config"]),

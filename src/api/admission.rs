@@ -196,6 +196,7 @@ impl Admitted {
         let Self { visit, method, uri, api, shown_token, since, is_noted, .. } = self;
         let Visit { account, now, life, .. } = noted.visit.as_ref().unwrap_or(visit);
         let after = since.elapsed();
+        let after_us = clock::micros(after);
         let route = self.route();
         self.count(&noted, route, status, after);
         debug!(
@@ -206,7 +207,7 @@ impl Admitted {
             status,
             entries = noted.entries,
             fault = noted.fault.as_deref(),
-            after_us = clock::micros(after),
+            after_us,
             "request"
         );
         let request = journal::Request {
@@ -224,7 +225,7 @@ impl Admitted {
             entries: noted.entries,
             quota,
             fault: noted.fault.map(|name| name.to_string()),
-            duration_us: clock::micros(after),
+            duration_us: after_us,
         };
         account.journal.note(request, *life);
         is_noted.set(true);

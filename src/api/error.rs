@@ -225,16 +225,19 @@ fn challenge(error: &str, description: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(r#"Bearer realm="oauth""#))
 }
 
-/// Answers for a handler that has panicked. What and where, the hook of panics has said.
+/// Answers for a handler that has panicked, in the words of its surface. What and where, the hook of panics has said.
 #[derive(Clone, Debug)]
-pub(super) struct Panicked(pub(super) Arc<Metrics>);
+pub(crate) struct Panicked {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) answer: fn() -> Response,
+}
 
 impl ResponseForPanic for Panicked {
     type ResponseBody = Body;
 
     fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
-        self.0.panicked();
-        Refusal::ServerError.into_response()
+        self.metrics.panicked();
+        (self.answer)()
     }
 }
 

@@ -32,18 +32,19 @@ use std::sync::Arc;
 use axum::{
     Router,
     middleware::from_fn_with_state,
+    response::IntoResponse,
     routing::{MethodRouter, get, post},
 };
 
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub(crate) use self::fault::BrokenOff;
 use self::{
     admission::{Admission, House},
     counting::Counting,
-    error::Panicked,
+    error::Refusal,
     fault::Breaking,
 };
+pub(crate) use self::{error::Panicked, fault::BrokenOff};
 use crate::{
     account::{Accounts, fault::ApiName},
     limits::Limits,
@@ -88,7 +89,10 @@ fn guarded(routes: Router, house: Arc<House>) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(CatchPanicLayer::custom(Panicked(house.metrics.clone())))
+        .layer(CatchPanicLayer::custom(Panicked {
+            metrics: house.metrics.clone(),
+            answer: || Refusal::ServerError.into_response(),
+        }))
         .layer(Admission(house))
 }
 

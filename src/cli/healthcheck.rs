@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::{config::Config, server::tls};
+use super::trusting::trusting;
+use crate::config::Config;
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,8 +52,8 @@ fn ask(server: SocketAddr, is_tls: bool) -> Result<(), String> {
     stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
     // The first line is all that counts.
     let answer = if is_tls {
-        let trusting = tls::trusting(server.ip(), stream).map_err(|why| format!("{server} does not answer: {why}"))?;
-        first_line(trusting, server)
+        let stream = trusting(server.ip(), stream).map_err(|why| format!("{server} does not answer: {why}"))?;
+        first_line(stream, server)
     } else {
         first_line(stream, server)
     };

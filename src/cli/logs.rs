@@ -6,13 +6,7 @@ use std::{
 };
 
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::{
-    Layer,
-    filter::Targets,
-    fmt::{self, format::FmtSpan},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, LogLevel};
 
@@ -36,7 +30,7 @@ pub(super) fn begin(level: LogLevel, format: LogFormat) {
         LogFormat::Json => true,
     };
     let is_coloured = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured).with_span_events(FmtSpan::NONE);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
     let lines = if is_json { lines.json().flatten_event(true).boxed() } else { lines.with_target(false).boxed() };
     // Somebody else can only have begun one in a test.
     let _ = tracing_subscriber::registry().with(lines.with_filter(wanted)).try_init();

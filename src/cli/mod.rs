@@ -4,6 +4,7 @@ mod generate;
 mod healthcheck;
 mod logs;
 mod serve;
+mod trusting;
 
 use std::{io::Write, process::ExitCode};
 

@@ -14,7 +14,6 @@ use tokio::{
     runtime,
     sync::watch,
 };
-
 use tracing::{info, warn};
 
 use super::logs;

@@ -30,9 +30,10 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::guard::Access;
-use self::problem::{Panicked, Problem};
+use self::problem::Problem;
 use crate::{
     account::{Account, Accounts},
+    api::Panicked,
     bodies::Bodies,
     limits::Limits,
     metrics::Metrics,
@@ -89,7 +90,7 @@ fn surface(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: &A
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.clone(), guard::check))
         .with_state(state)
-        .layer(CatchPanicLayer::custom(Panicked(metrics.clone())))
+        .layer(CatchPanicLayer::custom(Panicked { metrics: metrics.clone(), answer: problem::panicked }))
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);

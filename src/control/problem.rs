@@ -1,17 +1,13 @@
 //! Refusals of the control surface: problem details (RFC 9457).
 
-use std::{any::Any, sync::Arc};
-
 use axum::{
-    body::Body,
     extract::OriginalUri,
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tower_http::catch_panic::ResponseForPanic;
 
-use crate::{account::NotMade, metrics::Metrics};
+use crate::account::NotMade;
 
 /// A refusal. Its `type` is `about:blank`, so its title is that of the status.
 #[derive(Debug)]
@@ -83,18 +79,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Answers for a handler that has panicked. What and where, the hook of panics has said.
-#[derive(Clone, Debug)]
-pub(super) struct Panicked(pub(super) Arc<Metrics>);
-
-impl ResponseForPanic for Panicked {
-    type ResponseBody = Body;
-
-    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
-        self.0.panicked();
-        let detail = "The control surface has broken over this request; the standard error says where".to_owned();
-        Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
-    }
+/// A handler has panicked.
+pub(super) fn panicked() -> Response {
+    let detail = "The control surface has broken over this request; the standard error says where".to_owned();
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
 }
 
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {

@@ -30,6 +30,7 @@ use tokio::{
     task::JoinSet,
     time::{self, Instant},
 };
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
@@ -183,38 +184,27 @@ async fn serve(
         socket.tell(line.clone());
         return speak(socket, router, &line, serving, closing).await;
     };
-    let handshake = async {
-        if socket.first_byte().await? != TLS_HANDSHAKE {
-            refuse_in_words(
-                &mut socket,
-                "400 Bad Request",
-                "invalid_request",
-                "This port speaks HTTPS (--tls), not HTTP",
-            )
-            .await;
-            return Ok(None);
-        }
-        tls.acceptor().accept(socket).await.map(Some)
-    };
-    let handshake = time::timeout(limits.header_seconds.get(), handshake);
     let shaken = tokio::select! {
-        shaken = handshake => shaken,
+        shaken = time::timeout(limits.header_seconds.get(), shake_hands(socket, tls)) => shaken,
         () = line::closed(&mut closing) => return Ok(()),
     };
-    let mut stream = match shaken {
-        Ok(Ok(Some(stream))) => stream,
-        Ok(Ok(None)) => return Ok(()),
-        Ok(Err(error)) => {
-            debug!(%error, "no handshake");
-            return Ok(());
-        }
-        Err(_) => return Err(Ended::Cut(Cut::Head)),
-    };
+    let Ok(shaken) = shaken else { return Err(Ended::Cut(Cut::Head)) };
+    let Some(mut stream) = shaken else { return Ok(()) };
     let (socket, connection) = stream.get_mut();
     let speaks = if connection.alpn_protocol() == Some(H2) { Speaks::Http2 } else { Speaks::Http1 };
     let line = Line::new(limits, speaks);
     socket.tell(line.clone());
     speak(stream, router, &line, serving, closing).await
+}
+
+/// Begins TLS, unless the client speaks something else.
+async fn shake_hands(mut socket: Socket, tls: &Tls) -> Option<TlsStream<Socket>> {
+    if socket.first_byte().await.ok()? != TLS_HANDSHAKE {
+        let why = "This port speaks HTTPS (--tls), not HTTP";
+        refuse_in_words(&mut socket, "400 Bad Request", "invalid_request", why).await;
+        return None;
+    }
+    tls.acceptor().accept(socket).await.inspect_err(|error| debug!(%error, "no handshake")).ok()
 }
 
 /// Speaks HTTP.
