@@ -222,7 +222,8 @@ impl Admitted {
                 body: noted.body,
             },
             status,
-            entries: noted.entries,
+            // Nothing was served where no answer began.
+            entries: noted.entries.filter(|_| status.is_some()),
             quota,
             fault: noted.fault.map(|name| name.to_string()),
             duration_us: after_us,

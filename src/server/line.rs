@@ -202,6 +202,11 @@ impl Line {
         self.state().requests == 0
     }
 
+    /// Whether a request is in flight.
+    pub(super) fn is_answering(&self) -> bool {
+        self.state().under_way > 0
+    }
+
     /// Something came from the client.
     pub(super) fn came(&self) {
         let mut state = self.state();

@@ -248,8 +248,9 @@ where
             let mut builder = http1::Builder::new();
             let head = limits.max_header_bytes as usize;
             builder.max_buf_size(head).max_header_size(head).max_headers(MAX_HEADERS);
-            // The line looks at the time; a client that has said all it wants to say still wants the answer.
-            builder.header_read_timeout(None).half_close(true);
+            // The line measures the time. A client that has closed its side while it waits for an answer has left: the socket
+            // reports that after a short time, and hyper then drops the request.
+            builder.header_read_timeout(None).half_close(false);
             line::hold(builder.serve_connection(stream, service), line, closing).await
         }
         Speaks::Http2 => {

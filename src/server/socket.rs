@@ -14,10 +14,14 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
-    time::timeout,
+    time::{Sleep, sleep, timeout},
 };
 
 use super::line::Line;
+
+/// How long a client that has closed its side of the connection may still wait for an answer. Some clients send all they have
+/// to send, close their side and read; most have left. Upstream's proxies do not wait at all (A).
+const HALF_CLOSED_FOR: Duration = Duration::from_millis(250);
 
 /// A socket that tells its line what comes and leaves.
 #[derive(Debug)]
@@ -25,11 +29,13 @@ pub(super) struct Socket {
     stream: TcpStream,
     /// What is told; during the handshake of TLS, nobody is.
     line: Option<Arc<Line>>,
+    /// The client has closed its side; until this ends, its request goes on.
+    half_closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, line: None }
+        Self { stream, line: None, half_closed: None }
     }
 
     pub(super) fn tell(&mut self, line: Arc<Line>) {
@@ -62,9 +68,15 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
         let before = into.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        if let Some(line) = &self.line
+        ready!(Pin::new(&mut this.stream).poll_read(context, into))?;
+        let is_end = into.filled().len() == before && into.remaining() > 0;
+        if is_end && this.line.as_ref().is_some_and(|line| line.is_answering()) {
+            let time = this.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_FOR)));
+            ready!(time.as_mut().poll(context));
+        }
+        if let Some(line) = &this.line
             && let Some(first) = into.filled().get(before)
         {
             line.came();

@@ -251,6 +251,36 @@ async fn an_account_has_so_many_requests_under_way() {
     assert!(served.is_well().await);
 }
 
+/// The clock stands still, so the delay itself never ends.
+#[tokio::test]
+async fn clients_that_leave_during_a_delay_free_their_place_and_are_noted_as_gone() {
+    const MANY: u32 = 20;
+    let served = serve_with(|limits| limits.max_concurrent_requests = MANY).await;
+    let account = served.mock.account();
+    let delay = Fault { delay_ms: Some(500), ..Fault::default() };
+    account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
+    let mut clients = Vec::new();
+    for nth in 0..MANY {
+        let get = page("");
+        let post = activities(2, "{}");
+        clients.push(served.say(if nth % 2 == 0 { &get } else { &post }).await);
+    }
+    applied(account, MANY.into()).await;
+    for (nth, client) in clients.into_iter().enumerate() {
+        // Some end with a reset, as a process that is killed does.
+        if nth % 3 == 0 {
+            client.set_zero_linger().expect("an option");
+        }
+    }
+    served.are_all_gone().await;
+    account.forget_faults(None);
+    assert!(served.is_well().await);
+    let journal = account.requests(0, 100).requests;
+    let statuses: Vec<_> = journal.iter().map(|request| request.status).collect();
+    assert_eq!(statuses, [vec![None; MANY as usize], vec![Some(200)]].concat());
+    assert!(journal[0].entries.is_none(), "nothing was served");
+}
+
 /// Both ends of them are in this process.
 #[tokio::test]
 async fn five_thousand_idle_connections_are_held_and_let_go() {
