@@ -32,6 +32,7 @@
 //! | `server` | connections, their limits, TLS, the end |
 //! | [`limits`] | what the server bears |
 //! | `bodies` | bodies of requests, read within those limits |
+//! | `offload` | work that would hold up other requests |
 //! | `metrics` | what the server counts |
 //! | [`mock`] | the embeddable handle |
 //! | [`config`] | flags, environment and file |
@@ -67,6 +68,7 @@ mod control;
 pub mod limits;
 mod metrics;
 pub mod mock;
+mod offload;
 mod server;
 pub mod world;
 

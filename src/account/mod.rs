@@ -56,16 +56,33 @@ use crate::{
 
 /// How many searches of an account run at once; others wait.
 const MAX_SEARCHES: usize = 2;
+/// How many searches of all accounts of a server run at once: half of the threads for blocking work that the binary has, so that
+/// searches never keep the control surface waiting.
+const MAX_SEARCHES_OF_ALL: usize = 16;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
 /// What the accounts of a server share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tokens: Arc<TokenIndex>,
     pub(crate) pages: PageCache,
     pub(crate) worlds: Worlds,
     pub(crate) journals: Arc<journal::Total>,
+    /// Permits for searches, of all accounts.
+    pub(crate) searches: Arc<Semaphore>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            tokens: Arc::default(),
+            pages: PageCache::default(),
+            worlds: Worlds::default(),
+            journals: Arc::default(),
+            searches: Arc::new(Semaphore::new(MAX_SEARCHES_OF_ALL)),
+        }
+    }
 }
 
 /// See the module.

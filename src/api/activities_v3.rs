@@ -42,7 +42,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         seen_at: visit.now,
         snapshot: visit.account.injected.snapshot(),
     };
-    let rows = page.rows(&caller).await?;
+    let rows = page.rows(visit).await?;
     if rows.count == 0 && profile.empty_page == EmptyPage::Refused {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }

@@ -51,7 +51,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Re
         seen_at: visit.now,
         snapshot: visit.account.injected.snapshot(),
     };
-    let entries = page.entries(&visit)?;
+    let entries = page.entries(&visit).await?;
     if entries.is_empty() && profile.empty_page == EmptyPage::Refused {
         return Err(Refusal::NothingOnPage { page: query.page.get() });
     }

@@ -39,7 +39,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         seen_at: query.seen_at,
         snapshot: query.snapshot,
     };
-    let rows = page.rows(&caller).await?;
+    let rows = page.rows(visit).await?;
     let stays = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
     let next = match rows.count {
         0 if visit.setup.profile().after_last_page == AfterLastPage::Refused => return Err(Refusal::AfterLastPage),

@@ -17,21 +17,20 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{
-    error::Refusal,
-    gate::{Caller, Visit},
-    wire,
-};
+use super::{error::Refusal, gate::Visit, wire};
 use crate::{
     account::{
         injected::{Injected, Snapshot},
         profile::{Dress, MoreThanLimit},
     },
-    world::{Entry, Event, Filter, Found, Millis, Order, Patience, Selection, Stream, Window, World},
+    offload::offload,
+    world::{Entry, Event, Filter, Found, Lag, Millis, Order, Patience, Selection, Stream, Window, World},
 };
 
 /// How many events are read at once while a page of a search is looked for by its number.
 const SKIP_AT_ONCE: usize = 4_096;
+/// Up to so many events that a lag may still hide are looked at by the worker that serves the request: about a millisecond.
+const MAX_UNSETTLED: u64 = 2_000;
 
 /// A page as a handler asks for it.
 #[derive(Clone)]
@@ -95,42 +94,65 @@ impl Listed {
 impl Page {
     /// Finds and writes the rows of the page. Without a filter they are ready more often than not; a search, which may
     /// take long, does not hold up those who serve other requests.
-    pub(super) async fn rows(self, caller: &Caller) -> Result<Rows, Refusal> {
-        let Caller { visit, .. } = caller;
-        let rows = if self.filter.search.is_none() {
-            self.find(visit, &Patience::default())?
-        } else {
-            let of = visit.clone();
-            // The semaphore is never closed. The search keeps its place when the client has gone.
-            let place = visit.account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
-            let patience = Patience::default();
-            // Dropped when the client goes before the answer comes.
-            let _waiting = patience.while_waiting();
-            let search = tokio::task::spawn_blocking(move || {
-                let rows = self.find(&of, &patience);
-                drop(place);
-                rows
-            });
-            search.await.map_err(|_| Refusal::ServerError)??
-        };
+    pub(super) async fn rows(self, visit: &Visit) -> Result<Rows, Refusal> {
+        let rows = self.compute(visit, Self::find).await?;
         visit.notes.entries(rows.count);
         Ok(rows)
     }
 
-    /// Finds and tells the entries of the page, for those who write them in another way. Not for a page with a search.
-    pub(super) fn entries(&self, visit: &Visit) -> Result<Vec<Entry>, Refusal> {
-        let world = visit.account.world_of(visit.setup.settings.shape);
-        let Listing { events, .. } = self.list(&world, visit, &Patience::default())?;
-        visit.notes.entries(events.len() as u64);
-        Ok(events.iter().map(|event| event.told(&world)).collect())
+    /// Finds the entries of the page, for an API that writes them in another form.
+    pub(super) async fn entries(self, visit: &Visit) -> Result<Vec<Entry>, Refusal> {
+        let find = |page: &Self, visit: &Visit, patience: &Patience| {
+            let world = visit.account.world_of(visit.setup.settings.shape);
+            let Listing { events, .. } = page.list(&world, visit, page.added(visit), patience)?;
+            Ok(events.iter().map(|event| event.told(&world)).collect::<Vec<_>>())
+        };
+        let entries = self.compute(visit, find).await?;
+        visit.notes.entries(entries.len() as u64);
+        Ok(entries)
+    }
+
+    /// Runs a search, which may take long, beside the workers that serve other requests; anything else at once.
+    async fn compute<T, F>(self, visit: &Visit, find: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self, &Visit, &Patience) -> Result<T, Refusal> + Send + 'static,
+    {
+        if self.filter.search.is_none() && !self.is_slow(visit) {
+            return find(&self, visit, &Patience::default());
+        }
+        let of = visit.clone();
+        // The semaphores are never closed. The search keeps its permits when the client has gone.
+        let own = visit.account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+        let of_all = visit.account.shared.searches.clone();
+        let shared = of_all.acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+        let patience = Patience::default();
+        // Dropped when the client goes before the answer comes.
+        let _waiting = patience.while_waiting();
+        offload(move || {
+            let found = find(&self, &of, &patience);
+            drop((own, shared));
+            found
+        })
+        .await
+    }
+
+    /// Whether so many events may still be invisible to this client that looking at each of them takes long.
+    fn is_slow(&self, visit: &Visit) -> bool {
+        let shape = visit.setup.settings.shape;
+        shape.lag != Lag::NONE
+            && visit.account.world_of(shape).unsettled(self.stream, self.window, self.seen_at) > MAX_UNSETTLED
     }
 
     fn find(&self, visit: &Visit, patience: &Patience) -> Result<Rows, Refusal> {
         let world = visit.account.world_of(visit.setup.settings.shape);
-        if let Some(rows) = self.ready(&world, visit) {
+        let added = self.added(visit);
+        if added.is_empty()
+            && let Some(rows) = self.ready(&world, visit)
+        {
             return Ok(rows);
         }
-        let Listing { events, end } = self.list(&world, visit, patience)?;
+        let Listing { events, end } = self.list(&world, visit, added, patience)?;
         let entries = events.iter().map(|event| event.told(&world));
         Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, visit.setup.dress)] })
     }
@@ -140,8 +162,7 @@ impl Page {
     fn ready(&self, world: &World, visit: &Visit) -> Option<Rows> {
         let is_usual = self.filter == Filter::default()
             && self.order == Order::NewestFirst
-            && visit.setup.profile().more_than_limit == MoreThanLimit::Paged
-            && self.added(visit).is_empty();
+            && visit.setup.profile().more_than_limit == MoreThanLimit::Paged;
         if !is_usual {
             return None;
         }
@@ -176,8 +197,13 @@ impl Page {
     }
 
     /// The events of the page, one by one.
-    fn list(&self, world: &World, visit: &Visit, patience: &Patience) -> Result<Listing, Refusal> {
-        let mut added = self.added(visit);
+    fn list(
+        &self,
+        world: &World,
+        visit: &Visit,
+        mut added: Vec<Arc<Injected>>,
+        patience: &Patience,
+    ) -> Result<Listing, Refusal> {
         if self.order == Order::NewestFirst {
             added.reverse();
         }

@@ -9,10 +9,16 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{Control, problem::Problem};
-use crate::account::shape::{self, Object};
+use crate::{
+    account::shape::{self, Object},
+    offload::offload,
+};
 
 /// How large a body may be: ten thousand events fit.
 pub(super) const MAX_BODY_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Up to so many bytes are parsed by the worker that serves the request: well below a millisecond.
+const MAX_PARSED_AT_ONCE: usize = 64 * 1024;
 
 /// A JSON body. What it is called does not matter: a shell sends it as a form.
 pub(super) struct Input<T>(pub(super) T);
@@ -23,41 +29,54 @@ pub(super) struct Inputs<T, const MAX: usize>(pub(super) Vec<T>);
 /// The parameters of a query.
 pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Control> for Input<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Control> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
         let bytes = read(request, control).await?;
-        // No body asks for nothing in particular.
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            None => parse(b"{}").map(Self),
-            // Serde would take its parts for the fields, in their order.
-            Some(b'[') => Err(Problem::invalid("The body: must be an object, got an array")),
-            Some(_) => parse(&bytes).map(Self),
-        }
+        parsed(bytes, one).await.map(Self)
     }
 }
 
-impl<T: DeserializeOwned, const MAX: usize> FromRequest<Control> for Inputs<T, MAX> {
+/// Parses a body, a large one beside the workers that serve other requests.
+async fn parsed<T: Send + 'static>(bytes: Bytes, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<T, Problem> {
+    if bytes.len() <= MAX_PARSED_AT_ONCE { parse(&bytes) } else { offload(move || parse(&bytes)).await }
+}
+
+fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // No body asks for nothing in particular.
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => parse(b"{}"),
+        // Serde would take its parts for the fields, in their order.
+        Some(b'[') => Err(Problem::invalid("The body: must be an object, got an array")),
+        Some(_) => parse(bytes),
+    }
+}
+
+fn many<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<Vec<T>, Problem> {
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return parse::<Few<T, MAX>>(bytes).map(|Few(list)| list);
+    }
+    let mut list = Vec::new();
+    for one in serde_json::Deserializer::from_slice(bytes).into_iter::<Box<RawValue>>() {
+        let one = one.map_err(|error| Problem::invalid(format!("The body: {}", plain(&error.to_string()))))?;
+        if list.len() == MAX {
+            return Err(Problem::invalid(format!("The body: must be at most {MAX}, got more")));
+        }
+        list.push(parse::<Object<T>>(one.get().as_bytes())?.0);
+    }
+    if list.is_empty() {
+        return Err(Problem::invalid("The body: must be an object, or an array of objects, got nothing"));
+    }
+    Ok(list)
+}
+
+impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest<Control> for Inputs<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
         let bytes = read(request, control).await?;
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-            return parse::<Few<T, MAX>>(&bytes).map(|Few(list)| Self(list));
-        }
-        let mut list = Vec::new();
-        for one in serde_json::Deserializer::from_slice(&bytes).into_iter::<Box<RawValue>>() {
-            let one = one.map_err(|error| Problem::invalid(format!("The body: {}", plain(&error.to_string()))))?;
-            if list.len() == MAX {
-                return Err(Problem::invalid(format!("The body: must be at most {MAX}, got more")));
-            }
-            list.push(parse::<Object<T>>(one.get().as_bytes())?.0);
-        }
-        if list.is_empty() {
-            return Err(Problem::invalid("The body: must be an object, or an array of objects, got nothing"));
-        }
-        Ok(Self(list))
+        parsed(bytes, many::<T, MAX>).await.map(Self)
     }
 }
 
@@ -107,7 +126,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
         }
         let why = plain(&why);
-        wrong(if path == "." { why } else { format!("{path}: {why}") })
+        // Where the JSON itself is broken, the parser knows a line and a column instead of a path.
+        wrong(if matches!(&*path, "." | "?") { why } else { format!("{path}: {why}") })
     })?;
     json.end().map_err(|error| wrong(error.to_string()))?;
     Ok(value)

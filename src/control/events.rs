@@ -22,6 +22,7 @@ use crate::{
     },
     api::rows,
     clock::Instant,
+    offload::offload,
     world::{Millis, Stream, Window},
 };
 
@@ -131,8 +132,7 @@ pub(super) async fn add(
     Inputs(new): Inputs<NewEvent, MAX_INJECTED>,
 ) -> Result<Response, Problem> {
     // Finding devices by their ids looks at the whole fleet.
-    let added = tokio::task::spawn_blocking(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why)));
-    let added = added.await.map_err(|_| Problem::invalid("The events cannot be added"))?;
+    let added = offload(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why))).await;
     let added = added.map_err(|(nth, count, why)| {
         Problem::invalid(if count == 1 { why.to_string() } else { format!("[{nth}].{why}") })
     })?;

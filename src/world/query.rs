@@ -151,6 +151,15 @@ impl World {
         Selection { world: self, tracks, places, fresh, near: settled, search, whole }
     }
 
+    /// How many events of a window a lag may still hide from a client that looks at an instant: each of them is looked at.
+    #[must_use]
+    pub fn unsettled(&self, stream: Stream, window: Window, seen_at: Millis) -> u64 {
+        let tracks = &self.streams[stream as usize];
+        let from = Millis(seen_at.0.saturating_sub(self.lag().longest_ms()).max(window.from.0 - 1));
+        let to = window.to.min(seen_at);
+        if from < to { self.count(tracks, to) - self.count(tracks, from) } else { 0 }
+    }
+
     /// The events of a window, oldest first, up to `stride` at a time.
     #[must_use]
     pub fn events(&self, stream: Stream, window: Window, stride: usize) -> Events<'_> {
