@@ -8,10 +8,12 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::{
     Account, Shared,
@@ -150,7 +152,7 @@ impl Accounts {
         if new.tokens.len() > MAX_TOKENS {
             return Err(NotMade::Invalid(format!("tokens must be at most {MAX_TOKENS}, got {}", new.tokens.len())));
         }
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write();
         let made = table.by_name.len() - table.implicit.len();
         if made > MAX_ACCOUNTS {
             return Err(NotMade::TooMany(MAX_ACCOUNTS));
@@ -184,7 +186,7 @@ impl Accounts {
         if name == DEFAULT {
             return Err(NotMade::Default);
         }
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write();
         // Few are dropped by name, and only those that made themselves stand here.
         if name.starts_with(SANDBOX) {
             table.implicit.retain(|(_, known)| **known != *name);
@@ -214,7 +216,7 @@ impl Accounts {
     /// The account that makes itself because somebody uses its name.
     fn implicit(&self, name: &str) -> Option<Arc<Account>> {
         let name = name.starts_with(SANDBOX).then(|| name.parse().ok()).flatten()?;
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write();
         let settings = self.default.made_from.of(NewAccount::default(), name);
         if let Some(known) = table.by_name.get(settings.name.as_str()) {
             // Somebody else may have used it first just now. One that was made by hand may have other credentials: then
@@ -233,7 +235,7 @@ impl Accounts {
     }
 
     fn table(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+        self.table.read()
     }
 }
 

@@ -7,9 +7,10 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use serde::Deserialize;
 
 use crate::{
@@ -185,7 +186,7 @@ impl InjectedEvents {
         new: &[NewEvent],
         now: Millis,
     ) -> Result<Vec<Arc<Injected>>, (usize, NotAdded)> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let (from, count, made) = {
             let state = self.state();
             (state.now, state.events.len(), state.made)
@@ -209,7 +210,7 @@ impl InjectedEvents {
             }
         }
         let added: Vec<Arc<Injected>> = added.into_iter().map(|(_, event)| Arc::new(event)).collect();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         state.now = Snapshot(from.0 + added.len() as u64);
         state.made += added.len() as u64;
         state.events.extend(added.iter().cloned());
@@ -218,9 +219,9 @@ impl InjectedEvents {
 
     /// Forgets all of them; how many there were.
     pub(crate) fn forget(&self) -> usize {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         *known = Known::default();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         state.now.0 += 1;
         let (now, events) = (state.now, std::mem::take(&mut state.events));
         let count = events.len();
@@ -237,14 +238,14 @@ impl InjectedEvents {
 
     /// Begins anew. Counting goes on, so that page tokens of before show nothing that is added afterwards.
     pub(crate) fn begin_anew(&self) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         *known = Known::default();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 }
 

@@ -21,13 +21,14 @@ pub(crate) mod worlds;
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::RwLock;
 use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -279,7 +280,7 @@ impl Account {
 
     /// Changes what it is made of. Requests that are under way are answered by what it was.
     pub fn change(&self, change: AccountChange) {
-        let mut setup = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        let mut setup = self.setup.write();
         if let Some(quota) = change.quota {
             self.quota.change(self.quota.settings().changed(quota));
         }
@@ -288,7 +289,7 @@ impl Account {
 
     /// Makes it what it was when it was made: clock, quota, profile, tokens, faults, added events, journal.
     pub fn reset(&self) {
-        let mut setup = self.setup.write().unwrap_or_else(PoisonError::into_inner);
+        let mut setup = self.setup.write();
         let life = self.life.fetch_add(1, Ordering::SeqCst) + 1;
         *setup = Arc::new(Setup::new(self.made_from.clone()));
         self.quota.begin_anew(self.made_from.quota);
@@ -425,7 +426,7 @@ impl Account {
 
     /// The account as it is now.
     pub(crate) fn setup(&self) -> Arc<Setup> {
-        self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.setup.read().clone()
     }
 
     /// The life that the account is in.

@@ -8,10 +8,11 @@
 use std::{
     collections::{HashMap, VecDeque},
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::profile::Dress;
 use crate::world::{Entry, Event, Millis, Stream, World};
@@ -99,8 +100,8 @@ impl PageCache {
         self.lock().bytes
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Chunks> {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Chunks> {
+        self.chunks.lock()
     }
 }
 

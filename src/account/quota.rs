@@ -5,15 +5,7 @@
 //! quota is there again, which the headers promise. Size, algorithm and scope can be changed at any time; the buckets are
 //! full then.
 
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    fmt,
-    num::NonZeroU32,
-    str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{cell::Cell, collections::HashMap, fmt, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 
 use governor::{
     RateLimiter,
@@ -22,6 +14,7 @@ use governor::{
     nanos::Nanos,
     state::{NotKeyed, StateStore},
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Instant, world::Millis};
@@ -359,7 +352,7 @@ impl Quota {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

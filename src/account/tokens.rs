@@ -8,8 +8,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::Arc,
 };
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::profile::{ClientRefreshToken, Profile, RefreshTokenUse, TokenReissue};
 use crate::world::{Millis, World};
@@ -103,22 +105,22 @@ struct Code {
 impl TokenIndex {
     /// How many tokens are somebody's.
     pub(super) fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.read().len()
     }
 
     pub(super) fn owner(&self, token: &str) -> Option<Arc<str>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        self.0.read().get(token).cloned()
     }
 
     /// Whether the token is there for an account: it is not when it is another's.
     fn claim(&self, token: &Arc<str>, owner: &Arc<str>) -> bool {
-        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = self.0.write();
         owners.entry(token.clone()).or_insert_with(|| owner.clone()) == owner
     }
 
     /// Forgets tokens of an owner; those of others stay.
     fn forget<'a>(&self, tokens: impl Iterator<Item = &'a Arc<str>>, owner: &Arc<str>) {
-        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = self.0.write();
         for token in tokens {
             if owners.get(token) == Some(owner) {
                 owners.remove(token);
@@ -333,7 +335,7 @@ impl Tokens {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

@@ -3,10 +3,9 @@
 //! A world takes some ten microseconds to make and some ten kilobytes to keep, so an account has none of its own: those
 //! that were used last are kept for all. Accounts of the same shape share one.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::world::{Shape, World};
 
@@ -27,12 +26,12 @@ struct Kept {
 impl Worlds {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).worlds.len()
+        self.0.lock().worlds.len()
     }
 
     /// The world of a shape.
     pub(crate) fn of(&self, shape: Shape) -> Arc<World> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.uses += 1;
         let use_ = kept.uses;
         if let Some((last_use, world)) = kept.worlds.get_mut(&shape) {
@@ -42,7 +41,7 @@ impl Worlds {
         drop(kept);
         // Made without the lock: two may make the same world at once, and it is the same.
         let world = Arc::new(World::new(shape));
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.worlds.insert(shape, (use_, world.clone()));
         if kept.worlds.len() > MAX_WORLDS
             && let Some(oldest) = kept.worlds.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&shape, _)| shape)

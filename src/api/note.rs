@@ -1,13 +1,10 @@
 //! What is found out about a request on its way, for the journal; and what of it nobody may read there.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{extract::Request, http::header};
 use http_body_util::{BodyExt, Limited};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -101,7 +98,7 @@ impl Notes {
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
