@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -83,8 +83,13 @@ fn has_body(headers: &HeaderMap) -> bool {
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
-/// Whether the content type is `wanted`, in UTF-8 if it names a charset.
+/// Whether the content type is `wanted`, in UTF-8 if it names a charset, and the body is not compressed (A: a servlet does not
+/// decompress requests by itself).
 pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Refusal> {
+    let is_plain = |encoding: &&HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).iter().find(|encoding| !is_plain(encoding)) {
+        return Err(Refusal::UnsupportedEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+    }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Err(Refusal::UnsupportedMediaType { got: None, wanted });
     };

@@ -46,6 +46,8 @@ pub(super) enum Refusal {
     TooManyAtOnce { most: u32 },
     /// The body is not of the type that is read here.
     UnsupportedMediaType { got: Option<String>, wanted: &'static str },
+    /// The body is compressed, and nothing here is decompressed.
+    UnsupportedEncoding(String),
     /// The body or the query cannot be read.
     Unreadable(String),
     /// A parameter is wrong.
@@ -105,7 +107,9 @@ impl Refusal {
             Self::TooManyRequests { .. } | Self::TooManyAtOnce { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
             }
-            Self::UnsupportedMediaType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::UnsupportedMediaType { .. } | Self::UnsupportedEncoding(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
             Self::Unreadable(_) | Self::Invalid { .. } | Self::Missing { .. } | Self::MissingGrantType => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
@@ -142,6 +146,7 @@ impl fmt::Display for Refusal {
                 write!(f, "Content-Type must be {wanted}, got {}", Echo(got))
             }
             Self::UnsupportedMediaType { got: None, wanted } => write!(f, "Content-Type must be {wanted}, got none"),
+            Self::UnsupportedEncoding(got) => write!(f, "Content-Encoding must be identity, got {}", Echo(got)),
             Self::Invalid { parameter, wanted, got } => write!(f, "{parameter} must be {wanted}, got {}", Echo(got)),
             Self::Missing { parameter, wanted } => write!(f, "{parameter} is required: {wanted}"),
             Self::LimitTooLarge { max, got } => write!(f, "limit must be at most {max}, got {got}"),

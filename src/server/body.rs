@@ -18,6 +18,9 @@ use super::line::{Line, Speaks, UnderWay, Waiting};
 /// How much of a body that nobody wanted is read and thrown away before the connection is given up.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 
+/// How long a body is read that announces more than that.
+const TOO_LARGE_FOR: Duration = Duration::from_secs(1);
+
 /// How much HTTP/2 is given at a time: as much as stands in one frame of it.
 const HTTP_2_PIECE: usize = 16 * 1024;
 
@@ -65,7 +68,10 @@ impl Drop for Drained {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
         let draining = self.line.drain();
-        tokio::spawn(time::timeout(self.time, async move {
+        // A client that announces more than is read has little time to see why it was refused.
+        let time =
+            if body.size_hint().lower() > MAX_DRAINED_BYTES as u64 { self.time.min(TOO_LARGE_FOR) } else { self.time };
+        tokio::spawn(time::timeout(time, async move {
             let mut left = MAX_DRAINED_BYTES;
             // Where the answer has left already, hyper may look for the next head and never say that this body has ended: its
             // length says so.

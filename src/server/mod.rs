@@ -10,13 +10,20 @@ mod line;
 mod socket;
 pub(crate) mod tls;
 
-use std::{future::Future, io::ErrorKind, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, ready},
+    io::ErrorKind,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
-    http::{HeaderValue, Request, Version, header},
-    response::Response,
+    http::{HeaderValue, Request, StatusCode, Version, header},
+    response::{IntoResponse, Response},
 };
+use futures_util::future::Either;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -52,6 +59,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_REFUSED: usize = 64;
 /// How long such a client has to read them.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
+/// The content type of answers that no surface gives.
+const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 /// The limit of requests on a connection, by its flag.
 const MAX_REQUESTS: &str = "max-requests-per-connection";
 /// How often it is said that no connection can be taken.
@@ -228,8 +237,12 @@ where
         if is_last {
             metrics.limited(MAX_REQUESTS);
         }
+        let misnamed = misnamed_host(&request);
         let request = request.map(|body| Drained::new(body, body_time, answered.clone()));
-        let answer = router.clone().oneshot(request);
+        let answer = match misnamed {
+            None => Either::Left(router.clone().oneshot(request)),
+            Some(why) => Either::Right(ready(Ok(bad_host(why)))),
+        };
         async move {
             let Ok(mut response): Result<Response, _> = answer.await;
             // Where a fault says so, there is no answer, and the connection ends; of HTTP/2, the stream.
@@ -261,6 +274,29 @@ where
     }
 }
 
+/// What is wrong with the `Host` of a request: HTTP/1.1 wants it once (RFC 9112, section 3.2).
+fn misnamed_host<B>(request: &Request<B>) -> Option<&'static str> {
+    if request.version() != Version::HTTP_11 {
+        return None;
+    }
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => Some("Host must be there once, got none"),
+        1 => None,
+        _ => Some("Host must be there once, got more than one"),
+    }
+}
+
+fn bad_host(why: &str) -> Response {
+    let body = error_body("invalid_request", why);
+    let headers = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::CONNECTION, "close")];
+    (StatusCode::BAD_REQUEST, headers, body).into_response()
+}
+
+/// The body of an answer that no surface gives.
+fn error_body(error: &str, why: &str) -> String {
+    format!(r#"{{"error":"{error}","error_description":"{why}"}}"#)
+}
+
 /// Tells a client that there is no place for it. One that speaks TLS could not be told before a handshake.
 async fn refuse(stream: TcpStream, serving: &Serving) {
     if serving.tls.is_none() {
@@ -272,9 +308,9 @@ async fn refuse(stream: TcpStream, serving: &Serving) {
 
 /// Answers in the place of HTTP, and ends the connection.
 async fn refuse_in_words(socket: &mut Socket, status: &str, error: &str, why: &str) {
-    let body = format!(r#"{{"error":"{error}","error_description":"{why}"}}"#);
+    let body = error_body(error, why);
     let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json;charset=UTF-8\r\nconnection: close\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {CONTENT_TYPE}\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -80,8 +80,8 @@ impl AsyncRead for Socket {
             && let Some(first) = into.filled().get(before)
         {
             line.came();
-            if *first == TLS_HANDSHAKE && line.is_new() {
-                hint_at_tls(into.filled());
+            if line.is_new() && matches!(*first, TLS_HANDSHAKE | b'P') {
+                hint(into.filled());
             }
         }
         Poll::Ready(Ok(()))
@@ -119,11 +119,15 @@ impl AsyncWrite for Socket {
 /// The first byte of whoever begins with TLS, and no byte of a method.
 pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Says once what the first client of TLS at a plain port could not be told.
-fn hint_at_tls(first: &[u8]) {
-    static SAID: AtomicBool = AtomicBool::new(false);
+/// Logs once what the first client that speaks another protocol than HTTP/1.1 on a plain port could not be told.
+fn hint(first: &[u8]) {
+    static TLS: AtomicBool = AtomicBool::new(false);
+    static HTTP_2: AtomicBool = AtomicBool::new(false);
 
-    if first.get(1) == Some(&3) && !SAID.swap(true, Ordering::Relaxed) {
+    if first.starts_with(&[TLS_HANDSHAKE, 3]) && !TLS.swap(true, Ordering::Relaxed) {
         tracing::warn!("a client spoke TLS to a plain port; --tls serves HTTPS");
+    }
+    if first.starts_with(b"PRI * HTTP/2.0") && !HTTP_2.swap(true, Ordering::Relaxed) {
+        tracing::warn!("a client spoke HTTP/2 without TLS; plain ports serve HTTP/1.1, and --tls serves HTTP/2");
     }
 }

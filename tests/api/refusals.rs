@@ -35,6 +35,13 @@ fn rows() -> Vec<Refused> {
             "{}",
         ),
         ("415-no-type", "POST", V3.to_owned(), vec![bearer.clone()], "{}"),
+        (
+            "415-encoding",
+            "POST",
+            V3.to_owned(),
+            vec![bearer.clone(), json.clone(), ("content-encoding", "gzip".to_owned())],
+            "{}",
+        ),
         call("400-not-json", V3, "{\"limit\":"),
         call("400-not-an-object", V3, "[1]"),
         call("400-name-twice", V3, "{\"limit\":1,\"limit\":2}"),

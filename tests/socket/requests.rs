@@ -1,11 +1,11 @@
 //! Requests that are broken, long, many at once, or cut off.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{TOKEN, activities, answer, page, serve};
+use crate::harness::{TOKEN, activities, answer, page, rest, serve};
 
 #[tokio::test]
 async fn broken_requests_end_alone() {
@@ -18,6 +18,17 @@ async fn broken_requests_end_alone() {
             activities(3 << 20, &"x".repeat(3 << 20)),
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json",
         ),
+        (
+            "no host",
+            "GET /_mock/health HTTP/1.1\r\n\r\n".to_owned(),
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;charset=UTF-8\r\nconnection: close\r\n",
+        ),
+        (
+            "two hosts",
+            "GET /o/api/v2/logs HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n".to_owned(),
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;charset=UTF-8\r\nconnection: close\r\n",
+        ),
+        ("no host in HTTP/1.0", "GET /_mock/health HTTP/1.0\r\n\r\n".to_owned(), "HTTP/1.0 200 OK\r\n"),
         ("garbage", "\x16\x03\x01 garbage \r\n\r\n".to_owned(), "HTTP/1.1 400 "),
         (
             "a line of 16 KiB",
@@ -74,6 +85,17 @@ async fn a_refusal_arrives_while_the_body_is_still_being_sent() {
         stream.read_exact(&mut start).await.unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(std::str::from_utf8(&start), Ok(&*format!("HTTP/1.1 {status}")), "{target}");
     }
+}
+
+/// It announces more than anybody reads, and sends nothing of it.
+#[tokio::test]
+async fn a_client_that_announces_too_much_is_refused_and_let_go() {
+    let served = serve().await;
+    let head = activities(9_999_999_999, "").replace("host: x\r\n", "host: x\r\nconnection: close\r\n");
+    let mut stream = served.say(&head).await;
+    let began = Instant::now();
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 400 "));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 /// As `nc -N` does: the request, then the end of what the client has to say.
