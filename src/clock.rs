@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -280,8 +280,21 @@ impl State {
     }
 
     fn now(&mut self) -> Millis {
+        self.now_by(machine_time())
+    }
+
+    /// The time where the machine shows `machine_ms`.
+    fn now_by(&mut self, machine_ms: i64) -> Millis {
         let now = match self.running {
-            Running::System { ahead_ms } => machine_time().saturating_add(ahead_ms),
+            Running::System { ref mut ahead_ms } => {
+                let now = machine_ms.saturating_add(*ahead_ms);
+                // The machine's time was corrected backwards: the clock goes on from what it has shown, instead of standing still
+                // until the machine is there again.
+                if now < self.shown {
+                    *ahead_ms = self.shown.saturating_sub(machine_ms);
+                }
+                machine_ms.saturating_add(*ahead_ms)
+            }
             Running::Frozen { at } => at,
             Running::Scaled { rate: Rate(rate), from, since } => {
                 from.saturating_add(whole(since.elapsed().as_secs_f64() * 1e3 * rate))
@@ -346,6 +359,13 @@ impl Instant {
     }
 }
 
+/// An instant (RFC 3339), or a day for its midnight in UTC.
+pub(crate) fn parse_instant(text: &str) -> Option<Millis> {
+    let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
+    let at: Timestamp = text.parse().or_else(|_| midnight()).ok()?;
+    Some(Millis(at.as_millisecond()))
+}
+
 /// An instant outside of a clock's time is cut to its ends.
 impl From<Millis> for Instant {
     fn from(at: Millis) -> Self {
@@ -357,11 +377,12 @@ impl FromStr for Instant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted =
-            || "must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z";
-        let at: Timestamp = text.parse().map_err(|_| wanted())?;
-        let at = Millis(at.as_millisecond());
-        if (ACCOUNT_MADE..=LAST).contains(&at) { Ok(Self(at)) } else { Err(wanted().to_owned()) }
+        let at = parse_instant(text).filter(|at| (ACCOUNT_MADE..=LAST).contains(at));
+        at.map(Self).ok_or_else(|| {
+            "must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, \
+             from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z"
+                .to_owned()
+        })
     }
 }
 
@@ -480,6 +501,16 @@ mod tests {
         assert!(reading.now >= far);
         clock.begin_anew(Start::System, 1);
         assert!(clock.now() < far.millis(), "only a new beginning goes back");
+    }
+
+    #[test]
+    fn a_clock_that_follows_the_machine_runs_on_when_the_machine_is_corrected() {
+        let mut state = State::begin(Start::System, 0);
+        let shown: Vec<i64> = [1_000, 2_000, 900_000, 3_000, 4_000, 4_500]
+            .into_iter()
+            .map(|machine_ms| state.now_by(machine_ms).0)
+            .collect();
+        assert_eq!(shown, [1_000, 2_000, 900_000, 900_000, 901_000, 901_500]);
     }
 
     #[tokio::test]

@@ -10,7 +10,6 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
     api::rows,
@@ -20,6 +19,10 @@ use crate::{
 
 /// How many events are found at a time.
 const STRIDE: usize = 8_192;
+/// The midnight before the account was made: nothing happened before.
+const FIRST_DAY: Millis = Millis(1_380_844_800_000);
+/// The end of the last day.
+const END: Millis = Millis(clock::LAST.0 + 86_400_000);
 /// How many bytes are written at a time, about.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -86,11 +89,11 @@ impl FromStr for Instant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
-        let wanted = "must be a day such as 2026-01-15 or an instant such as 2026-01-15T08:00:00Z, up to 2200-01-01";
-        let at = text.parse::<Timestamp>().or_else(|_| midnight()).map_err(|_| wanted)?;
-        let at = Millis(at.as_millisecond());
-        if at <= Millis(clock::LAST.0 + 86_400_000) { Ok(Self(at)) } else { Err(wanted.to_owned()) }
+        let at = clock::parse_instant(text).filter(|at| (FIRST_DAY..=END).contains(at));
+        at.map(Self).ok_or_else(|| {
+            "must be an instant such as 2026-01-15T08:00:00Z or a day such as 2026-01-15, from 2013-10-04 to 2200-01-01"
+                .to_owned()
+        })
     }
 }
 

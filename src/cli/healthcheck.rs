@@ -9,10 +9,20 @@ use std::{
 };
 
 use super::trusting::trusting;
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// How long connecting, asking and answering may take, each.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The flags of the server, under a help text of its own.
+pub(super) fn command() -> clap::Command {
+    config::command()
+        .before_help(None::<&'static str>)
+        .override_usage("opswat-mock healthcheck [OPTIONS]")
+        .about("Asks the server that is started with the same flags, variables and file whether it answers")
+        .long_about(None::<&'static str>)
+        .after_help("Exit code 0 when it answers, 1 when it does not. Only --host, --port, --port-file, --tls and --config matter")
+}
 
 /// Exit code 0 when the server answers that is started with the same flags, variables and file; 1 when it does not.
 pub(super) fn run(config: &Config) -> ExitCode {

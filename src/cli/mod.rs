@@ -6,9 +6,9 @@ mod logs;
 mod serve;
 mod trusting;
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use crate::config::{Config, Stop};
+use crate::config::{self, Config, Stop};
 
 /// A value is wrong.
 const USAGE: u8 = 2;
@@ -16,22 +16,54 @@ const USAGE: u8 = 2;
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let mut arguments = std::env::args_os();
-    let program = arguments.next().unwrap_or_default();
+    match dispatch(std::env::args_os()) {
+        Ok(code) => code,
+        Err(stop) => end(stop),
+    }
+}
+
+/// Runs the command that the first argument names; without one, the server.
+fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Stop> {
     let mut arguments = arguments.peekable();
-    let stop = if arguments.next_if(|first| first == "generate").is_some() {
-        match generate::run(std::iter::once(program).chain(arguments)) {
-            Ok(code) => return code,
-            Err(error) => Stop::from(&error),
+    let program = arguments.next().unwrap_or_default();
+    let named = |name: &OsString| COMMANDS.into_iter().find(|known| name == known);
+    let mut command = arguments.peek().and_then(named);
+    if command.is_some() {
+        arguments.next();
+    }
+    let mut arguments: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
+    if command == Some("help") {
+        // `help generate` is `generate --help`.
+        command = arguments.get(1).and_then(named);
+        arguments.truncate(1);
+        arguments.push("--help".into());
+    }
+    match command {
+        Some("generate") => generate::run(arguments).map_err(|error| Stop::from(&error)),
+        Some("healthcheck") => {
+            Config::load_with(healthcheck::command(), arguments).map(|config| healthcheck::run(&config))
         }
-    } else {
-        let is_check = arguments.next_if(|first| first == "healthcheck").is_some();
-        match Config::load(std::iter::once(program).chain(arguments)) {
-            Ok(config) if is_check => return healthcheck::run(&config),
-            Ok(config) => return serve::run(&config),
-            Err(stop) => stop,
-        }
-    };
+        Some(_) => Config::load_with(config::command(), arguments).map(|config| serve::run(&config)),
+        None => match Config::load_with(config::command(), arguments.clone()) {
+            Err(Stop::Wrong(line)) if arguments.get(1).is_some_and(|first| is_no_flag(first, &line)) => {
+                Err(Stop::Wrong(format!("{line} (the commands are {})", COMMANDS.join(", "))))
+            }
+            loaded => loaded.map(|config| serve::run(&config)),
+        },
+    }
+}
+
+/// The commands, in the order of the help.
+const COMMANDS: [&str; 4] = ["serve", "generate", "healthcheck", "help"];
+
+/// Whether an argument was refused that stands where a command may stand.
+fn is_no_flag(argument: &OsString, line: &str) -> bool {
+    let argument = argument.to_string_lossy();
+    !argument.starts_with('-') && line == format!("unexpected argument '{argument}' found")
+}
+
+/// Says why there is nothing to run.
+fn end(stop: Stop) -> ExitCode {
     match stop {
         Stop::Asked(text) => {
             // Whoever reads it may have read enough.
@@ -41,6 +73,10 @@ pub fn run() -> ExitCode {
         Stop::Wrong(line) => {
             complain(&line);
             ExitCode::from(USAGE)
+        }
+        Stop::Unreadable(line) => {
+            complain(&line);
+            ExitCode::FAILURE
         }
     }
 }

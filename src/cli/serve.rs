@@ -20,7 +20,7 @@ use super::logs;
 use crate::{
     account::{quota::QuotaLimit, settings::Credential},
     clock::Clock,
-    config::{Config, ControlAddr, ServerName},
+    config::{self, Config, ControlAddr, ServerName},
     control::Access,
     limits::Limits,
     mock::Local,
@@ -75,6 +75,8 @@ pub(super) fn run(config: &Config) -> ExitCode {
 }
 
 async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
+    // One that another server has left would send a client to a port where nobody listens.
+    let port_file = PortFile::new(config.port_file.as_deref());
     let tls = tls(config)?;
     let listener = bind(SocketAddr::new(config.host, config.port), "--port")?;
     let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
@@ -92,6 +94,10 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     // Before anything else says that the server is there, so that a signal finds somebody.
     let mut signal = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
+    for (name, similar) in config::unknown_variables() {
+        let tip = similar.map_or_else(String::new, |similar| format!("; there is {similar}"));
+        warn!("the variable {name} is not known and changes nothing{tip}");
+    }
     if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
         warn!("{warning}");
     }
@@ -128,7 +134,32 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         _ = ended => info!("stopped"),
         () = signalled => info!("stopped by a second signal"),
     }
+    drop(port_file);
     Ok(())
+}
+
+/// The file with the port, which is empty or absent while no server listens.
+struct PortFile<'a>(Option<&'a Path>);
+
+impl<'a> PortFile<'a> {
+    fn new(path: Option<&'a Path>) -> Self {
+        let file = Self(path);
+        file.clear();
+        file
+    }
+
+    fn clear(&self) {
+        let Some(path) = self.0.filter(|path| !is_special(path)) else { return };
+        let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        // Where the file cannot be removed, it cannot be written either, and that is reported.
+        let _ = if is_link { fs::write(path, "") } else { fs::remove_file(path) };
+    }
+}
+
+impl Drop for PortFile<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// What HTTPS is served with, where it is. The authority's certificate is written before anything says that the server is there.
@@ -196,11 +227,12 @@ fn warning(config: &Config, address: SocketAddr) -> Option<String> {
     })
 }
 
-/// SIGINT and SIGTERM, one after the other.
+/// SIGINT, SIGTERM and SIGHUP, one after the other.
 #[cfg(unix)]
 struct Signals {
     interrupted: tokio::signal::unix::Signal,
     terminated: tokio::signal::unix::Signal,
+    hung_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -208,13 +240,18 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn recv(&mut self) {
         tokio::select! {
             _ = self.interrupted.recv() => {}
             _ = self.terminated.recv() => {}
+            _ = self.hung_up.recv() => {}
         }
     }
 }

@@ -21,7 +21,6 @@ pub use self::{file::File, stop::Stop};
 use crate::{
     account::{
         journal::MAX_JOURNAL,
-        profile::Profile,
         quota::{QuotaLimit, QuotaSettings},
         settings::{Credential, MAX_RETENTION_DAYS, RedirectUri, Settings},
     },
@@ -44,8 +43,10 @@ const CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
     version,
     max_term_width = 100,
     next_line_help = true,
-    after_help = "Other commands: opswat-mock generate --help writes events to a file or a pipe; opswat-mock healthcheck, with the same \
-                  flags and variables, ends with success when that server answers"
+    help_template = "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}",
+    override_usage = "opswat-mock [serve] [OPTIONS]\n       opswat-mock <generate|healthcheck|help> [OPTIONS]",
+    before_help = "Commands:\n  serve        Serves until a signal; also without its name\n  generate     Writes the events of a window to a file or a pipe\n  \
+                   healthcheck  Asks a running server whether it answers\n  help         Shows this text, or that of a command"
 )]
 pub struct Config {
     /// Address to listen on
@@ -180,15 +181,22 @@ impl Config {
     ///
     /// When the user asked for help or the version, and when a value is wrong.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        Self::load_with(command(), arguments)
+    }
+
+    /// The same for a command that has the server's flags under another help text.
+    pub(crate) fn load_with(
+        mut command: clap::Command,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, Stop> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut command = command();
         let mut said = File::default();
         // Only the file's name is wanted here; whatever else is wrong comes up when all is read.
         let first = command.clone().ignore_errors(true).try_get_matches_from(&arguments);
         let file = first.ok().and_then(|found| found.try_get_one::<PathBuf>("config").ok().flatten().cloned());
         if let Some(path) = file {
             let text = fs::read_to_string(&path).map_err(|error| {
-                Stop::Wrong(format!("cannot read the configuration file {}: {error}", path.display()))
+                Stop::Unreadable(format!("cannot read the configuration file {}: {error}", path.display()))
             })?;
             let read =
                 file::with_defaults(command, &text).map_err(|why| Stop::Wrong(format!("{}: {why}", path.display())))?;
@@ -252,11 +260,7 @@ impl Config {
             retention_days: self.retention_days,
             start: self.now.map_or(Start::System, |now| Start::Frozen(now.millis())),
             journal: self.journal,
-            profile: {
-                let profile = self.file.profile.clone().applied_to(&settings.profile);
-                let retry_after = self.file.quota.retry_after.unwrap_or(profile.retry_after);
-                Profile { retry_after, ..profile }
-            },
+            profile: settings.profile.changed(Some(self.file.profile.clone()), self.file.quota),
             tokens: self.file.tokens.clone(),
             faults: self.file.faults.clone(),
             ..settings
@@ -279,6 +283,36 @@ pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
         let argument = argument.hide_env_values(true);
         if is_unset { argument.env(None::<&'static str>) } else { argument }
     })
+}
+
+/// The variables of the environment that look like ours and are not, each with the known one that is most like it.
+pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
+    const PREFIX: &str = "OPSWAT_MOCK_";
+    let command = Config::command();
+    let known: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+    // Kubernetes sets these for a service of the name opswat-mock, with numbers of ports in them.
+    let is_of_service = |name: &str| {
+        let rest = &name[PREFIX.len()..];
+        rest.starts_with("SERVICE_") || rest.starts_with("PORT_") && rest.contains(|digit: char| digit.is_ascii_digit())
+    };
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut unknown: Vec<String> = names
+        .filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()) && !is_of_service(name))
+        .collect();
+    unknown.sort();
+    let similar = |name: &str| known.iter().find(|known| differs_little(name, known)).map(|known| (*known).to_owned());
+    unknown.into_iter().map(|name| (name.clone(), similar(&name))).collect()
+}
+
+/// Whether two names differ by one letter that is missing, added or another, or by two that are swapped.
+fn differs_little(one: &str, other: &str) -> bool {
+    let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
+    let (one, other) = (&one.as_bytes()[same..], &other.as_bytes()[same..]);
+    let after = |text: &'_ [u8], skip: usize| text.get(skip..).map(<[u8]>::to_vec);
+    let swapped = one.len() == other.len() && one.len() >= 2 && one[0] == other[1] && one[1] == other[0];
+    after(one, 1).is_some_and(|rest| rest == other || Some(rest) == after(other, 1))
+        || after(other, 1).is_some_and(|rest| rest == one)
+        || swapped && one[2..] == other[2..]
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {

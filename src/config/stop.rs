@@ -16,6 +16,8 @@ pub enum Stop {
     Asked(String),
     /// Something given is wrong, in one line.
     Wrong(String),
+    /// The configuration file cannot be read, in one line.
+    Unreadable(String),
 }
 
 impl From<&clap::Error> for Stop {

@@ -71,18 +71,18 @@ fn a_wrong_value_ends_the_start_with_one_line() {
         ("--retention-days 0", "invalid value '0' for '--retention-days <DAYS>': 0 is not in 1..=70000"),
         (
             "--now yesterday",
-            "invalid value 'yesterday' for '--now <RFC3339>': must be an instant such as 2018-05-18T12:00:00Z, \
+            "invalid value 'yesterday' for '--now <RFC3339>': must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, \
              from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
         ),
         (
             "--now 2013-10-04T07:59:59Z",
             "invalid value '2013-10-04T07:59:59Z' for '--now <RFC3339>': must be an instant such as \
-             2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
+             2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
         ),
         (
             "--rate-limit ten",
             "invalid value 'ten' for '--rate-limit <LIMIT>': must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute \
-             such as 10, or off",
+             such as 10, or off; up to 1000000000 requests in 86400 seconds",
         ),
         ("--token=", "invalid value '' for '--token <TEXT>': must be 1 to 256 letters, digits or any of - . _ ~"),
         (
@@ -98,7 +98,8 @@ fn a_wrong_value_ends_the_start_with_one_line() {
             "invalid value 'here' for '--redirect-uri <URI>': must be an address such as https://client.example/callback",
         ),
         ("--prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
-        ("serve", "unexpected argument 'serve' found"),
+        ("serve --prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
+        ("srve", "unexpected argument 'srve' found (the commands are serve, generate, healthcheck, help)"),
         ("--port 1 --port 2", "the argument '--port <PORT>' cannot be used multiple times"),
     ] {
         let output = run(mock().args(arguments.split(' ')));
@@ -126,7 +127,7 @@ fn accounts_that_cannot_be_made_end_the_start() {
         ),
         (
             "[[faults]]\nmatch = { nth = 1 }\n",
-            "faults: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+            "faults[0]: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
         ),
         ("[[tokens]]\nexpires_in = -1\n", "tokens[0].expires_in must be from 0 to 315360000 seconds, got -1"),
     ]
@@ -196,7 +197,7 @@ fn a_wrong_file_ends_the_start_with_one_line() {
     let error = String::from_utf8(output.stderr).expect("UTF-8");
     let line =
         "opswat-mock: cannot read the configuration file no-such-file.toml: No such file or directory (os error 2)\n";
-    assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
+    assert_eq!((output.status.code(), error.as_str()), (Some(1), line));
 }
 
 #[test]

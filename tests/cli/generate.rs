@@ -60,7 +60,10 @@ fn windows_that_meet_have_each_event_once() {
     assert_eq!(of("2026-01-14", "2026-01-15") + &of("2026-01-15", "2026-01-16"), whole);
     assert!(whole.lines().count() > 500);
     assert_eq!(of("2026-01-14", "2026-01-14"), "");
-    assert_eq!(text(generate("--category device --from 2001-01-01 --to 2002-01-01 --format json").stdout), "[\n]\n");
+    assert_eq!(
+        text(generate("--category device --from 2013-10-04 --to 2013-10-04T01:00:00Z --format json").stdout),
+        "[\n]\n"
+    );
 }
 
 #[test]
@@ -111,8 +114,14 @@ fn wrong_windows_are_refused_with_one_line() {
         (
             "--category device --from yesterday --to 2026-01-16",
             2,
-            "invalid value 'yesterday' for '--from <RFC3339>': must be a day such as 2026-01-15 or an instant such as \
-             2026-01-15T08:00:00Z, up to 2200-01-01",
+            "invalid value 'yesterday' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z or a day \
+             such as 2026-01-15, from 2013-10-04 to 2200-01-01",
+        ),
+        (
+            "--category device --from 1999-01-01 --to 2026-01-16",
+            2,
+            "invalid value '1999-01-01' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z or a day \
+             such as 2026-01-15, from 2013-10-04 to 2200-01-01",
         ),
         ("--category device --from 2026-01-16 --to 2026-01-15", 2, "--to must not be before --from"),
         (

@@ -42,6 +42,63 @@ fn the_port_file_is_there_once_the_listener_is() {
     )));
 }
 
+/// A client that reads the file must never find the port of a server that is not there.
+#[test]
+fn the_port_file_goes_with_the_server_and_after_a_failed_start() {
+    let path = file("port-of-the-past", "stale");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    assert_eq!(run(mock().args(["--port", &port, "--port-file"]).arg(&path)).status.code(), Some(1));
+    assert!(!path.exists());
+    let mut server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
+    assert!(path.exists());
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_terminal_that_closes_ends_it_with_success() {
+    let mut server = Server::start(mock().args(["--port", "0"]));
+    server.signal("-HUP");
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
+fn a_variable_with_a_misspelt_name_is_reported() {
+    let variables =
+        [("OPSWAT_MOCK_SED", "7"), ("OPSWAT_MOCK_NOTHING", "x"), ("OPSWAT_MOCK_PORT_8080_TCP", "tcp://10.0.0.1:8080")];
+    let log = said(mock().args(["--port", "0"]).envs(variables), |_| {});
+    assert!(
+        log.contains("the variable OPSWAT_MOCK_SED is not known and changes nothing; there is OPSWAT_MOCK_SEED"),
+        "{log}"
+    );
+    assert!(log.contains("the variable OPSWAT_MOCK_NOTHING is not known and changes nothing"), "{log}");
+    assert!(!log.contains("8080_TCP"), "{log}");
+}
+
+#[test]
+fn each_command_has_its_own_help() {
+    for (arguments, start) in [
+        (&["help"][..], "A local server"),
+        (&["--help"], "A local server"),
+        (&["serve", "--help"], "A local server"),
+        (&["help", "generate"], "Writes the events of a window"),
+        (&["generate", "--help"], "Writes the events of a window"),
+        (&["help", "healthcheck"], "Asks the server"),
+        (&["healthcheck", "--help"], "Asks the server"),
+    ] {
+        let output = run(mock().args(arguments));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text.starts_with(start), "{arguments:?}: {text}");
+        let lists_commands = text.contains("\nCommands:\n  serve ");
+        assert_eq!(lists_commands, start == "A local server", "{arguments:?}: {text}");
+    }
+    let server = Server::start(mock().args(["serve", "--port", "0"]));
+    assert!(server.get("/_mock/health").starts_with("HTTP/1.1 200 "));
+}
+
 #[test]
 fn output_that_nobody_reads_is_no_reason_to_fail() {
     for flag in ["--help", "--version"] {

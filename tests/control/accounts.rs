@@ -55,11 +55,23 @@ async fn what_is_wrong_is_named_and_nothing_is_made() {
         (json!({"tokens":[{"expires_in":-1}]}), "tokens[0].expires_in must be from 0 to 315360000 seconds, got -1"),
         (
             json!({"faults":[{"fault":{}}]}),
-            "faults: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+            "faults[0]: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+        ),
+        (
+            json!({"faults":[{"fault":{"status":503}},{"fault":{"status":99}}]}),
+            "faults[1]: fault.status must be from 200 to 599, got 99",
+        ),
+        (
+            json!({"tokens":[{"token":"a"},{"token":"b"},{"token":"a"}]}),
+            "tokens[2].token must be unique, another token of this account is a",
+        ),
+        (
+            json!({"access_token":"a","tokens":[{"token":"a"}]}),
+            "tokens[0].token must be unique, another token of this account is a",
         ),
         (
             json!({"now":"2013-01-01T00:00:00Z"}),
-            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2013-01-01T00:00:00Z\"",
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2013-01-01T00:00:00Z\"",
         ),
         (json!([]), "The body: must be an object, got an array"),
     ] {

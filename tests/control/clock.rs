@@ -43,7 +43,7 @@ async fn a_turn_that_does_not_fit_is_refused_and_changes_nothing() {
         ),
         (
             json!({"now":"yesterday"}),
-            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"yesterday\"",
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"yesterday\"",
         ),
     ] {
         mock.control("PUT", "/clock", body).await.assert_problem(400, detail);
@@ -51,6 +51,7 @@ async fn a_turn_that_does_not_fit_is_refused_and_changes_nothing() {
     for (body, detail) in [
         (json!({"seconds":-1}), "seconds must be from 0, the clock never goes back but by a reset, got -1"),
         (json!({}), "The body: missing field `seconds`"),
+        (json!({"seconds":1e12}), "seconds must be at most 5489553600, until 2199-12-31T00:00:00Z, got 1000000000000"),
     ] {
         mock.control("POST", "/clock/advance", body).await.assert_problem(400, detail);
     }
@@ -60,8 +61,11 @@ async fn a_turn_that_does_not_fit_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn no_turn_leads_beyond_the_end_of_the_history() {
     let mock = Client::new();
-    let far = mock.control("POST", "/clock/advance", json!({"seconds":1e300})).await.ok();
-    assert_eq!(far["now"], "2199-12-31T00:00:00Z");
+    mock.account().advance(Duration::MAX);
+    assert_eq!(mock.get("/accounts/default/clock").await["now"], "2199-12-31T00:00:00Z");
+    let beyond = mock.control("POST", "/clock/advance", json!({"seconds":1e300})).await;
+    let detail = beyond.json()["detail"].as_str().expect("a text").to_owned();
+    assert!(detail.starts_with("seconds must be at most 0, until 2199-12-31T00:00:00Z, got 1000"), "{detail}");
     assert_eq!(mock.v2("").await.status, 200);
 }
 
@@ -241,7 +245,7 @@ async fn a_request_of_before_a_reset_leaves_no_trace_after_it() {
 #[tokio::test]
 async fn a_wait_beyond_the_end_of_time_ends_there() {
     let mock = Client::new();
-    mock.control("POST", "/clock/advance", json!({"seconds":1e15})).await.ok();
+    mock.account().advance(Duration::MAX);
     mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":100,"drip_bytes_per_second":1}}])).await.ok();
     assert_eq!(mock.v2("").await.status, 200);
 }

@@ -415,7 +415,7 @@ async fn rules_are_added_replaced_and_forgotten() {
     assert_eq!(names().await, ["fault-2", "mine"]);
     mock.control("POST", "/faults", json!([{"fault":{"status":503}}, {"fault":{}}])).await.assert_problem(
         400,
-        "fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
+        "[1]: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
     );
     assert_eq!(names().await, ["fault-2", "mine"], "none of the list was added");
     assert_eq!(mock.control("PUT", "/faults", json!([])).await.ok(), json!({"faults":[]}));

@@ -40,7 +40,10 @@ async fn unknown_keys_and_values_are_refused_by_name() {
         (json!({"oder":"asc"}), unknown.as_str()),
         (json!({"order":"up"}), "The body: profile: order must be desc or asc, got \"up\""),
         (json!({"order":"asc","charset":null}), "The body: profile: charset must be utf-8 or none, got null"),
-        (json!({"token_life_seconds":0}), "The body: profile: token_life_seconds must be 43200 or from 1, got 0"),
+        (
+            json!({"token_life_seconds":0}),
+            "The body: profile: token_life_seconds must be a whole number from 1 (43200 by default), got 0",
+        ),
     ] {
         let answer = mock.control("PATCH", "", json!({"profile":profile})).await;
         let got = answer.json()["detail"].as_str().expect("a detail").to_owned();

@@ -132,7 +132,7 @@ async fn a_quota_that_cannot_be_is_refused_and_the_old_one_stays() {
         (json!({"requests":"10"}), "The body: requests: invalid type: string \"10\", expected a whole number"),
         (
             json!("ten"),
-            "The body: must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute such as 10, or off, got \"ten\"",
+            "The body: must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute such as 10, or off; up to 1000000000 requests in 86400 seconds, got \"ten\"",
         ),
     ] {
         mock.control("PUT", "/quota", body).await.assert_problem(400, detail);
