@@ -5,9 +5,12 @@
 //! while a client pages does not move what it reads.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -110,8 +113,10 @@ pub struct Injected {
 pub(crate) struct Snapshot(pub(crate) u64);
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InjectedEvents {
+    /// Nothing was added since the account began: every page asks, and hardly any account has events of its own.
+    is_empty: AtomicBool,
     state: RwLock<State>,
     /// Held by whoever adds or forgets: what is added is made without holding up those who read.
     known: Mutex<Known>,
@@ -133,9 +138,21 @@ struct State {
     now: Snapshot,
     /// How many were added since the account began.
     made: u64,
-    events: Vec<Arc<Injected>>,
-    /// Those that were forgotten, oldest first.
-    forgotten: VecDeque<Arc<Injected>>,
+    /// Those that are there, and those that were forgotten: page tokens of before still show these.
+    streams: [BTreeMap<Place, Arc<Injected>>; Stream::ALL.len()],
+    /// How many are there.
+    count: usize,
+    /// Those that were forgotten, in that order.
+    forgotten: VecDeque<(Stream, Place)>,
+}
+
+/// When an event happened, and when it was added: no two share the second.
+type Place = (Millis, Snapshot);
+
+impl Default for InjectedEvents {
+    fn default() -> Self {
+        Self { is_empty: AtomicBool::new(true), state: RwLock::default(), known: Mutex::default() }
+    }
 }
 
 impl InjectedEvents {
@@ -155,23 +172,22 @@ impl InjectedEvents {
         seen_at: Millis,
         snapshot: Option<Snapshot>,
     ) -> Vec<Arc<Injected>> {
-        let state = self.state();
-        let snapshot = snapshot.unwrap_or(state.now);
-        if state.events.is_empty() && (state.forgotten.is_empty() || snapshot == state.now) {
+        if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
             return Vec::new();
         }
+        let state = self.state();
+        let snapshot = snapshot.unwrap_or(state.now);
         let is_wanted = |event: &&Arc<Injected>| {
-            event.stream == stream
-                && event.added <= snapshot
+            event.added <= snapshot
                 && event.forgotten.is_none_or(|forgotten| forgotten > snapshot)
-                && (window.from..=window.to).contains(&event.at)
                 && event.visible_at <= seen_at
                 && filter.kinds.is_none_or(|kinds| kinds >> event.ordinal & 1 == 1)
                 && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
         };
-        let mut found: Vec<_> = state.forgotten.iter().chain(&state.events).filter(is_wanted).cloned().collect();
+        let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
+        let in_window = state.streams[stream as usize].range(range).map(|(_, event)| event);
+        let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
         drop(state);
-        found.sort_by_key(|event| (event.at, event.added));
         if let Some(text) = &filter.search {
             let needle = Needle::new(text);
             found.retain(|event| event.entry.mentions(&needle));
@@ -189,7 +205,7 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         let (from, count, made) = {
             let state = self.state();
-            (state.now, state.events.len(), state.made)
+            (state.now, state.count, state.made)
         };
         if count + new.len() > MAX_INJECTED {
             return Err((MAX_INJECTED - count, NotAdded::TooMany));
@@ -213,7 +229,11 @@ impl InjectedEvents {
         let mut state = self.state.write();
         state.now = Snapshot(from.0 + added.len() as u64);
         state.made += added.len() as u64;
-        state.events.extend(added.iter().cloned());
+        state.count += added.len();
+        for event in &added {
+            state.streams[event.stream as usize].insert((event.at, event.added), event.clone());
+        }
+        self.is_empty.store(false, Ordering::Release);
         Ok(added)
     }
 
@@ -222,18 +242,20 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        state.now.0 += 1;
-        let (now, events) = (state.now, std::mem::take(&mut state.events));
-        let count = events.len();
-        state.forgotten.extend(events.into_iter().map(|event| {
-            let mut event = Arc::unwrap_or_clone(event);
-            event.forgotten = Some(now);
-            Arc::new(event)
-        }));
-        while state.forgotten.len() > MAX_INJECTED {
-            state.forgotten.pop_front();
+        let State { now, streams, count, forgotten, .. } = &mut *state;
+        now.0 += 1;
+        for (stream, events) in Stream::ALL.into_iter().zip(streams.iter_mut()) {
+            for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
+                Arc::make_mut(event).forgotten = Some(*now);
+                forgotten.push_back((stream, *place));
+            }
         }
-        count
+        while forgotten.len() > MAX_INJECTED {
+            if let Some((stream, place)) = forgotten.pop_front() {
+                streams[stream as usize].remove(&place);
+            }
+        }
+        std::mem::take(count)
     }
 
     /// Begins anew. Counting goes on, so that page tokens of before show nothing that is added afterwards.
@@ -242,6 +264,7 @@ impl InjectedEvents {
         *known = Known::default();
         let mut state = self.state.write();
         *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
+        self.is_empty.store(true, Ordering::Release);
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

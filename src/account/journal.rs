@@ -95,7 +95,7 @@ pub(crate) struct Total {
 
 #[derive(Debug)]
 struct State {
-    requests: VecDeque<Request>,
+    requests: VecDeque<Arc<Request>>,
     bytes: usize,
     noted: u64,
     keep: usize,
@@ -107,7 +107,7 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Requests {
     /// The requests, oldest first.
-    pub requests: Vec<Request>,
+    pub requests: Vec<Arc<Request>>,
     /// What to ask for to go on from here.
     pub next_after: u64,
     /// How many requests were noted since the account began; those before the first that is kept are forgotten.
@@ -189,7 +189,7 @@ impl Journal {
                 self.total.journals.fetch_add(1, Ordering::Relaxed);
             }
             state.bytes += bytes;
-            state.requests.push_back(request);
+            state.requests.push_back(Arc::new(request));
             let mut total = self.total.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
             let share = MAX_BYTES / self.total.journals.load(Ordering::Relaxed).max(1);
             while state.requests.len() > state.keep
@@ -218,21 +218,22 @@ impl Journal {
         });
     }
 
-    /// Up to `limit` requests after the one of a number, fewer where they have more than so many bytes.
+    /// Up to `limit` requests after the one of a number (none, where it is beyond the last one), fewer where they have more than so many bytes.
     pub(crate) fn after(&self, number: u64, limit: usize, most_bytes: usize) -> Requests {
         let state = self.state();
-        // Whoever is further than the journal was so before it began anew.
-        let number = if number > state.noted { 0 } else { number };
+        // Beyond the end there is nothing yet; from there, the client goes on where the journal does.
+        let number = number.min(state.noted);
         let first = state.noted - state.requests.len() as u64;
         let skip = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut bytes = 0;
         // However little fits, one always does.
-        let fits = |request: &&Request| {
+        let fits = |request: &&Arc<Request>| {
             let is_first = bytes == 0;
             bytes += request.bytes();
             is_first || bytes <= most_bytes
         };
-        let requests: Vec<Request> = state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
+        let requests: Vec<Arc<Request>> =
+            state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
         let (noted, life) = (state.noted, state.life);
         drop(state);
         let next_after = requests.last().map_or(number, |last| last.number);
@@ -342,11 +343,7 @@ mod tests {
         assert_eq!(numbers(0, 10), (vec![3, 4, 5], 5, 5));
         assert_eq!(numbers(3, 1), (vec![4], 4, 5));
         assert_eq!(numbers(5, 10), (vec![], 5, 5));
-        assert_eq!(
-            numbers(99, 10),
-            (vec![3, 4, 5], 5, 5),
-            "from the beginning, for whoever was further in another life"
-        );
+        assert_eq!(numbers(99, 10), (vec![], 5, 5), "beyond the end there is nothing yet");
         let few = journal.after(0, 10, 2 * request("/1").bytes());
         assert_eq!((few.requests.len(), few.next_after), (2, 4), "as many as fit");
         assert_eq!(journal.after(0, 10, 1).requests.len(), 1, "and one however large it is");

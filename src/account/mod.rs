@@ -218,6 +218,10 @@ impl Account {
         let named = tokens.iter().enumerate().filter_map(|(nth, new)| Some((nth, new.token.as_ref()?, new)));
         let mut kept: Vec<(Arc<str>, Option<Millis>)> = vec![first];
         for (nth, token, new) in named {
+            if kept.iter().any(|(known, _)| **known == *token.as_str()) {
+                let why = format!("tokens[{nth}].token must be unique, another token of this account is {token}");
+                return Err(NotMade::Invalid(why));
+            }
             let end =
                 self.end_of(new, began, profile).map_err(|why| NotMade::Invalid(format!("tokens[{nth}].{why}")))?;
             kept.push((token.as_str().into(), Some(end)));
@@ -231,7 +235,7 @@ impl Account {
                 self.end_of(new, began, profile).map_err(|why| NotMade::Invalid(format!("tokens[{nth}].{why}")))?;
             self.tokens.mint(end);
         }
-        faulty.map_err(|why| NotMade::Invalid(format!("faults: {why}")))
+        faulty.map_err(|why| NotMade::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
     }
 
     /// Names it on the control surface.
@@ -281,10 +285,9 @@ impl Account {
     /// Changes what it is made of. Requests that are under way are answered by what it was.
     pub fn change(&self, change: AccountChange) {
         let mut setup = self.setup.write();
-        if let Some(quota) = change.quota {
-            self.quota.change(self.quota.settings().changed(quota));
-        }
-        *setup = Arc::new(Setup::new(setup.settings.changed(change)));
+        let settings = setup.settings.changed(change);
+        self.quota.change(settings.quota);
+        *setup = Arc::new(Setup::new(settings));
     }
 
     /// Makes it what it was when it was made: clock, quota, profile, tokens, faults, added events, journal.
@@ -499,4 +502,23 @@ impl Drop for Entered {
 /// Signs what was fed to a signer, for comparison in constant time.
 pub(crate) fn is_signed(signer: Hmac<Sha256>, signature: &[u8]) -> bool {
     signer.verify_truncated_left(signature).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_and_the_quota_change_together() {
+        let credentials = ["token", "client", "secret"].map(|text| text.parse().expect("a credential"));
+        let settings = Settings::new("default".parse().expect("a name"), credentials);
+        let account = Account::new(settings, Arc::default()).expect("an account");
+        let change = |json: &str| serde_json::from_str::<QuotaChange>(json).expect("a change");
+        account.set_quota(change(r#"{"requests":3,"retry_after":"seconds"}"#));
+        account.set_quota(change(r#"{"per_seconds":9}"#));
+        let setup = account.setup();
+        assert_eq!((setup.settings.quota.requests.get(), setup.settings.quota.per_seconds.get()), (3, 9));
+        assert_eq!(setup.settings.quota, account.quota.settings());
+        assert_eq!(account.quota().retry_after, quota::RetryAfter::Seconds);
+    }
 }

@@ -170,7 +170,11 @@ impl FromStr for QuotaLimit {
         let number = |text: &str, max| text.parse().ok().filter(|number: &NonZeroU32| number.get() <= max);
         match (number(requests, Self::MAX), number(seconds, Self::MAX_SECONDS)) {
             (Some(requests), Some(seconds)) => Ok(Self::Per { requests, seconds }),
-            _ => Err("must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute such as 10, or off".to_owned()),
+            _ => Err(format!(
+                "must be REQUESTS/SECONDS such as 10/60, REQUESTS a minute such as 10, or off; up to {} requests in {} seconds",
+                Self::MAX,
+                Self::MAX_SECONDS
+            )),
         }
     }
 }

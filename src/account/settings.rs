@@ -206,8 +206,6 @@ impl Settings {
         let made_up = |nth| Credential(format!("{:032x}", World::token_bits(hash(&id), nth)));
         let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { made_up(nth) };
         let quota = new.quota.unwrap_or_default();
-        let mut profile = new.profile.unwrap_or_default().applied_to(&self.profile);
-        profile.retry_after = quota.retry_after.unwrap_or(profile.retry_after);
         Self {
             shape: Shape {
                 seed: new.seed.unwrap_or(hash(&id) & u64::from(u32::MAX)),
@@ -220,7 +218,7 @@ impl Settings {
             redirect_uris: new.redirect_uris.unwrap_or_else(|| self.redirect_uris.clone()),
             quota: self.quota.changed(quota),
             retention_days: new.retention_days.map_or(self.retention_days, |RetentionDays(days)| days),
-            profile,
+            profile: self.profile.changed(new.profile, quota),
             start: new.now.map_or(self.start, |now| Start::Frozen(now.millis())),
             journal: new.journal.map_or(self.journal, |JournalSize(size)| size),
             tokens: new.tokens,
@@ -229,18 +227,18 @@ impl Settings {
         }
     }
 
-    /// These settings after a change. How requests are counted and what a 429 says are changed by whoever has the quota.
+    /// These settings after a change.
     pub(crate) fn changed(&self, change: AccountChange) -> Self {
         let AccountChange { seed, devices, profile, retention_days, lag, redirect_uris, quota } = change;
-        let mut profile = profile.unwrap_or_default().applied_to(&self.profile);
-        profile.retry_after = quota.and_then(|quota| quota.retry_after).unwrap_or(profile.retry_after);
+        let quota = quota.unwrap_or_default();
         Self {
             shape: Shape {
                 seed: seed.unwrap_or(self.shape.seed),
                 devices: devices.map_or(self.shape.devices, |Devices(devices)| devices),
                 lag: lag.map_or(self.shape.lag, |LagSeconds(lag)| lag),
             },
-            profile,
+            profile: self.profile.changed(profile, quota),
+            quota: self.quota.changed(quota),
             retention_days: retention_days.map_or(self.retention_days, |RetentionDays(days)| days),
             redirect_uris: redirect_uris.unwrap_or_else(|| self.redirect_uris.clone()),
             ..self.clone()
@@ -470,10 +468,18 @@ impl<'de> Deserialize<'de> for QuotaChange {
     }
 }
 
-impl ProfileChange {
-    /// A profile in which these keys are changed.
+impl Profile {
+    /// This profile after a change. `retry_after` is a key of the profile and of the quota; the quota's counts.
     #[must_use]
-    pub fn applied_to(self, profile: &Profile) -> Profile {
+    pub fn changed(&self, change: Option<ProfileChange>, quota: QuotaChange) -> Self {
+        let mut changed = change.map_or_else(|| self.clone(), |change| change.applied_to(self));
+        changed.retry_after = quota.retry_after.unwrap_or(changed.retry_after);
+        changed
+    }
+}
+
+impl ProfileChange {
+    fn applied_to(self, profile: &Profile) -> Profile {
         let Ok(serde_json::Value::Object(mut keys)) = serde_json::to_value(profile) else { return profile.clone() };
         keys.extend(self.0);
         // The keys were checked when they were read.
@@ -497,7 +503,12 @@ impl<'de> Deserialize<'de> for ProfileChange {
             }
             let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
             if serde_json::from_value::<Profile>(alone.into()).is_err() {
-                let wanted = values.join(" or ");
+                let wanted = match values {
+                    [default, range] if range.starts_with("from ") => {
+                        format!("a whole number {range} ({default} by default)")
+                    }
+                    values => values.join(" or "),
+                };
                 let shown: String = value.to_string().chars().take(40).collect();
                 return Err(de::Error::custom(format_args!("{key} must be {wanted}, got {shown}")));
             }

@@ -6,7 +6,7 @@ use axum::Json;
 use serde::Deserialize;
 
 use super::{Named, body::Input, problem::Problem};
-use crate::clock::{Reading, Turn};
+use crate::clock::{Instant, LAST, Reading, Turn};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,9 +24,12 @@ pub(super) async fn turn(Named(account): Named, Input(turn): Input<Turn>) -> Res
 
 pub(super) async fn advance(Named(account): Named, Input(by): Input<Advance>) -> Result<Json<Reading>, Problem> {
     let wanted = || format!("seconds must be from 0, the clock never goes back but by a reset, got {}", by.seconds);
-    // What is too long for a duration is longer than all time.
-    let by = if by.seconds >= 1e12 { Ok(Duration::MAX) } else { Duration::try_from_secs_f64(by.seconds) };
-    let by = by.map_err(|_| Problem::invalid(wanted()))?;
+    let left = Duration::from_millis((LAST.0 - account.clock().now().0).max(0).unsigned_abs());
+    if by.seconds > left.as_secs_f64() {
+        let (left, last) = (left.as_secs(), Instant::from(LAST));
+        return Err(Problem::invalid(format!("seconds must be at most {left}, until {last}, got {}", by.seconds)));
+    }
+    let by = Duration::try_from_secs_f64(by.seconds).map_err(|_| Problem::invalid(wanted()))?;
     // Clocks count milliseconds; who turns one turns it.
     account.advance(by.saturating_add(Duration::from_micros(999)));
     Ok(Json(account.clock().reading()))

@@ -61,12 +61,12 @@ struct Follower {
     noted: watch::Receiver<u64>,
     after: u64,
     life: u64,
-    ready: VecDeque<Request>,
+    ready: VecDeque<Arc<Request>>,
 }
 
 /// What a follower is told.
 enum News {
-    Request(Box<Request>),
+    Request(Arc<Request>),
     /// The account began anew, and counts from 1 again.
     Reset,
 }
@@ -79,8 +79,9 @@ pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, head
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let now = account.requests(0, 0);
     let after = last_seen.or(from.after).filter(|&after| after <= now.noted).unwrap_or_else(|| {
-        // Who is further than the journal comes from before a reset, and reads it from its beginning.
-        if last_seen.or(from.after).is_some() { 0 } else { now.noted }
+        // A browser that connects again and was further than the journal is comes from before a reset: it has seen nothing of
+        // what the journal has now. Any other follower gets what is still to come.
+        if last_seen.is_some() { 0 } else { now.noted }
     });
     let follower = Follower { account, noted, after, life: now.life, ready: VecDeque::new() };
     let events = stream::unfold(follower, |mut follower| async move {
@@ -89,7 +90,7 @@ pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, head
             News::Request(request) => {
                 let event = Event::default().event("request").id(request.number.to_string());
                 // A request always has a form in JSON.
-                event.json_data(&request).unwrap_or_default()
+                event.json_data(&*request).unwrap_or_default()
             }
         };
         Some((Ok::<Event, Infallible>(event), follower))
@@ -102,7 +103,7 @@ impl Follower {
     async fn next(&mut self) -> Option<News> {
         loop {
             if let Some(request) = self.ready.pop_front() {
-                return Some(News::Request(Box::new(request)));
+                return Some(News::Request(request));
             }
             if *self.noted.borrow_and_update() == CLOSED {
                 return None;
