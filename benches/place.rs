@@ -4,7 +4,7 @@
 //! `cargo bench --bench place`
 
 use divan::{Bencher, black_box};
-use opswat_mock::world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World};
+use opswat_mock::world::{Category, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig};
 
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
@@ -14,13 +14,13 @@ fn main() {
     divan::main();
 }
 
-fn page(world: &World, stream: Stream, days: i64, number: u64) -> usize {
+fn page(world: &World, category: Category, days: i64, number: u64) -> usize {
     let window = Window { from: Millis(NOW - days * DAY), to: Millis(NOW) };
-    let selection = world.select(stream, window, Filter::default());
+    let selection = world.select(category, window, Filter::default());
     let events = selection.page((number - 1) * PAGE as u64, PAGE, Order::NewestFirst);
     assert_eq!(events.len(), PAGE, "a full page");
     for event in &events {
-        black_box(world.tell(event));
+        black_box(world.render(event));
     }
     events.len()
 }
@@ -28,34 +28,34 @@ fn page(world: &World, stream: Stream, days: i64, number: u64) -> usize {
 /// Page 1 against page 20 000 of one window: 10 000 devices, ten years.
 #[divan::bench(args = [1, 100, 20_000])]
 fn by_place(bencher: Bencher, number: u64) {
-    let world = World::new(Shape { seed: 1, devices: 10_000, lag: Lag::NONE });
-    bencher.bench_local(|| page(&world, Stream::Device, 3650, number));
+    let world = World::new(WorldConfig { seed: 1, devices: 10_000, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Category::Device, 3650, number));
 }
 
 /// The first page of thirty days.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet(bencher: Bencher, devices: u32) {
-    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
-    bencher.bench_local(|| page(&world, Stream::Device, 30, 1));
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Category::Device, 30, 1));
 }
 
 /// The same of the webhook, whose events are the echoes of others.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet_of_the_webhook(bencher: Bencher, devices: u32) {
-    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
-    bencher.bench_local(|| page(&world, Stream::Webhook, 30, 1));
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Category::Webhook, 30, 1));
 }
 
 /// A page of what is found of one device in thirty days of reports: every device is looked at, the history of one.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn search_by_fleet(bencher: Bencher, devices: u32) {
-    let world = World::new(Shape { seed: 1, devices, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
     let window = Window { from: Millis(NOW - 30 * DAY), to: Millis(NOW) };
-    let newest = world.select(Stream::DeviceReport, window, Filter::default()).page(0, 1, Order::NewestFirst);
-    let Entry::Report(report) = world.tell(&newest[0]) else { unreachable!("of another stream") };
+    let newest = world.select(Category::DeviceReport, window, Filter::default()).page(0, 1, Order::NewestFirst);
+    let Record::Report(report) = world.render(&newest[0]) else { unreachable!("of another category") };
     let filter = Filter { search: Some(report.device.name.clone()), ..Filter::default() };
     bencher.bench_local(|| {
-        let found = world.select(Stream::DeviceReport, window, filter.clone()).page(0, PAGE, Order::NewestFirst);
+        let found = world.select(Category::DeviceReport, window, filter.clone()).page(0, PAGE, Order::NewestFirst);
         assert!(!found.is_empty());
         found
     });
@@ -64,19 +64,20 @@ fn search_by_fleet(bencher: Bencher, devices: u32) {
 /// The tenth page of the default fleet.
 #[divan::bench(args = [30, 365, 3650])]
 fn by_days_of_history(bencher: Bencher, days: i64) {
-    let world = World::new(Shape { seed: 1, devices: 100, lag: Lag::NONE });
-    bencher.bench_local(|| page(&world, Stream::Device, days, 10));
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Category::Device, days, 10));
 }
 
-/// The first page of thirty days of each stream, in the order of [`Stream::ALL`].
-#[divan::bench(args = 0..Stream::ALL.len())]
-fn by_stream(bencher: Bencher, stream: usize) {
-    let world = World::new(Shape { seed: 1, devices: 1000, lag: Lag::NONE });
-    bencher.bench_local(|| page(&world, Stream::ALL[stream], 30, 1));
+/// The first page of thirty days of each category, in the order of [`Category::ALL`].
+#[divan::bench(args = 0..Category::ALL.len())]
+fn by_stream(bencher: Bencher, category: usize) {
+    let world = World::new(WorldConfig { seed: 1, devices: 1000, lag: Lag::NONE });
+    bencher.bench_local(|| page(&world, Category::ALL[category], 30, 1));
 }
 
 /// A world, from nothing to its first page: what a cold start adds.
 #[divan::bench(args = [100, 100_000])]
 fn from_nothing(bencher: Bencher, devices: u32) {
-    bencher.bench_local(|| page(&World::new(Shape { seed: 1, devices, lag: Lag::NONE }), Stream::Device, 30, 1));
+    bencher
+        .bench_local(|| page(&World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE }), Category::Device, 30, 1));
 }

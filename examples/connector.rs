@@ -111,7 +111,7 @@ async fn main() {
 mod tests {
     use opswat_mock::{
         account::fault::{ApiName, Close, Fault, FaultMatch, FaultRule},
-        world::{Millis, Stream, Window},
+        world::{Category, Millis, Window},
     };
 
     use super::*;
@@ -121,7 +121,7 @@ mod tests {
         let now = mock.account().clock().now();
         let read = read_day(mock).await;
         let day = Window { from: Millis(now.0 - 86_400_000), to: now };
-        let truth = mock.account().truth(Stream::Device, day).count();
+        let truth = mock.account().truth(Category::Device, day).count();
         assert_eq!(read.len(), truth);
         let mut distinct: Vec<String> = read.iter().map(Value::to_string).collect();
         distinct.sort();

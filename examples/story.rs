@@ -1,10 +1,10 @@
-//! Tells the life of one device over sixty days, across all five streams, as a reader of the logs would piece it together.
+//! Tells the life of one device over sixty days, across all five categories, as a reader of the logs would piece it together.
 //!
 //! `cargo run --release --example story -- [SEED] [HOSTNAME]`; without a name, a device that has much to tell.
 
 use std::collections::HashMap;
 
-use opswat_mock::world::{DeviceEvent, Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World};
+use opswat_mock::world::{Category, DeviceEvent, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig};
 
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
@@ -13,29 +13,29 @@ const SIXTY_DAYS: Window = Window { from: Millis(NOW - 60 * DAY), to: Millis(NOW
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let world = World::new(Shape { seed, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed, devices: 100, lag: Lag::NONE });
     let name = arguments.next().unwrap_or_else(|| eventful(&world));
     println!("{name} of {}, sixty days up to 2026-01-15 12:00 UTC\n", world.company());
 
     let mut lines: Vec<(Millis, String)> = Vec::new();
     let mut quiet = [0_usize; 2];
-    for stream in Stream::ALL {
-        let search = (stream != Stream::Admin).then(|| name.clone());
+    for category in Category::ALL {
+        let search = (category != Category::Admin).then(|| name.clone());
         let filter = Filter { search, ..Filter::default() };
-        for event in world.select(stream, SIXTY_DAYS, filter).page(0, usize::MAX, Order::OldestFirst) {
-            match told(&world.tell(&event), &name) {
-                Told::Line(line) => lines.push((event.at(), line)),
-                Told::Report => quiet[0] += 1,
-                Told::Access => quiet[1] += 1,
-                Told::Nothing => {}
+        for event in world.select(category, SIXTY_DAYS, filter).page(0, usize::MAX, Order::OldestFirst) {
+            match told(&world.render(&event), &name) {
+                TrueEvent::Line(line) => lines.push((event.at(), line)),
+                TrueEvent::Report => quiet[0] += 1,
+                TrueEvent::Access => quiet[1] += 1,
+                TrueEvent::Nothing => {}
             }
         }
     }
     // Of the administrators only those logins that lead to an act on this device.
     let acts: Vec<(Millis, String)> = lines.iter().filter(|(_, line)| line.contains('@')).cloned().collect();
-    let logins = world.select(Stream::Admin, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst);
+    let logins = world.select(Category::Admin, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst);
     for event in logins {
-        let Entry::Admin(entry) = world.tell(&event) else { continue };
+        let Record::Admin(entry) = world.render(&event) else { continue };
         let leads = |(at, line): &(Millis, String)| {
             line.contains(&entry.admin.email)
                 && entry.event.code() == "login"
@@ -53,36 +53,36 @@ fn main() {
     println!("\nand {} reports and {} accesses without anything unusual", quiet[0], quiet[1]);
 }
 
-enum Told {
+enum TrueEvent {
     Line(String),
     Report,
     Access,
     Nothing,
 }
 
-fn told(entry: &Entry, name: &str) -> Told {
+fn told(entry: &Record, name: &str) -> TrueEvent {
     match entry {
-        Entry::Device(entry) if entry.device.name == name => Told::Line(format!("device   {}", entry.details)),
-        Entry::Webhook(entry) if entry.device.name == name => {
-            Told::Line(format!("webhook  {} (answered {})", entry.event.code(), entry.response_code))
+        Record::Device(entry) if entry.device.name == name => TrueEvent::Line(format!("device   {}", entry.details)),
+        Record::Webhook(entry) if entry.device.name == name => {
+            TrueEvent::Line(format!("webhook  {} (answered {})", entry.event.code(), entry.response_code))
         }
-        Entry::Report(entry) if entry.device.name == name => match entry.severity.code() {
-            "critical" => Told::Line(format!("report   {}", entry.details)),
-            _ => Told::Report,
+        Record::Report(entry) if entry.device.name == name => match entry.severity.code() {
+            "critical" => TrueEvent::Line(format!("report   {}", entry.details)),
+            _ => TrueEvent::Report,
         },
-        Entry::Activity(entry) if entry.device.name == name => match entry.action.code() {
-            "allowed" | "monitored_allow" => Told::Access,
-            action => Told::Line(format!("access   {} by \"{}\": {action}", entry.app_name, entry.access_rule)),
+        Record::Activity(entry) if entry.device.name == name => match entry.action.code() {
+            "allowed" | "monitored_allow" => TrueEvent::Access,
+            action => TrueEvent::Line(format!("access   {} by \"{}\": {action}", entry.app_name, entry.access_rule)),
         },
-        _ => Told::Nothing,
+        _ => TrueEvent::Nothing,
     }
 }
 
 /// A device that was deleted by an administrator within the sixty days, or the one that has most to tell.
 fn eventful(world: &World) -> String {
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for event in world.select(Stream::Device, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst) {
-        if let Entry::Device(entry) = world.tell(&event) {
+    for event in world.select(Category::Device, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst) {
+        if let Record::Device(entry) = world.render(&event) {
             let weight = match entry.event {
                 DeviceEvent::Added => 40,
                 DeviceEvent::Deleted => 30,

@@ -9,7 +9,7 @@ use opswat_mock::{
     Builder, Mock,
     account::profile::Profile,
     config::Config,
-    world::{Entry, Filter, Lag, Millis, Order, Shape, Stream, Window, World},
+    world::{Category, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig},
 };
 
 fn read(name: &str) -> String {
@@ -59,21 +59,21 @@ fn the_table_of_flags_is_the_help() {
 fn the_story_of_the_readme_is_told() {
     let readme = read("README.md");
     let [story] = blocks(&readme, "text")[..] else { panic!("one story") };
-    let world = World::new(Shape { seed: 1, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
     let now = 1_768_478_400_000;
     let window = Window { from: Millis(now - 60 * 86_400_000), to: Millis(now) };
     let mut told = Vec::new();
-    for stream in [Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity] {
+    for stream in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
         let filter = Filter { search: Some("MB-SNVXW".to_owned()), ..Filter::default() };
         for event in world.select(stream, window, filter).page(0, usize::MAX, Order::NewestFirst) {
-            let what = match world.tell(&event) {
-                Entry::Device(entry) => format!("device   {}", entry.details),
-                Entry::Webhook(entry) => format!("webhook  {} (answered {})", entry.event.code(), entry.response_code),
-                Entry::Report(entry) => format!("report   {}", entry.details),
-                Entry::Activity(entry) => {
+            let what = match world.render(&event) {
+                Record::Device(entry) => format!("device   {}", entry.details),
+                Record::Webhook(entry) => format!("webhook  {} (answered {})", entry.event.code(), entry.response_code),
+                Record::Report(entry) => format!("report   {}", entry.details),
+                Record::Activity(entry) => {
                     format!("access   {} by \"{}\": {}", entry.app_name, entry.access_rule, entry.action.code())
                 }
-                Entry::Admin(_) => unreachable!("of another stream"),
+                Record::Admin(_) => unreachable!("of another stream"),
             };
             let at = jiff::Timestamp::from_millisecond(event.at().0).expect("an instant");
             told.push(format!("{}  {what}", at.strftime("%b %d %a %H:%M:%S")));

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use opswat_mock::world::{
-    Action, AdminEvent, DeviceEvent, Entry, Event, Filter, Lag, Millis, Order, Shape, Status, Stream, WebhookEvent,
-    Window, World,
+    Action, AdminEvent, Category, DeviceEvent, Event, Filter, Lag, Millis, Order, Record, Status, WebhookEvent, Window,
+    World, WorldConfig,
 };
 use proptest::prelude::*;
 
@@ -14,19 +14,19 @@ const MADE: i64 = 1_380_873_600_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 
 fn world(seed: u64, devices: u32) -> World {
-    World::new(Shape { seed, devices, lag: Lag::NONE })
+    World::new(WorldConfig { seed, devices, lag: Lag::NONE })
 }
 
 fn window(from: i64, length: i64) -> Window {
     Window { from: Millis(from), to: Millis(from + length - 1) }
 }
 
-fn read(world: &World, stream: Stream, window: Window) -> Vec<Event> {
-    world.select(stream, window, Filter::default()).page(0, usize::MAX, Order::OldestFirst)
+fn read(world: &World, category: Category, window: Window) -> Vec<Event> {
+    world.select(category, window, Filter::default()).page(0, usize::MAX, Order::OldestFirst)
 }
 
-fn told(world: &World, stream: Stream, window: Window) -> Vec<Entry> {
-    read(world, stream, window).iter().map(|event| world.tell(event)).collect()
+fn told(world: &World, category: Category, window: Window) -> Vec<Record> {
+    read(world, category, window).iter().map(|event| world.render(event)).collect()
 }
 
 fn instants() -> impl Strategy<Value = i64> {
@@ -44,10 +44,10 @@ proptest! {
     fn a_window_holds_what_its_halves_hold_in_order(seed: u64, devices in fleets(), from in instants(), hours in 1_i64..200, cut in 0_i64..200) {
         let world = world(seed, devices);
         let cut = cut.min(hours);
-        for stream in Stream::ALL {
-            let whole = read(&world, stream, window(from, hours * HOUR));
-            let mut halves = read(&world, stream, window(from, cut * HOUR));
-            halves.extend(read(&world, stream, window(from + cut * HOUR, (hours - cut) * HOUR)));
+        for category in Category::ALL {
+            let whole = read(&world, category, window(from, hours * HOUR));
+            let mut halves = read(&world, category, window(from, cut * HOUR));
+            halves.extend(read(&world, category, window(from + cut * HOUR, (hours - cut) * HOUR)));
             prop_assert_eq!(&whole, &halves);
             prop_assert!(whole.is_sorted_by_key(Event::at));
             prop_assert!(whole.iter().all(|event| event.at() >= Millis(from) && event.at() < Millis(from + hours * HOUR)));
@@ -57,8 +57,8 @@ proptest! {
     #[test]
     fn any_page_size_in_either_order_tells_the_same_story(seed: u64, devices in fleets(), from in instants(), size in 1_usize..40) {
         let world = world(seed, devices);
-        for stream in Stream::ALL {
-            let selection = world.select(stream, window(from, 30 * HOUR), Filter::default());
+        for category in Category::ALL {
+            let selection = world.select(category, window(from, 30 * HOUR), Filter::default());
             let mut whole = selection.page(0, usize::MAX, Order::OldestFirst);
             prop_assert_eq!(whole.len() as u64, selection.count());
             for order in [Order::OldestFirst, Order::NewestFirst] {
@@ -74,12 +74,12 @@ proptest! {
     fn a_filter_leaves_what_it_names_and_nothing_else(seed: u64, devices in fleets(), from in instants(), kinds in 0_u32..1 << 15) {
         let world = world(seed, devices);
         let week = window(from, 3 * DAY);
-        let all = read(&world, Stream::Device, week);
+        let all = read(&world, Category::Device, week);
         let wanted: Vec<Event> = all
             .into_iter()
-            .filter(|event| matches!(world.tell(event), Entry::Device(entry) if kinds >> (entry.event as u8) & 1 == 1))
+            .filter(|event| matches!(world.render(event), Record::Device(entry) if kinds >> (entry.event as u8) & 1 == 1))
             .collect();
-        let selection = world.select(Stream::Device, week, Filter { kinds: Some(kinds), ..Filter::default() });
+        let selection = world.select(Category::Device, week, Filter { kinds: Some(kinds), ..Filter::default() });
         prop_assert_eq!(selection.page(0, usize::MAX, Order::OldestFirst), wanted);
     }
 
@@ -88,13 +88,13 @@ proptest! {
     fn a_device_lives_once(seed: u64, devices in 1_u32..40, from in instants()) {
         let world = world(seed, devices);
         let mut lives: HashMap<String, (Vec<i64>, Vec<i64>, i64, i64)> = HashMap::new();
-        for stream in [Stream::Device, Stream::DeviceReport, Stream::Activity] {
-            for entry in told(&world, stream, window(from, 150 * DAY)) {
+        for category in [Category::Device, Category::DeviceReport, Category::Activity] {
+            for entry in told(&world, category, window(from, 150 * DAY)) {
                 let (at, device, event) = match entry {
-                    Entry::Device(entry) => (entry.at.0, entry.device.id.clone(), Some(entry.event)),
-                    Entry::Report(entry) => (entry.at.0, entry.device.id.clone(), None),
-                    Entry::Activity(entry) => (entry.at.0, entry.device.id.clone(), None),
-                    _ => unreachable!("of another stream"),
+                    Record::Device(entry) => (entry.at.0, entry.device.id.clone(), Some(entry.event)),
+                    Record::Report(entry) => (entry.at.0, entry.device.id.clone(), None),
+                    Record::Activity(entry) => (entry.at.0, entry.device.id.clone(), None),
+                    _ => unreachable!("of another category"),
                 };
                 let (added, left, first, last) = lives.entry(device).or_insert((vec![], vec![], i64::MAX, 0));
                 match event {
@@ -121,14 +121,14 @@ proptest! {
     fn a_status_is_what_the_last_change_left(seed: u64, devices in 1_u32..120, from in instants()) {
         let world = world(seed, devices);
         let span = window(from, 16 * DAY);
-        let mut entries: Vec<(i64, u8, Entry)> = Vec::new();
-        for (rank, stream) in (0..).zip([Stream::Device, Stream::DeviceReport, Stream::Activity]) {
-            for entry in told(&world, stream, span) {
+        let mut entries: Vec<(i64, u8, Record)> = Vec::new();
+        for (rank, category) in (0..).zip([Category::Device, Category::DeviceReport, Category::Activity]) {
+            for entry in told(&world, category, span) {
                 let at = match &entry {
-                    Entry::Device(entry) => entry.at.0,
-                    Entry::Report(entry) => entry.at.0,
-                    Entry::Activity(entry) => entry.at.0,
-                    _ => unreachable!("of another stream"),
+                    Record::Device(entry) => entry.at.0,
+                    Record::Report(entry) => entry.at.0,
+                    Record::Activity(entry) => entry.at.0,
+                    _ => unreachable!("of another category"),
                 };
                 entries.push((at, rank, entry));
             }
@@ -138,7 +138,7 @@ proptest! {
         let mut known: HashMap<String, (Option<bool>, Option<bool>)> = HashMap::new();
         for (at, _, entry) in entries {
             let (id, status) = match entry {
-                Entry::Device(entry) => {
+                Record::Device(entry) => {
                     let (compliant, exempt) = known.entry(entry.device.id.clone()).or_default();
                     match entry.event {
                         DeviceEvent::Compliant => {
@@ -164,8 +164,8 @@ proptest! {
                     }
                     continue;
                 }
-                Entry::Report(entry) => (entry.device.id.clone(), entry.status),
-                Entry::Activity(entry) => {
+                Record::Report(entry) => (entry.device.id.clone(), entry.status),
+                Record::Activity(entry) => {
                     let status = entry.device_status;
                     let fits = match entry.action {
                         Action::Blocked | Action::MonitoredBlock => status == Status::NonCompliant,
@@ -175,7 +175,7 @@ proptest! {
                     prop_assert!(fits, "{:?} under {} while {:?} at {}", entry.action, entry.access_rule, status, at);
                     (entry.device.id.clone(), status)
                 }
-                _ => unreachable!("of another stream"),
+                _ => unreachable!("of another category"),
             };
             match (status, known.get(&id).copied().unwrap_or_default()) {
                 (Status::Exempted, (compliant, exempt)) => {
@@ -193,15 +193,15 @@ proptest! {
     #[test]
     fn an_act_names_an_administrator_who_had_logged_in(seed: u64, devices in 1_u32..120, from in instants()) {
         let world = world(seed, devices);
-        let logins: HashSet<(String, i64)> = told(&world, Stream::Admin, window(from, 11 * DAY))
+        let logins: HashSet<(String, i64)> = told(&world, Category::Admin, window(from, 11 * DAY))
             .into_iter()
             .filter_map(|entry| match entry {
-                Entry::Admin(entry) if entry.event == AdminEvent::Login => Some((entry.admin.email, entry.at.0)),
+                Record::Admin(entry) if entry.event == AdminEvent::Login => Some((entry.admin.email, entry.at.0)),
                 _ => None,
             })
             .collect();
-        for entry in told(&world, Stream::Device, window(from + DAY, 10 * DAY)) {
-            let Entry::Device(entry) = entry else { unreachable!("of another stream") };
+        for entry in told(&world, Category::Device, window(from + DAY, 10 * DAY)) {
+            let Record::Device(entry) = entry else { unreachable!("of another category") };
             let acts = [
                 DeviceEvent::Deleted,
                 DeviceEvent::ExemptAll,
@@ -223,10 +223,10 @@ proptest! {
     #[test]
     fn a_webhook_hears_of_each_change(seed: u64, devices in 1_u32..120, from in instants()) {
         let world = world(seed, devices);
-        let mut changes: Vec<(String, WebhookEvent, i64)> = told(&world, Stream::Device, window(from, 5 * DAY))
+        let mut changes: Vec<(String, WebhookEvent, i64)> = told(&world, Category::Device, window(from, 5 * DAY))
             .into_iter()
             .filter_map(|entry| {
-                let Entry::Device(entry) = entry else { unreachable!("of another stream") };
+                let Record::Device(entry) = entry else { unreachable!("of another category") };
                 let event = match entry.event {
                     DeviceEvent::Added | DeviceEvent::AddedDuplicateMac => WebhookEvent::Added,
                     DeviceEvent::Deleted | DeviceEvent::DeletedApi | DeviceEvent::DeletedUser | DeviceEvent::Unseen => {
@@ -240,10 +240,10 @@ proptest! {
                 Some((entry.device.id.clone(), event, entry.at.0))
             })
             .collect();
-        let first_attempts: Vec<(String, WebhookEvent, i64)> = told(&world, Stream::Webhook, window(from, 5 * DAY + 5000))
+        let first_attempts: Vec<(String, WebhookEvent, i64)> = told(&world, Category::Webhook, window(from, 5 * DAY + 5000))
             .into_iter()
             .filter_map(|entry| {
-                let Entry::Webhook(entry) = entry else { unreachable!("of another stream") };
+                let Record::Webhook(entry) = entry else { unreachable!("of another category") };
                 (!entry.details.contains("attempt")).then_some((entry.device.id.clone(), entry.event, entry.at.0))
             })
             .collect();
@@ -264,8 +264,8 @@ fn nothing_of_one_device_or_administrator_coincides() {
     for (seed, days) in [(1, 4), (2, 4)] {
         let world = world(seed, 100_000);
         let mut seen = HashSet::new();
-        for entry in told(&world, Stream::Admin, window(1_768_435_200_000, days * DAY)) {
-            let Entry::Admin(entry) = entry else { unreachable!("of another stream") };
+        for entry in told(&world, Category::Admin, window(1_768_435_200_000, days * DAY)) {
+            let Record::Admin(entry) = entry else { unreachable!("of another category") };
             let identity = (entry.at, entry.admin.email, entry.event.code());
             assert!(seen.insert(identity.clone()), "{identity:?} twice with seed {seed}");
         }
@@ -273,16 +273,16 @@ fn nothing_of_one_device_or_administrator_coincides() {
     }
     for seed in [1, 2] {
         let world = world(seed, 1000);
-        for stream in Stream::ALL {
-            let entries = told(&world, stream, window(1_768_435_200_000, 4 * DAY));
+        for category in Category::ALL {
+            let entries = told(&world, category, window(1_768_435_200_000, 4 * DAY));
             let mut seen = HashSet::new();
             for entry in &entries {
                 let identity = match entry {
-                    Entry::Device(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
-                    Entry::Admin(entry) => (entry.at, entry.admin.email.clone(), entry.event.code().to_owned()),
-                    Entry::Webhook(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
-                    Entry::Report(entry) => (entry.at, entry.device.id.clone(), String::new()),
-                    Entry::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_string()),
+                    Record::Device(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
+                    Record::Admin(entry) => (entry.at, entry.admin.email.clone(), entry.event.code().to_owned()),
+                    Record::Webhook(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
+                    Record::Report(entry) => (entry.at, entry.device.id.clone(), String::new()),
+                    Record::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_string()),
                 };
                 assert!(seen.insert(identity.clone()), "{identity:?} twice with seed {seed}");
             }
@@ -294,19 +294,19 @@ fn nothing_of_one_device_or_administrator_coincides() {
 fn every_code_occurs_within_a_month() {
     let world = world(1, 100);
     let month = window(1_767_225_600_000, 31 * DAY);
-    let mut codes: HashMap<Stream, HashSet<&str>> = HashMap::new();
-    for stream in Stream::ALL {
-        for entry in told(&world, stream, month) {
-            codes.entry(stream).or_default().insert(match entry {
-                Entry::Device(entry) => entry.event.code(),
-                Entry::Admin(entry) => entry.event.code(),
-                Entry::Webhook(entry) => entry.event.code(),
-                Entry::Report(entry) => entry.severity.code(),
-                Entry::Activity(entry) => entry.action.code(),
+    let mut codes: HashMap<Category, HashSet<&str>> = HashMap::new();
+    for category in Category::ALL {
+        for entry in told(&world, category, month) {
+            codes.entry(category).or_default().insert(match entry {
+                Record::Device(entry) => entry.event.code(),
+                Record::Admin(entry) => entry.event.code(),
+                Record::Webhook(entry) => entry.event.code(),
+                Record::Report(entry) => entry.severity.code(),
+                Record::Activity(entry) => entry.action.code(),
             });
         }
     }
-    let found: Vec<usize> = Stream::ALL.iter().map(|stream| codes[stream].len()).collect();
+    let found: Vec<usize> = Category::ALL.iter().map(|category| codes[category].len()).collect();
     assert_eq!(found, [15, 8, 5, 3, 4], "{codes:?}");
 }
 
@@ -314,10 +314,10 @@ fn every_code_occurs_within_a_month() {
 fn most_devices_are_compliant_most_of_the_time() {
     for (seed, devices) in [(1, 100), (2, 1000), (3, 37)] {
         let world = world(seed, devices);
-        let reports = told(&world, Stream::DeviceReport, window(1_768_435_200_000, 14 * DAY));
+        let reports = told(&world, Category::DeviceReport, window(1_768_435_200_000, 14 * DAY));
         let compliant = reports
             .iter()
-            .filter(|entry| matches!(entry, Entry::Report(report) if report.status == Status::Compliant))
+            .filter(|entry| matches!(entry, Record::Report(report) if report.status == Status::Compliant))
             .count();
         let percent = compliant * 100 / reports.len();
         assert!((85..=95).contains(&percent), "{percent} % with seed {seed}");
@@ -327,10 +327,10 @@ fn most_devices_are_compliant_most_of_the_time() {
 #[test]
 fn another_seed_is_another_story_even_for_one_device() {
     let story = |seed| -> Vec<DeviceEvent> {
-        let entries = told(&world(seed, 1), Stream::Device, window(1_768_435_200_000, 200 * DAY));
+        let entries = told(&world(seed, 1), Category::Device, window(1_768_435_200_000, 200 * DAY));
         entries
             .into_iter()
-            .filter_map(|entry| if let Entry::Device(entry) = entry { Some(entry.event) } else { None })
+            .filter_map(|entry| if let Record::Device(entry) = entry { Some(entry.event) } else { None })
             .collect()
     };
     let stories = [1, 2, 3, 4].map(story);
@@ -352,8 +352,8 @@ fn a_fleet_keeps_its_size() {
         let mut smallest = i64::MAX;
         let years = window(MADE, 3 * 365 * DAY);
         let lives = Filter { kinds: Some(kinds(&LIVES)), ..Filter::default() };
-        for event in world.select(Stream::Device, years, lives).page(0, usize::MAX, Order::OldestFirst) {
-            let Entry::Device(entry) = world.tell(&event) else { unreachable!("of another stream") };
+        for event in world.select(Category::Device, years, lives).page(0, usize::MAX, Order::OldestFirst) {
+            let Record::Device(entry) = world.render(&event) else { unreachable!("of another category") };
             let joins = matches!(entry.event, DeviceEvent::Added | DeviceEvent::AddedDuplicateMac);
             alive += if joins { 1 } else { -1 };
             if event.at().0 > MADE + 7 * DAY {
@@ -386,7 +386,7 @@ fn events_follow_the_working_week() {
         // Ten weeks from a Monday, midnight UTC.
         let monday = 1_767_571_200_000;
         let mut hours = [0_u32; 168];
-        for event in read(&world, Stream::Device, window(monday, 70 * DAY)) {
+        for event in read(&world, Category::Device, window(monday, 70 * DAY)) {
             hours[usize::try_from((event.at().0 - monday) / HOUR % 168).expect("an hour of the week")] += 1;
         }
         // In the company's zone the busiest twelve hours of Wednesday hold nearly all of it.
@@ -410,9 +410,9 @@ fn a_grant_is_revoked_before_the_next() {
         let filter = Filter { kinds: Some(wanted), ..Filter::default() };
         let mut open: HashMap<String, bool> = HashMap::new();
         for event in
-            world.select(Stream::Device, window(MADE, 400 * DAY), filter).page(0, usize::MAX, Order::OldestFirst)
+            world.select(Category::Device, window(MADE, 400 * DAY), filter).page(0, usize::MAX, Order::OldestFirst)
         {
-            let Entry::Device(entry) = world.tell(&event) else { unreachable!("of another stream") };
+            let Record::Device(entry) = world.render(&event) else { unreachable!("of another category") };
             let granted = entry.event == DeviceEvent::AccessGranted;
             let before = open.insert(entry.device.id.clone(), granted);
             assert_eq!(before.unwrap_or(false), !granted, "{} with seed {seed}", entry.details);
@@ -425,16 +425,16 @@ fn a_grant_is_revoked_before_the_next() {
 fn a_company_without_devices_has_administrators_still() {
     let world = world(1, 0);
     let week = window(1_768_435_200_000, 7 * DAY);
-    for stream in Stream::ALL {
-        assert_eq!(read(&world, stream, week).is_empty(), stream != Stream::Admin, "{stream:?}");
+    for category in Category::ALL {
+        assert_eq!(read(&world, category, week).is_empty(), category != Category::Admin, "{category:?}");
     }
 }
 
 #[test]
 fn nothing_happened_before_the_account_was_made() {
     let world = world(1, 100);
-    for stream in Stream::ALL {
-        assert_eq!(read(&world, stream, window(0, MADE)).len(), 0, "{stream:?}");
-        assert_eq!(read(&world, stream, window(i64::MIN / 2, 1000)).len(), 0, "{stream:?}");
+    for category in Category::ALL {
+        assert_eq!(read(&world, category, window(0, MADE)).len(), 0, "{category:?}");
+        assert_eq!(read(&world, category, window(i64::MIN / 2, 1000)).len(), 0, "{category:?}");
     }
 }

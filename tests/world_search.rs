@@ -1,6 +1,6 @@
 //! Searches and late arrivals, against the plain reading of the whole window.
 
-use opswat_mock::world::{Entry, Event, Filter, Lag, Millis, Order, Shape, Stream, Window, World};
+use opswat_mock::world::{Category, Event, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig};
 use proptest::prelude::*;
 
 const HOUR: i64 = 3_600_000;
@@ -9,12 +9,12 @@ const MADE: i64 = 1_380_873_600_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 
 /// The fields by which an entry can be found.
-fn fields(entry: Entry) -> Vec<String> {
+fn fields(entry: Record) -> Vec<String> {
     match entry {
-        Entry::Device(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
-        Entry::Webhook(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
-        Entry::Report(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
-        Entry::Activity(entry) => vec![
+        Record::Device(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
+        Record::Webhook(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
+        Record::Report(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
+        Record::Activity(entry) => vec![
             entry.device.name.clone(),
             entry.device.id.clone(),
             entry.device.group.to_string(),
@@ -23,12 +23,12 @@ fn fields(entry: Entry) -> Vec<String> {
             entry.access_rule.to_string(),
             entry.device_status.label().to_owned(),
         ],
-        Entry::Admin(_) => panic!("not searched"),
+        Record::Admin(_) => panic!("not searched"),
     }
 }
 
-fn searched() -> impl Strategy<Value = Stream> {
-    prop::sample::select(vec![Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity])
+fn searched() -> impl Strategy<Value = Category> {
+    prop::sample::select(vec![Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity])
 }
 
 fn search(text: &str) -> Filter {
@@ -50,7 +50,7 @@ proptest! {
         devices in 1_u32..200,
         from in MADE..YEAR_2100,
         hours in 1_i64..100,
-        stream in searched(),
+        category in searched(),
         of: prop::sample::Index,
         field: prop::sample::Index,
         start: prop::sample::Index,
@@ -58,18 +58,18 @@ proptest! {
         size in 1_usize..60,
         lag in prop_oneof![Just(Lag::NONE), Just("0..3600".parse().expect("a lag"))],
     ) {
-        let world = World::new(Shape { seed, devices, lag });
+        let world = World::new(WorldConfig { seed, devices, lag });
         let window = Window { from: Millis(from), to: Millis(from + hours * HOUR) };
-        let all = world.select_seen(stream, window, Filter::default(), window.to).page(0, usize::MAX, Order::NewestFirst);
+        let all = world.select_seen(category, window, Filter::default(), window.to).page(0, usize::MAX, Order::NewestFirst);
         prop_assume!(!all.is_empty());
-        let of = fields(world.tell(&all[of.index(all.len())]));
+        let of = fields(world.render(&all[of.index(all.len())]));
         let field = &of[field.index(of.len())];
         let start = start.index(field.len());
         let text = &field[start..=start + length.index(field.len() - start)].to_lowercase();
-        let has = |event: &&Event| fields(world.tell(event)).iter().any(|field| field.to_lowercase().contains(text));
+        let has = |event: &&Event| fields(world.render(event)).iter().any(|field| field.to_lowercase().contains(text));
         let expected: Vec<Event> = all.iter().filter(has).copied().collect();
 
-        let selection = world.select_seen(stream, window, search(text), window.to);
+        let selection = world.select_seen(category, window, search(text), window.to);
         prop_assert_eq!(selection.count(), expected.len() as u64);
         prop_assert_eq!(selection.page(0, usize::MAX, Order::OldestFirst), reversed(expected.clone()));
         let (mut read, mut pages) = (0, Vec::new());
@@ -101,20 +101,20 @@ proptest! {
         size in 1_usize..60,
     ) {
         let lag: Lag = format!("{least}..{}", least + more).parse().expect("a lag");
-        let world = World::new(Shape { seed, devices, lag });
-        let plain = World::new(Shape { seed, devices, lag: Lag::NONE });
+        let world = World::new(WorldConfig { seed, devices, lag });
+        let plain = World::new(WorldConfig { seed, devices, lag: Lag::NONE });
         let window = Window { from: Millis(from), to: Millis(from + 20 * HOUR) };
         let seen_at = Millis(window.to.0 + waited * 1000);
-        for stream in Stream::ALL {
-            let all = world.select(stream, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst);
-            prop_assert_eq!(&all, &plain.select(stream, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst));
+        for category in Category::ALL {
+            let all = world.select(category, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst);
+            prop_assert_eq!(&all, &plain.select(category, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst));
             for event in &all {
                 let late = world.visible_at(event).0 - event.at().0;
                 prop_assert!(late >= i64::from(least) * 1000 && late <= i64::from(least + more) * 1000, "{late}");
                 prop_assert_eq!(plain.visible_at(event), event.at());
             }
             let expected: Vec<Event> = all.into_iter().filter(|event| world.visible_at(event) <= seen_at).collect();
-            let seen = world.select_seen(stream, window, Filter::default(), seen_at);
+            let seen = world.select_seen(category, window, Filter::default(), seen_at);
             prop_assert_eq!(seen.count(), expected.len() as u64);
             for order in [Order::NewestFirst, Order::OldestFirst] {
                 let pages: Vec<Event> =
@@ -128,15 +128,18 @@ proptest! {
 /// A text that names a device exactly does not read the history of the others: it is found in a large fleet at once.
 #[test]
 fn one_device_of_a_large_fleet_is_followed() {
-    let world = World::new(Shape { seed: 1, devices: 100_000, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100_000, lag: Lag::NONE });
     let month = Window { from: Millis(1_768_435_200_000 - 30 * DAY), to: Millis(1_768_435_200_000) };
-    let newest = world.select(Stream::DeviceReport, month, Filter::default()).page(12_345, 1, Order::NewestFirst);
-    let Entry::Report(report) = world.tell(&newest[0]) else { panic!("of another stream") };
-    let found =
-        world.select(Stream::DeviceReport, month, search(&report.device.name)).page(0, usize::MAX, Order::NewestFirst);
+    let newest = world.select(Category::DeviceReport, month, Filter::default()).page(12_345, 1, Order::NewestFirst);
+    let Record::Report(report) = world.render(&newest[0]) else { panic!("of another category") };
+    let found = world.select(Category::DeviceReport, month, search(&report.device.name)).page(
+        0,
+        usize::MAX,
+        Order::NewestFirst,
+    );
     assert!((40..140).contains(&found.len()), "{} reports in a month", found.len());
     assert!(found.contains(&newest[0]));
     for event in found {
-        assert!(matches!(world.tell(&event), Entry::Report(other) if other.device.id == report.device.id));
+        assert!(matches!(world.render(&event), Record::Report(other) if other.device.id == report.device.id));
     }
 }

@@ -19,8 +19,9 @@ use serde::Deserialize;
 use crate::{
     clock::Instant,
     world::{
-        Action, Activity, AdminEntry, AdminEvent, AgentType, Device, DeviceEntry, DeviceEvent, DeviceReport, Entry,
-        Filter, Millis, Needle, Person, Severity, Status, Stream, WebhookEntry, WebhookEvent, Window, World,
+        Action, Activity, AdminEvent, AdminRecord, AgentType, Category, Device, DeviceEvent, DeviceRecord,
+        DeviceReport, Filter, Millis, Person, Record, SearchTerm, Severity, Status, WebhookEvent, WebhookRecord,
+        Window, World,
     },
 };
 
@@ -84,7 +85,7 @@ pub enum NotAdded {
     /// A field is wrong: its name, what it may be, what came.
     Invalid(&'static str, String, String),
     /// The category does not have this field.
-    NotOfTheCategory(&'static str, Stream),
+    NotOfTheCategory(&'static str, Category),
     /// There is an event of the same category, instant, subject and code among those that were added.
     Twice(Instant),
     /// There are [`MAX_INJECTED`] already.
@@ -95,13 +96,13 @@ pub enum NotAdded {
 #[derive(Clone, Debug)]
 pub struct Injected {
     /// What it tells.
-    pub entry: Entry,
+    pub entry: Record,
     /// When it happened.
     pub at: Millis,
     /// When it can be seen for the first time.
     pub visible_at: Millis,
-    stream: Stream,
-    /// Its place in the list of its stream's codes.
+    category: Category,
+    /// Its place in the list of its category's codes.
     ordinal: u8,
     agent: Option<AgentType>,
     added: Snapshot,
@@ -131,7 +132,7 @@ struct Known {
 }
 
 /// Of one subject and code no two events share a millisecond.
-type Subject = (Stream, u8, String);
+type Subject = (Category, u8, String);
 
 #[derive(Debug, Default)]
 struct State {
@@ -139,11 +140,11 @@ struct State {
     /// How many were added since the account began.
     made: u64,
     /// Those that are there, and those that were forgotten: page tokens of before still show these.
-    streams: [BTreeMap<Place, Arc<Injected>>; Stream::ALL.len()],
+    categories: [BTreeMap<Place, Arc<Injected>>; Category::ALL.len()],
     /// How many are there.
     count: usize,
     /// Those that were forgotten, in that order.
-    forgotten: VecDeque<(Stream, Place)>,
+    forgotten: VecDeque<(Category, Place)>,
 }
 
 /// When an event happened, and when it was added: no two share the second.
@@ -166,7 +167,7 @@ impl InjectedEvents {
     /// `None` is the snapshot of now.
     pub(crate) fn select(
         &self,
-        stream: Stream,
+        category: Category,
         window: Window,
         filter: &Filter,
         seen_at: Millis,
@@ -185,12 +186,12 @@ impl InjectedEvents {
                 && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
         };
         let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
-        let in_window = state.streams[stream as usize].range(range).map(|(_, event)| event);
+        let in_window = state.categories[category as usize].range(range).map(|(_, event)| event);
         let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
         drop(state);
         if let Some(text) = &filter.search {
-            let needle = Needle::new(text);
-            found.retain(|event| event.entry.mentions(&needle));
+            let term = SearchTerm::new(text);
+            found.retain(|event| event.entry.mentions(&term));
         }
         found
     }
@@ -231,7 +232,7 @@ impl InjectedEvents {
         state.made += added.len() as u64;
         state.count += added.len();
         for event in &added {
-            state.streams[event.stream as usize].insert((event.at, event.added), event.clone());
+            state.categories[event.category as usize].insert((event.at, event.added), event.clone());
         }
         self.is_empty.store(false, Ordering::Release);
         Ok(added)
@@ -242,17 +243,17 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        let State { now, streams, count, forgotten, .. } = &mut *state;
+        let State { now, categories, count, forgotten, .. } = &mut *state;
         now.0 += 1;
-        for (stream, events) in Stream::ALL.into_iter().zip(streams.iter_mut()) {
+        for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
             for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
                 Arc::make_mut(event).forgotten = Some(*now);
-                forgotten.push_back((stream, *place));
+                forgotten.push_back((category, *place));
             }
         }
         while forgotten.len() > MAX_INJECTED {
-            if let Some((stream, place)) = forgotten.pop_front() {
-                streams[stream as usize].remove(&place);
+            if let Some((category, place)) = forgotten.pop_front() {
+                categories[category as usize].remove(&place);
             }
         }
         std::mem::take(count)
@@ -285,15 +286,15 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn make(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), NotAdded> {
         let new = self.new;
-        let stream = Stream::ALL.into_iter().find(|stream| stream.code() == new.category).ok_or_else(|| {
-            let wanted = format!("one of {}", Stream::ALL.map(Stream::code).join(", "));
+        let category = Category::ALL.into_iter().find(|category| category.code() == new.category).ok_or_else(|| {
+            let wanted = format!("one of {}", Category::ALL.map(Category::code).join(", "));
             let got = if new.category.is_empty() { "none" } else { &new.category };
             NotAdded::Invalid("category", wanted, got.to_owned())
         })?;
-        self.check_fields(stream)?;
+        self.check_fields(category)?;
         let mut at = new.timestamp.map_or(self.now, Instant::millis);
-        let mut made = self.entry(stream, at)?;
-        let subject = (stream, made.1, subject(&made.0));
+        let mut made = self.entry(category, at)?;
+        let subject = (category, made.1, subject(&made.0));
         if new.timestamp.is_none() {
             // Where the test left it open, one is a little earlier than another.
             if let Some((now, next)) = known.next.get(&subject).filter(|(now, _)| *now == self.now) {
@@ -304,7 +305,7 @@ impl Maker<'_> {
             }
             known.next.insert(subject.clone(), (self.now, Millis(at.0 - 1)));
             if at != self.now {
-                made = self.entry(stream, at)?;
+                made = self.entry(category, at)?;
             }
         }
         if !known.identities.insert((subject.clone(), at)) {
@@ -320,23 +321,23 @@ impl Maker<'_> {
             Some(visible_at) => visible_at,
         };
         let (entry, ordinal, agent) = made;
-        Ok((subject, Injected { entry, at, visible_at, stream, ordinal, agent, added, forgotten: None }))
+        Ok((subject, Injected { entry, at, visible_at, category, ordinal, agent, added, forgotten: None }))
     }
 
     /// Refuses fields that the category does not have, and texts that are too long.
-    fn check_fields(&self, stream: Stream) -> Result<(), NotAdded> {
+    fn check_fields(&self, category: Category) -> Result<(), NotAdded> {
         let new = self.new;
-        let device: &[Stream] = &[Stream::Device, Stream::Webhook, Stream::DeviceReport, Stream::Activity];
+        let device: &[Category] = &[Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity];
         let (report, admin, webhook, activity): (&[_], &[_], &[_], &[_]) =
-            (&[Stream::DeviceReport], &[Stream::Admin], &[Stream::Webhook], &[Stream::Activity]);
-        let told: &[Stream] = &[Stream::Device, Stream::Admin, Stream::Webhook, Stream::DeviceReport];
-        for (name, text, streams) in [
+            (&[Category::DeviceReport], &[Category::Admin], &[Category::Webhook], &[Category::Activity]);
+        let told: &[Category] = &[Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
+        for (name, text, categories) in [
             ("details", &new.details, told),
             ("device_id", &new.device_id, device),
             ("device_name", &new.device_name, device),
-            ("device_username", &new.device_username, &[Stream::Device, Stream::DeviceReport]),
-            ("device_group", &new.device_group, &[Stream::Device, Stream::DeviceReport, Stream::Activity]),
-            ("status", &new.status, &[Stream::DeviceReport, Stream::Activity]),
+            ("device_username", &new.device_username, &[Category::Device, Category::DeviceReport]),
+            ("device_group", &new.device_group, &[Category::Device, Category::DeviceReport, Category::Activity]),
+            ("status", &new.status, &[Category::DeviceReport, Category::Activity]),
             ("severity", &new.severity, report),
             ("policy_name", &new.policy_name, report),
             ("public_ip", &new.public_ip, report),
@@ -348,45 +349,45 @@ impl Maker<'_> {
             ("app_user", &new.app_user, activity),
         ] {
             let Some(text) = text else { continue };
-            if !streams.contains(&stream) {
-                return Err(NotAdded::NotOfTheCategory(name, stream));
+            if !categories.contains(&category) {
+                return Err(NotAdded::NotOfTheCategory(name, category));
             }
             if text.chars().count() > MAX_TEXT {
                 let shown = format!("{} characters", text.chars().count());
                 return Err(NotAdded::Invalid(name, format!("at most {MAX_TEXT} characters"), shown));
             }
         }
-        if new.last_seen.is_some() && stream != Stream::DeviceReport {
-            return Err(NotAdded::NotOfTheCategory("last_seen", stream));
+        if new.last_seen.is_some() && category != Category::DeviceReport {
+            return Err(NotAdded::NotOfTheCategory("last_seen", category));
         }
-        if new.response_code.is_some() && stream != Stream::Webhook {
-            return Err(NotAdded::NotOfTheCategory("response_code", stream));
+        if new.response_code.is_some() && category != Category::Webhook {
+            return Err(NotAdded::NotOfTheCategory("response_code", category));
         }
         Ok(())
     }
 
-    fn entry(&mut self, stream: Stream, at: Millis) -> Result<(Entry, u8, Option<AgentType>), NotAdded> {
+    fn entry(&mut self, category: Category, at: Millis) -> Result<(Record, u8, Option<AgentType>), NotAdded> {
         let new = self.new;
         let details = |usual: String| new.details.clone().unwrap_or(usual);
-        if stream == Stream::Admin {
+        if category == Category::Admin {
             let event = self.code(AdminEvent::ALL, AdminEvent::code)?;
             let known = self.world.admin(self.nth);
             let name = new.admin_name.clone().unwrap_or(known.name);
             let email = new.admin_email.clone().unwrap_or(known.email);
             let details = details(format!("{} by {name} ({email})", event.label()));
             let admin = Person { username: known.username, name, email };
-            return Ok((Entry::Admin(AdminEntry { at, event, details, admin }), event as u8, None));
+            return Ok((Record::Admin(AdminRecord { at, event, details, admin }), event as u8, None));
         }
         let (device, status) = self.device(at);
         let agent = Some(device.agent);
         let device = Arc::new(device);
-        Ok(match stream {
-            Stream::Admin | Stream::Device => {
+        Ok(match category {
+            Category::Admin | Category::Device => {
                 let event = self.code(DeviceEvent::ALL, DeviceEvent::code)?;
                 let details = details(format!("Device {}: {}", device.name, event.label()));
-                (Entry::Device(DeviceEntry { at, event, details, device }), event as u8, agent)
+                (Record::Device(DeviceRecord { at, event, details, device }), event as u8, agent)
             }
-            Stream::Webhook => {
+            Category::Webhook => {
                 let event = self.code(WebhookEvent::ALL, WebhookEvent::code)?;
                 let details = details(format!("Notification: device {}: {}", device.name, event.code()));
                 let response_code = new.response_code.unwrap_or(200);
@@ -395,16 +396,16 @@ impl Maker<'_> {
                     return Err(NotAdded::Invalid("response_code", wanted, response_code.to_string()));
                 }
                 let response_body = new.response_body.clone().unwrap_or_else(|| "OK".to_owned()).into();
-                let entry = WebhookEntry { at, event, details, device, response_code, response_body };
-                (Entry::Webhook(entry), event as u8, agent)
+                let entry = WebhookRecord { at, event, details, device, response_code, response_body };
+                (Record::Webhook(entry), event as u8, agent)
             }
-            Stream::DeviceReport => {
+            Category::DeviceReport => {
                 if let Some(event) = new.event.as_ref().filter(|event| *event != "device_report") {
                     return Err(NotAdded::Invalid("event", "device_report".to_owned(), event.clone()));
                 }
-                (Entry::Report(self.report(device, self.status(status)?, at)?), 0, agent)
+                (Record::Report(self.report(device, self.status(status)?, at)?), 0, agent)
             }
-            Stream::Activity => {
+            Category::Activity => {
                 let action = self.code(Action::ALL, Action::code)?;
                 let activity = Activity {
                     at,
@@ -415,7 +416,7 @@ impl Maker<'_> {
                     device_status: self.status(status)?,
                     device,
                 };
-                (Entry::Activity(activity), action as u8, agent)
+                (Record::Activity(activity), action as u8, agent)
             }
         })
     }
@@ -503,13 +504,13 @@ fn choice<T: Copy>(
 }
 
 /// Whom or what an entry is about.
-fn subject(entry: &Entry) -> String {
+fn subject(entry: &Record) -> String {
     match entry {
-        Entry::Device(entry) => entry.device.id.clone(),
-        Entry::Admin(entry) => entry.admin.email.clone(),
-        Entry::Webhook(entry) => entry.device.id.clone(),
-        Entry::Report(entry) => entry.device.id.clone(),
-        Entry::Activity(entry) => format!("{} {}", entry.device.id, entry.app_name),
+        Record::Device(entry) => entry.device.id.clone(),
+        Record::Admin(entry) => entry.admin.email.clone(),
+        Record::Webhook(entry) => entry.device.id.clone(),
+        Record::Report(entry) => entry.device.id.clone(),
+        Record::Activity(entry) => format!("{} {}", entry.device.id, entry.app_name),
     }
 }
 
@@ -520,7 +521,7 @@ impl fmt::Display for NotAdded {
                 let shown: String = got.chars().take(100).collect();
                 write!(f, "{field} must be {wanted}, got {shown}")
             }
-            Self::NotOfTheCategory(field, stream) => write!(f, "an event of {} has no {field}", stream.code()),
+            Self::NotOfTheCategory(field, category) => write!(f, "an event of {} has no {field}", category.code()),
             Self::Twice(at) => write!(
                 f,
                 "timestamp must be another one than {at}: an event of this category, subject and code was added there"

@@ -203,12 +203,12 @@ impl Journal {
         let noted = state.noted;
         drop(state);
         if self.last.receiver_count() > 0 {
-            self.tell(noted);
+            self.render(noted);
         }
     }
 
     /// Tells whoever follows; whoever was told that the account is gone is told nothing else.
-    fn tell(&self, noted: u64) {
+    fn render(&self, noted: u64) {
         self.last.send_if_modified(|last| {
             let is_open = *last != CLOSED;
             if is_open {
@@ -251,7 +251,7 @@ impl Journal {
         self.forget(&mut state);
         (state.noted, state.life) = (0, life);
         drop(state);
-        self.tell(0);
+        self.render(0);
     }
 
     fn forget(&self, state: &mut State) {

@@ -36,7 +36,7 @@ use tokio::sync::Semaphore;
 pub(crate) use self::accounts::Sizes;
 pub use self::{
     accounts::{Accounts, NotMade},
-    truth::Told,
+    truth::TrueEvent,
 };
 use self::{
     fault::{BadFault, FaultRule, FaultStanding, Faults},
@@ -52,7 +52,7 @@ use self::{
 };
 use crate::{
     clock::{Clock, Reading, Start},
-    world::{Filter, Millis, Shape, Stream, Window, World},
+    world::{Category, Filter, Millis, Window, World, WorldConfig},
 };
 
 /// How many searches of an account run at once; others wait.
@@ -256,7 +256,7 @@ impl Account {
         self.world_of(self.setup().settings.shape)
     }
 
-    pub(crate) fn world_of(&self, shape: Shape) -> Arc<World> {
+    pub(crate) fn world_of(&self, shape: WorldConfig) -> Arc<World> {
         self.shared.worlds.of(shape)
     }
 
@@ -411,9 +411,9 @@ impl Account {
     }
 
     /// The truth of a window, both ends included, oldest first: what happened in it, whether or not it can be seen yet.
-    pub fn truth(&self, stream: Stream, window: Window) -> impl Iterator<Item = Told> + use<> {
-        let added = self.injected.select(stream, window, &Filter::default(), Millis(i64::MAX), None);
-        Truth::new(self.world(), added, stream, window)
+    pub fn truth(&self, category: Category, window: Window) -> impl Iterator<Item = TrueEvent> + use<> {
+        let added = self.injected.select(category, window, &Filter::default(), Millis(i64::MAX), None);
+        Truth::new(self.world(), added, category, window)
     }
 
     /// Up to `limit` requests of the journal after the one of a number; from the first, after 0.
@@ -463,7 +463,7 @@ impl Account {
 impl Setup {
     fn new(settings: Settings) -> Self {
         let Settings { name, client_secret, retention_days, shape, profile, .. } = &settings;
-        let Shape { seed, devices, lag } = shape;
+        let WorldConfig { seed, devices, lag } = shape;
         // Whatever decides which history a page token points into is part of the key: a token that was made for another
         // history is refused rather than misread.
         let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");

@@ -1,6 +1,6 @@
 //! Ready bytes of pages that were asked for lately.
 //!
-//! Events are numbered from the beginning of their stream, and [`CHUNK`] neighbours are rendered together, newest first.
+//! Events are numbered from the beginning of their category, and [`CHUNK`] neighbours are rendered together, newest first.
 //! A page without a filter is a slice of at most two chunks, whatever window it belongs to. The cache holds only what
 //! follows from the seed and the shape of an account and from how its profile dresses rows, so it is never wrong, only full,
 //! and all accounts of a server share it. An answer that is still being sent keeps its chunks alive beyond that.
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::profile::Dress;
-use crate::world::{Entry, Event, Millis, Stream, World};
+use crate::world::{Category, Event, Millis, Record, World};
 
 /// How many events are rendered together.
 pub(crate) const CHUNK: u64 = 256;
@@ -42,12 +42,12 @@ struct Address {
     seed: u64,
     devices: u32,
     dress: Dress,
-    stream: Stream,
+    category: Category,
     number: u64,
 }
 
 /// Appends a row.
-type Render = fn(&Entry, Dress, &mut Vec<u8>);
+type Render = fn(&Record, Dress, &mut Vec<u8>);
 
 /// Neighbouring events, rendered newest first with commas between them.
 #[derive(Debug)]
@@ -58,12 +58,12 @@ struct Chunk {
 }
 
 impl PageCache {
-    /// Appends the events at `places` of a stream, newest first, with commas between them. Nothing is copied.
+    /// Appends the events at `places` of a category, newest first, with commas between them. Nothing is copied.
     pub(crate) fn append(
         &self,
         world: &World,
-        (stream, places): (Stream, Range<u64>),
-        near: Millis,
+        (category, places): (Category, Range<u64>),
+        hint: Millis,
         (dress, render): (Dress, Render),
         into: &mut Vec<Bytes>,
     ) {
@@ -74,7 +74,7 @@ impl PageCache {
             let start = places.start.max(first);
             // A lag changes when events are seen, not what they say.
             let (seed, devices) = (world.shape().seed, world.shape().devices);
-            let chunk = self.chunk(world, Address { seed, devices, dress, stream, number }, near, render);
+            let chunk = self.chunk(world, Address { seed, devices, dress, category, number }, hint, render);
             if end < places.end {
                 into.push(Bytes::from_static(b","));
             }
@@ -83,13 +83,13 @@ impl PageCache {
         }
     }
 
-    fn chunk(&self, world: &World, address: Address, near: Millis, render: Render) -> Arc<Chunk> {
+    fn chunk(&self, world: &World, address: Address, hint: Millis, render: Render) -> Arc<Chunk> {
         if let Some(chunk) = self.lock().ready.get(&address) {
             return chunk.clone();
         }
         // Made without the lock: two may make the same chunk at once, and it is the same.
-        let Address { dress, stream, number, .. } = address;
-        let events = world.slice(stream, number * CHUNK..(number + 1) * CHUNK, near);
+        let Address { dress, category, number, .. } = address;
+        let events = world.slice(category, number * CHUNK..(number + 1) * CHUNK, hint);
         let chunk = Arc::new(Chunk::new(world, &events, dress, render));
         self.lock().insert(address, chunk.clone());
         chunk
@@ -132,7 +132,7 @@ impl Chunk {
                 bytes.push(b',');
             }
             let start = place(&bytes);
-            render(&world.tell(event), dress, &mut bytes);
+            render(&world.render(event), dress, &mut bytes);
             places.push(start..place(&bytes));
         }
         Self { bytes: bytes.into_boxed_slice().into(), places }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Instant, Start},
-    world::{Lag, MAX_DEVICES, Millis, Shape, World},
+    world::{Lag, MAX_DEVICES, Millis, World, WorldConfig},
 };
 
 /// What the names of implicit accounts begin with.
@@ -40,7 +40,7 @@ pub struct Settings {
     /// Names the account on the control surface.
     pub name: Name,
     /// What its company is made from.
-    pub shape: Shape,
+    pub shape: WorldConfig,
     /// The access token that is valid from the start and never expires by itself.
     pub access_token: Credential,
     /// Names the client that asks for tokens.
@@ -185,7 +185,7 @@ impl Settings {
         let [access_token, client_id, client_secret] = credentials;
         Self {
             name,
-            shape: Shape { seed: 1, devices: 100, lag: Lag::NONE },
+            shape: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE },
             access_token,
             client_id,
             client_secret,
@@ -207,7 +207,7 @@ impl Settings {
         let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { made_up(nth) };
         let quota = new.quota.unwrap_or_default();
         Self {
-            shape: Shape {
+            shape: WorldConfig {
                 seed: new.seed.unwrap_or(hash(&id) & u64::from(u32::MAX)),
                 devices: new.devices.map_or(self.shape.devices, |Devices(devices)| devices),
                 lag: new.lag.map_or(self.shape.lag, |LagSeconds(lag)| lag),
@@ -232,7 +232,7 @@ impl Settings {
         let AccountChange { seed, devices, profile, retention_days, lag, redirect_uris, quota } = change;
         let quota = quota.unwrap_or_default();
         Self {
-            shape: Shape {
+            shape: WorldConfig {
                 seed: seed.unwrap_or(self.shape.seed),
                 devices: devices.map_or(self.shape.devices, |Devices(devices)| devices),
                 lag: lag.map_or(self.shape.lag, |LagSeconds(lag)| lag),

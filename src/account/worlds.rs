@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use crate::world::{Shape, World};
+use crate::world::{World, WorldConfig};
 
 /// How many worlds a server keeps.
 const MAX_WORLDS: usize = 256;
@@ -19,7 +19,7 @@ pub(crate) struct Worlds(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     /// Each with the number of its last use.
-    worlds: HashMap<Shape, (u64, Arc<World>)>,
+    worlds: HashMap<WorldConfig, (u64, Arc<World>)>,
     uses: u64,
 }
 
@@ -30,7 +30,7 @@ impl Worlds {
     }
 
     /// The world of a shape.
-    pub(crate) fn of(&self, shape: Shape) -> Arc<World> {
+    pub(crate) fn of(&self, shape: WorldConfig) -> Arc<World> {
         let mut kept = self.0.lock();
         kept.uses += 1;
         let use_ = kept.uses;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     account::profile::EmptyPage,
-    world::{Action, Filter, Millis, Stream, Window},
+    world::{Action, Category, Filter, Millis, Window},
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -33,7 +33,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
     let query = ActivitiesQuery::read(&fields, visit.now, visit.setup.dress.zone_hours)?;
     let profile = visit.setup.profile();
     let page = Page {
-        stream: Stream::Activity,
+        category: Category::Activity,
         window: visit.setup.readable(query.window, visit.now),
         filter: query.filter,
         order: profile.order.into(),

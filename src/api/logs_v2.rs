@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     account::profile::EmptyPage,
-    world::{Filter, Millis, Stream, Window},
+    world::{Category, Filter, Millis, Window},
 };
 
 /// The parameters, all in the query.
 struct LogsQuery {
-    stream: Stream,
+    category: Category,
     page: PageNumber,
     limit: Limit<50>,
 }
@@ -42,7 +42,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Re
     let params = Params::parse(query.as_deref().unwrap_or_default(), profile.repeated_parameter)?;
     let query = LogsQuery::read(&params)?;
     let page = Page {
-        stream: query.stream,
+        category: query.category,
         window: visit.setup.readable(Window { from: Millis(0), to: visit.now }, visit.now),
         filter: Filter::default(),
         order: profile.order.into(),
@@ -69,14 +69,14 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Re
 impl LogsQuery {
     fn read(params: &Params<'_>) -> Result<Self, Refusal> {
         const EVENT_TYPE: &str = "1 (device events) or 2 (administrator events)";
-        let stream = match params.integer("event_type", EVENT_TYPE, 1)? {
-            1 => Stream::Device,
-            2 => Stream::Admin,
+        let category = match params.integer("event_type", EVENT_TYPE, 1)? {
+            1 => Category::Device,
+            2 => Category::Admin,
             other => return Err(Refusal::invalid("event_type", EVENT_TYPE, other)),
         };
         let page = params.integer("page", PageNumber::WANTED, 1)?.try_into()?;
         // Last, because what is wrong in another way comes before a limit that is too large. One entry by default (D).
         let limit = params.integer("limit", &Limit::<50>::wanted(), 1)?.try_into()?;
-        Ok(Self { stream, page, limit })
+        Ok(Self { category, page, limit })
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     account::profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
-    world::{AdminEvent, AgentType, DeviceEvent, Filter, Millis, Stream, WebhookEvent, Window},
+    world::{AdminEvent, AgentType, Category, DeviceEvent, Filter, Millis, WebhookEvent, Window},
 };
 
 /// How far back a window reaches that is given only its end (A: the default of `age`).
@@ -30,7 +30,7 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
     let visit = &caller.visit;
     let query = read(&fields, visit)?;
     let page = Page {
-        stream: query.stream,
+        category: query.category,
         window: query.window,
         filter: query.filter.clone(),
         order: query.order,
@@ -54,13 +54,13 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
 /// `limit_with_token`).
 fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
     let profile = visit.setup.profile();
-    let stream = category(fields)?;
+    let category = category(fields)?;
     let window = window(fields, visit.now, profile)?;
-    let filter = filter(fields, stream, profile)?;
+    let filter = filter(fields, category, profile)?;
     let sealed = match fields.text("token", "the token of the page before, or an empty string")? {
         None => None,
         Some(text) if text.is_empty() => None,
-        Some(text) => Some(open(&text, stream, visit)?),
+        Some(text) => Some(open(&text, category, visit)?),
     };
     // Last, because what is wrong in another way comes before a limit that is too large. Twenty entries by default (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
@@ -70,7 +70,7 @@ fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
     } else {
         let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
         PageToken {
-            stream,
+            category,
             window: visit.setup.readable(window, visit.now),
             filter,
             limit,
@@ -82,7 +82,7 @@ fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
     })
 }
 
-fn open(text: &str, stream: Stream, visit: &Visit) -> Result<PageToken, Refusal> {
+fn open(text: &str, category: Category, visit: &Visit) -> Result<PageToken, Refusal> {
     // One from the future was made by another clock, which this account has never shown.
     let Some(token) = PageToken::open(text, &visit.setup).filter(|token| token.seen_at <= visit.now) else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
@@ -93,20 +93,20 @@ fn open(text: &str, stream: Stream, visit: &Visit) -> Result<PageToken, Refusal>
         let wanted = format!("the token of a first page that was read less than {life_seconds} s ago");
         return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
     }
-    if token.stream != stream {
-        let wanted = format!("{}, which the token was made for", token.stream.code());
-        return Err(Refusal::invalid("event_category", wanted, stream.code()));
+    if token.category != category {
+        let wanted = format!("{}, which the token was made for", token.category.code());
+        return Err(Refusal::invalid("event_category", wanted, category.code()));
     }
     Ok(token)
 }
 
-const CATEGORIES: [Stream; 4] = [Stream::Device, Stream::Admin, Stream::Webhook, Stream::DeviceReport];
+const CATEGORIES: [Category; 4] = [Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
 
-fn category(fields: &Fields) -> Result<Stream, Refusal> {
+fn category(fields: &Fields) -> Result<Category, Refusal> {
     const WANTED: &str = "device, admin, webhook or device_report";
     let missing = Refusal::Missing { parameter: "event_category", wanted: WANTED };
     let text = fields.text("event_category", WANTED)?.ok_or(missing)?;
-    let known = CATEGORIES.into_iter().find(|&stream| stream.code() == text);
+    let known = CATEGORIES.into_iter().find(|&category| category.code() == text);
     known.ok_or_else(|| Refusal::invalid("event_category", WANTED, Json::Text(text.into_owned())))
 }
 
@@ -150,7 +150,7 @@ fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, Refusa
 }
 
 /// What `filter` asks for, as far as the category has it; the rest of it is ignored (A; profile `inapplicable_filter`).
-fn filter(fields: &Fields, stream: Stream, profile: &Profile) -> Result<Filter, Refusal> {
+fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, Refusal> {
     let asked = match fields.get("filter") {
         None => return Ok(Filter::default()),
         Some(Json::Object(asked)) => asked,
@@ -159,29 +159,29 @@ fn filter(fields: &Fields, stream: Stream, profile: &Profile) -> Result<Filter, 
         Some(other) => return Err(Refusal::invalid("filter", "an object", other)),
     };
     if profile.inapplicable_filter == InapplicableFilter::Refused {
-        refuse_inapplicable(asked, stream)?;
+        refuse_inapplicable(asked, category)?;
     }
     Ok(Filter {
-        kinds: match stream {
-            Stream::Device => kinds(asked, &DeviceEvent::ALL.map(DeviceEvent::code))?,
-            Stream::Admin => kinds(asked, &AdminEvent::ALL.map(AdminEvent::code))?,
-            Stream::Webhook => kinds(asked, &WebhookEvent::ALL.map(WebhookEvent::code))?,
-            Stream::DeviceReport | Stream::Activity => None,
+        kinds: match category {
+            Category::Device => kinds(asked, &DeviceEvent::ALL.map(DeviceEvent::code))?,
+            Category::Admin => kinds(asked, &AdminEvent::ALL.map(AdminEvent::code))?,
+            Category::Webhook => kinds(asked, &WebhookEvent::ALL.map(WebhookEvent::code))?,
+            Category::DeviceReport | Category::Activity => None,
         },
-        agents: if stream == Stream::Device { agents(asked)? } else { None },
-        search: if stream == Stream::Admin { None } else { search::text(asked, "filter.search")? },
+        agents: if category == Category::Device { agents(asked)? } else { None },
+        search: if category == Category::Admin { None } else { search::text(asked, "filter.search")? },
     })
 }
 
 /// Refuses what a category does not have.
-fn refuse_inapplicable(asked: &Fields, stream: Stream) -> Result<(), Refusal> {
-    for (parameter, name, streams) in [
-        ("filter.events", "events", &[Stream::Device, Stream::Admin, Stream::Webhook][..]),
-        ("filter.agent_types", "agent_types", &[Stream::Device]),
-        ("filter.search", "search", &[Stream::Device, Stream::DeviceReport, Stream::Webhook]),
+fn refuse_inapplicable(asked: &Fields, category: Category) -> Result<(), Refusal> {
+    for (parameter, name, categories) in [
+        ("filter.events", "events", &[Category::Device, Category::Admin, Category::Webhook][..]),
+        ("filter.agent_types", "agent_types", &[Category::Device]),
+        ("filter.search", "search", &[Category::Device, Category::DeviceReport, Category::Webhook]),
     ] {
-        if asked.has(name) && !streams.contains(&stream) {
-            return Err(Refusal::invalid(parameter, format!("left out for {}", stream.code()), "one"));
+        if asked.has(name) && !categories.contains(&category) {
+            return Err(Refusal::invalid(parameter, format!("left out for {}", category.code()), "one"));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::wire;
-use crate::world::{Action, AdminEvent, DeviceEvent, Stream, WebhookEvent};
+use crate::world::{Action, AdminEvent, Category, DeviceEvent, WebhookEvent};
 
 /// A golden file, by its path below `fixtures`.
 macro_rules! golden {
@@ -67,20 +67,20 @@ fn schemas() -> Map<String, Value> {
             "additionalProperties": false,
         }),
     );
-    let mut activity = object(wire::fields(Stream::Activity));
+    let mut activity = object(wire::fields(Category::Activity));
     activity["properties"]["action"] = codes(&Action::ALL.map(Action::code));
     activity["properties"]["device_status"] = codes(&["Compliant", "Non-compliant", "Exempted"]);
     add("Activity", activity);
-    for (name, stream, events) in [
-        ("DeviceEvent", Stream::Device, codes(&DeviceEvent::ALL.map(DeviceEvent::code))),
-        ("AdminEvent", Stream::Admin, codes(&AdminEvent::ALL.map(AdminEvent::code))),
-        ("WebhookEvent", Stream::Webhook, codes(&WebhookEvent::ALL.map(WebhookEvent::code))),
-        ("DeviceReport", Stream::DeviceReport, codes(&["device_report"])),
+    for (name, category, events) in [
+        ("DeviceEvent", Category::Device, codes(&DeviceEvent::ALL.map(DeviceEvent::code))),
+        ("AdminEvent", Category::Admin, codes(&AdminEvent::ALL.map(AdminEvent::code))),
+        ("WebhookEvent", Category::Webhook, codes(&WebhookEvent::ALL.map(WebhookEvent::code))),
+        ("DeviceReport", Category::DeviceReport, codes(&["device_report"])),
     ] {
-        let mut row = object(wire::fields(stream));
+        let mut row = object(wire::fields(category));
         row["properties"]["event"] = events;
         row["properties"]["timestamp"] = iso();
-        if stream == Stream::DeviceReport {
+        if category == Category::DeviceReport {
             row["properties"]["status"] = codes(&["compliant", "non-compliant", "exempted"]);
             row["properties"]["severity"] = codes(&["critical", "warning", "no_issue"]);
             row["properties"]["last_seen"] = iso();

@@ -24,7 +24,7 @@ use crate::{
         profile::{Dress, MoreThanLimit},
     },
     offload::offload,
-    world::{Entry, Event, Filter, Found, Lag, Millis, Order, Patience, Selection, Stream, Window, World},
+    world::{Cancellation, Category, Event, Filter, Found, Lag, Millis, Order, Record, Selection, Window, World},
 };
 
 /// How many events are read at once while a page of a search is looked for by its number.
@@ -35,7 +35,7 @@ const MAX_UNSETTLED: u64 = 2_000;
 /// A page as a handler asks for it.
 #[derive(Clone)]
 pub(super) struct Page {
-    pub(super) stream: Stream,
+    pub(super) category: Category,
     /// What can be read: already cut to retention and to now.
     pub(super) window: Window,
     pub(super) filter: Filter,
@@ -101,10 +101,10 @@ impl Page {
     }
 
     /// Finds the entries of the page, for an API that writes them in another form.
-    pub(super) async fn entries(self, visit: &Visit) -> Result<Vec<Entry>, Refusal> {
-        let find = |page: &Self, visit: &Visit, patience: &Patience| {
+    pub(super) async fn entries(self, visit: &Visit) -> Result<Vec<Record>, Refusal> {
+        let find = |page: &Self, visit: &Visit, cancellation: &Cancellation| {
             let world = visit.account.world_of(visit.setup.settings.shape);
-            let Listing { events, .. } = page.list(&world, visit, page.added(visit), patience)?;
+            let Listing { events, .. } = page.list(&world, visit, page.added(visit), cancellation)?;
             Ok(events.iter().map(|event| event.told(&world)).collect::<Vec<_>>())
         };
         let entries = self.compute(visit, find).await?;
@@ -116,21 +116,21 @@ impl Page {
     async fn compute<T, F>(self, visit: &Visit, find: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&Self, &Visit, &Patience) -> Result<T, Refusal> + Send + 'static,
+        F: FnOnce(&Self, &Visit, &Cancellation) -> Result<T, Refusal> + Send + 'static,
     {
         if self.filter.search.is_none() && !self.is_slow(visit) {
-            return find(&self, visit, &Patience::default());
+            return find(&self, visit, &Cancellation::default());
         }
         let of = visit.clone();
         // The semaphores are never closed. The search keeps its permits when the client has gone.
         let own = visit.account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
         let of_all = visit.account.shared.searches.clone();
         let shared = of_all.acquire_owned().await.map_err(|_| Refusal::ServerError)?;
-        let patience = Patience::default();
+        let cancellation = Cancellation::default();
         // Dropped when the client goes before the answer comes.
-        let _waiting = patience.while_waiting();
+        let _waiting = cancellation.cancel_on_drop();
         offload(move || {
-            let found = find(&self, &of, &patience);
+            let found = find(&self, &of, &cancellation);
             drop((own, shared));
             found
         })
@@ -141,10 +141,10 @@ impl Page {
     fn is_slow(&self, visit: &Visit) -> bool {
         let shape = visit.setup.settings.shape;
         shape.lag != Lag::NONE
-            && visit.account.world_of(shape).unsettled(self.stream, self.window, self.seen_at) > MAX_UNSETTLED
+            && visit.account.world_of(shape).unsettled(self.category, self.window, self.seen_at) > MAX_UNSETTLED
     }
 
-    fn find(&self, visit: &Visit, patience: &Patience) -> Result<Rows, Refusal> {
+    fn find(&self, visit: &Visit, cancellation: &Cancellation) -> Result<Rows, Refusal> {
         let world = visit.account.world_of(visit.setup.settings.shape);
         let added = self.added(visit);
         if added.is_empty()
@@ -152,7 +152,7 @@ impl Page {
         {
             return Ok(rows);
         }
-        let Listing { events, end } = self.list(&world, visit, added, patience)?;
+        let Listing { events, end } = self.list(&world, visit, added, cancellation)?;
         let entries = events.iter().map(|event| event.told(&world));
         Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, visit.setup.dress)] })
     }
@@ -166,7 +166,7 @@ impl Page {
         if !is_usual {
             return None;
         }
-        let selection = world.select_seen(self.stream, self.window, Filter::default(), self.seen_at);
+        let selection = world.select_seen(self.category, self.window, Filter::default(), self.seen_at);
         let places = selection.places()?;
         let (Begin::Entries(skip) | Begin::At(Place { generated: skip, .. })) = self.begin;
         let dress = visit.setup.dress;
@@ -176,7 +176,7 @@ impl Page {
         let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
         let fresh = &fresh[left.saturating_sub(self.take)..left];
         if !fresh.is_empty() {
-            pieces.push(written(fresh.iter().rev().map(|event| world.tell(event)), dress));
+            pieces.push(written(fresh.iter().rev().map(|event| world.render(event)), dress));
         }
         let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
         let end = places.end.saturating_sub(solid_skip).max(places.start);
@@ -185,15 +185,15 @@ impl Page {
             pieces.push(Bytes::from_static(b","));
         }
         let ready = &visit.account.shared.pages;
-        ready.append(world, (self.stream, start..end), selection.near(), (dress, wire::write_row), &mut pieces);
+        ready.append(world, (self.category, start..end), selection.hint(), (dress, wire::write_row), &mut pieces);
         let count = end - start + fresh.len() as u64;
         Some(Rows { count, end: Place { generated: skip.saturating_add(count), injected: 0 }, pieces })
     }
 
     /// The added events that belong to the pages, oldest first.
     fn added(&self, visit: &Visit) -> Vec<Arc<Injected>> {
-        let Self { stream, window, filter, seen_at, snapshot, .. } = self;
-        visit.account.injected.select(*stream, *window, filter, *seen_at, Some(*snapshot))
+        let Self { category, window, filter, seen_at, snapshot, .. } = self;
+        visit.account.injected.select(*category, *window, filter, *seen_at, Some(*snapshot))
     }
 
     /// The events of the page, one by one.
@@ -202,13 +202,13 @@ impl Page {
         world: &World,
         visit: &Visit,
         mut added: Vec<Arc<Injected>>,
-        patience: &Patience,
+        cancellation: &Cancellation,
     ) -> Result<Listing, Refusal> {
         if self.order == Order::NewestFirst {
             added.reverse();
         }
-        let Self { stream, window, filter, seen_at, .. } = self;
-        let selection = world.select_patiently(*stream, *window, filter.clone(), *seen_at, patience.clone());
+        let Self { category, window, filter, seen_at, .. } = self;
+        let selection = world.select_cancellable(*category, *window, filter.clone(), *seen_at, cancellation.clone());
         let merging = Merging { selection, added, order: self.order };
         if visit.setup.profile().more_than_limit == MoreThanLimit::Refused
             && merging.after(Place::default(), self.take + 1).events.len() > self.take
@@ -315,15 +315,15 @@ impl Merging<'_> {
 }
 
 impl Listed {
-    fn told(&self, world: &World) -> Entry {
+    fn told(&self, world: &World) -> Record {
         match self {
-            Self::Generated(event) => world.tell(event),
+            Self::Generated(event) => world.render(event),
             Self::Injected(event) => event.entry.clone(),
         }
     }
 }
 
-fn written(entries: impl Iterator<Item = Entry>, dress: Dress) -> Bytes {
+fn written(entries: impl Iterator<Item = Record>, dress: Dress) -> Bytes {
     let mut rows = Vec::new();
     for entry in entries {
         if !rows.is_empty() {

@@ -11,7 +11,7 @@ use hmac::Mac;
 use super::{limits::Limit, page::Place};
 use crate::{
     account::{self, Setup, injected::Snapshot},
-    world::{AgentType, Filter, Millis, Order, Stream, Window},
+    world::{AgentType, Category, Filter, Millis, Order, Window},
 };
 
 /// The layout; a token of another one is refused.
@@ -24,7 +24,7 @@ const MAX_CHARACTERS: usize = 2_048;
 /// A query that is being paged through.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct PageToken {
-    pub(super) stream: Stream,
+    pub(super) category: Category,
     pub(super) window: Window,
     pub(super) filter: Filter,
     pub(super) limit: Limit<100>,
@@ -40,11 +40,11 @@ pub(super) struct PageToken {
 impl PageToken {
     /// Writes the token for a client of an account.
     pub(super) fn seal(&self, setup: &Setup) -> String {
-        let Self { stream, window, filter, limit, order, begin, seen_at, snapshot } = self;
+        let Self { category, window, filter, limit, order, begin, seen_at, snapshot } = self;
         let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
         let mut bytes = Vec::with_capacity(96);
         bytes.push(VERSION);
-        bytes.push(*stream as u8);
+        bytes.push(*category as u8);
         bytes.extend(window.from.0.to_be_bytes());
         bytes.extend(window.to.0.to_be_bytes());
         bytes.extend(seen_at.0.to_be_bytes());
@@ -72,7 +72,7 @@ impl PageToken {
             return None;
         }
         let (version, rest) = take::<1>(bytes)?;
-        let (stream, rest) = take::<1>(rest)?;
+        let (category, rest) = take::<1>(rest)?;
         let (from, rest) = take(rest)?;
         let (to, rest) = take(rest)?;
         let (seen_at, rest) = take(rest)?;
@@ -90,7 +90,7 @@ impl PageToken {
         let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
         let search = std::str::from_utf8(search).ok()?;
         Some(Self {
-            stream: Stream::ALL.into_iter().find(|&known| known as u8 == stream[0])?,
+            category: Category::ALL.into_iter().find(|&known| known as u8 == category[0])?,
             window: Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) },
             filter: Filter {
                 kinds,

@@ -8,7 +8,7 @@ use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimePrinter, tz::Offset
 
 use crate::{
     account::profile::{ActivityHour, Details, Dress},
-    world::{Entry, Millis, Stream},
+    world::{Category, Millis, Record},
 };
 
 /// The content type of every answer (A: what a servlet container writes).
@@ -40,13 +40,13 @@ pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The names of a row's fields, in the order of the vendor's table.
-pub(super) fn fields(stream: Stream) -> &'static [&'static str] {
-    match stream {
-        Stream::Admin => &ADMIN,
-        Stream::Device => &DEVICE,
-        Stream::DeviceReport => &REPORT,
-        Stream::Webhook => &WEBHOOK,
-        Stream::Activity => &ACTIVITY,
+pub(super) fn fields(category: Category) -> &'static [&'static str] {
+    match category {
+        Category::Admin => &ADMIN,
+        Category::Device => &DEVICE,
+        Category::DeviceReport => &REPORT,
+        Category::Webhook => &WEBHOOK,
+        Category::Activity => &ACTIVITY,
     }
 }
 
@@ -84,7 +84,7 @@ const ACTIVITY: [&str; 9] = [
 /// Appends an entry as `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities` has it.
 ///
 /// Written by hand, because it is most of what a page costs: an object of texts under names that need no escaping.
-pub(super) fn write_row(entry: &Entry, dress: Dress, into: &mut Vec<u8>) {
+pub(super) fn write_row(entry: &Record, dress: Dress, into: &mut Vec<u8>) {
     with_row(entry, dress, |names, values| write_fields(names, values, into));
 }
 
@@ -113,14 +113,14 @@ fn write_text(text: &str, into: &mut Vec<u8>) {
 }
 
 /// Hands the names and values of an entry's row to whoever writes it.
-pub(super) fn with_row<R>(entry: &Entry, dress: Dress, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
+pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
     match entry {
-        Entry::Admin(entry) => {
+        Record::Admin(entry) => {
             let at = Iso::new(entry.at);
             let details = details(&entry.details, entry.event.label(), dress);
             write(&ADMIN, &[at.text(), entry.event.code(), details, &entry.admin.name, &entry.admin.email])
         }
-        Entry::Device(entry) => {
+        Record::Device(entry) => {
             let (at, device) = (Iso::new(entry.at), &entry.device);
             write(
                 &DEVICE,
@@ -135,7 +135,7 @@ pub(super) fn with_row<R>(entry: &Entry, dress: Dress, write: impl FnOnce(&[&str
                 ],
             )
         }
-        Entry::Report(entry) => {
+        Record::Report(entry) => {
             let (at, last_seen, device) = (Iso::new(entry.at), Iso::new(entry.last_seen), &entry.device);
             write(
                 &REPORT,
@@ -156,7 +156,7 @@ pub(super) fn with_row<R>(entry: &Entry, dress: Dress, write: impl FnOnce(&[&str
                 ],
             )
         }
-        Entry::Webhook(entry) => {
+        Record::Webhook(entry) => {
             let (at, device) = (Iso::new(entry.at), &entry.device);
             write(
                 &WEBHOOK,
@@ -171,7 +171,7 @@ pub(super) fn with_row<R>(entry: &Entry, dress: Dress, write: impl FnOnce(&[&str
                 ],
             )
         }
-        Entry::Activity(entry) => {
+        Record::Activity(entry) => {
             let device = &entry.device;
             write(
                 &ACTIVITY,
@@ -200,18 +200,18 @@ fn details<'a>(sentence: &'a str, label: &'a str, dress: Dress) -> &'a str {
     }
 }
 
-/// An entry of `GET /o/api/v2/logs`: its day, and its line. `None` for streams that v2 does not tell.
+/// An entry of `GET /o/api/v2/logs`: its day, and its line. `None` for categories that v2 does not tell.
 ///
 /// The line is `hh:mm|AM|agent (Version n)|hostname|description`, an hour of two digits, no blanks round the bars (D: the
 /// example). How an administrator's line looks is assumed (A).
-pub(super) fn v2_line(entry: &Entry, dress: Dress) -> Option<(String, String)> {
+pub(super) fn v2_line(entry: &Record, dress: Dress) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
-        Entry::Device(entry) => {
+        Record::Device(entry) => {
             let (agent, version) = (entry.device.agent.product(), entry.device.agent_version(entry.at));
             let category = format!("{agent} (Version {version})");
             (entry.at, category, entry.device.name.as_str(), entry.event.label())
         }
-        Entry::Admin(entry) => (entry.at, "Administrator".to_owned(), entry.admin.email.as_str(), entry.event.label()),
+        Record::Admin(entry) => (entry.at, "Administrator".to_owned(), entry.admin.email.as_str(), entry.event.label()),
         _ => return None,
     };
     let time = civil(at, dress.zone_hours);

@@ -8,13 +8,16 @@ use std::{
     str::FromStr,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     api::rows,
     clock, config,
-    world::{Lag, MAX_DEVICES, Millis, Shape, Stream, Window, World},
+    world::{Category, Lag, MAX_DEVICES, Millis, Window, World, WorldConfig},
 };
 
 /// How many events are found at a time.
@@ -37,7 +40,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 )]
 struct Generate {
     /// Which events
-    #[arg(long, value_name = "CATEGORY")]
+    #[arg(long, value_name = "CATEGORY", value_parser = category())]
     category: Category,
     /// The first instant, such as 2026-01-15 or 2026-01-15T08:00:00Z
     #[arg(long, value_name = "RFC3339")]
@@ -58,17 +61,6 @@ struct Generate {
     #[arg(long, env = "OPSWAT_MOCK_DEVICES", hide_env_values = true, value_name = "NUMBER", default_value = "100",
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_DEVICES)))]
     devices: u32,
-}
-
-/// The categories of v3.3, and the activities.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Category {
-    Device,
-    Admin,
-    Webhook,
-    DeviceReport,
-    Activity,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -97,16 +89,12 @@ impl FromStr for Instant {
     }
 }
 
-impl Category {
-    fn stream(self) -> Stream {
-        match self {
-            Self::Device => Stream::Device,
-            Self::Admin => Stream::Admin,
-            Self::Webhook => Stream::Webhook,
-            Self::DeviceReport => Stream::DeviceReport,
-            Self::Activity => Stream::Activity,
-        }
-    }
+/// A category by its name in the API; the help lists all of them.
+fn category() -> impl TypedValueParser<Value = Category> {
+    PossibleValuesParser::new(Category::ALL.map(Category::code)).map(|name| {
+        let known = Category::ALL.into_iter().find(|category| category.code() == name);
+        known.expect("one of the names that are possible")
+    })
 }
 
 /// Runs the command. A reader that has read enough ends it with success.
@@ -133,11 +121,11 @@ pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Re
 }
 
 fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
-    let world = World::new(Shape { seed: asked.seed, devices: asked.devices, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: asked.seed, devices: asked.devices, lag: Lag::NONE });
     let window = Window { from: asked.from.0, to: Millis(asked.to.0.0 - 1) };
-    let events = world.events(asked.category.stream(), window, STRIDE);
+    let events = world.events(asked.category, window, STRIDE);
     let progress = progress(events.left());
-    let mut rows = rows::Writer::new(&world, asked.category.stream());
+    let mut rows = rows::Writer::new(&world, asked.category);
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
     match asked.format {
         Format::Csv => buffer.extend_from_slice(rows.csv_header().as_bytes()),

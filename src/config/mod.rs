@@ -26,7 +26,7 @@ use crate::{
     },
     clock::{Instant, Start},
     limits::Limits,
-    world::{Lag, MAX_DEVICES, Shape},
+    world::{Lag, MAX_DEVICES, WorldConfig},
 };
 
 /// The access token that the vendor's documents print.
@@ -254,7 +254,7 @@ impl Config {
         let name = "default".parse().expect("a name of letters");
         let settings = Settings::new(name, [self.token.clone(), self.client_id.clone(), self.client_secret.clone()]);
         Settings {
-            shape: Shape { seed: self.seed, devices: self.devices, lag: self.lag },
+            shape: WorldConfig { seed: self.seed, devices: self.devices, lag: self.lag },
             redirect_uris: self.redirect_uri.clone(),
             quota: QuotaSettings::from(self.rate_limit).changed(self.file.quota),
             retention_days: self.retention_days,

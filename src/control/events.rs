@@ -17,13 +17,13 @@ use super::{
 };
 use crate::{
     account::{
-        Told,
+        TrueEvent,
         injected::{MAX_INJECTED, NewEvent},
     },
     api::rows,
     clock::Instant,
     offload::offload,
-    world::{Millis, Stream, Window},
+    world::{Category, Millis, Window},
 };
 
 /// How far back a window reaches that says nothing else.
@@ -60,20 +60,20 @@ pub(super) async fn list(
     }
     let is_lines =
         headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("ndjson")));
-    let teller = Teller { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
+    let renderer = Renderer { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
     // The history of years is told as fast as it is read: a part is made when the one before it was taken.
-    let parts = stream::unfold(teller, |mut teller| async move {
-        let part = teller.part()?;
+    let parts = stream::unfold(renderer, |mut renderer| async move {
+        let part = renderer.part()?;
         // Others are served between two parts.
         tokio::task::yield_now().await;
-        Some((Ok::<Bytes, std::convert::Infallible>(part), teller))
+        Some((Ok::<Bytes, std::convert::Infallible>(part), renderer))
     });
     let content_type = if is_lines { "application/x-ndjson" } else { "application/json" };
     Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(parts)).into_response())
 }
 
 /// Tells the truth part by part.
-struct Teller<T> {
+struct Renderer<T> {
     truth: T,
     is_lines: bool,
     place: Place,
@@ -87,7 +87,7 @@ enum Place {
     End,
 }
 
-impl<T: Iterator<Item = Told>> Teller<T> {
+impl<T: Iterator<Item = TrueEvent>> Renderer<T> {
     fn part(&mut self) -> Option<Bytes> {
         let mut part = Vec::with_capacity(PART_BYTES + 1024);
         match self.place {
@@ -118,11 +118,14 @@ impl<T: Iterator<Item = Told>> Teller<T> {
     }
 }
 
-fn category(text: &str) -> Result<Stream, Problem> {
-    let known = Stream::ALL.into_iter().find(|stream| stream.code() == text);
+fn category(text: &str) -> Result<Category, Problem> {
+    let known = Category::ALL.into_iter().find(|stream| stream.code() == text);
     known.ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
-        Problem::invalid(format!("category must be one of {}, got {shown}", Stream::ALL.map(Stream::code).join(", ")))
+        Problem::invalid(format!(
+            "category must be one of {}, got {shown}",
+            Category::ALL.map(Category::code).join(", ")
+        ))
     })
 }
 
@@ -142,7 +145,7 @@ pub(super) async fn add(
             body.push(b',');
         }
         let (at, visible_at, entry) = (event.at, event.visible_at, event.entry.clone());
-        rows::told(&Told { at, visible_at, is_injected: true, entry }, &mut body);
+        rows::told(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
     }
     body.extend_from_slice(b"]}");
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())

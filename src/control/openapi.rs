@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     account::{fault::ApiName, profile::Profile},
     api,
-    world::Stream,
+    world::Category,
 };
 
 /// The document, made when it is asked for first: the same for all servers of a process.
@@ -264,7 +264,7 @@ fn events() -> Value {
         ),
         &["400", "404"],
     );
-    let category = json!({ "type": "string", "enum": Stream::ALL.map(Stream::code) });
+    let category = json!({ "type": "string", "enum": Category::ALL.map(Category::code) });
     let mut required = parameter("category", "query", category);
     required["required"] = true.into();
     with_parameters(told, &[required, parameter("from", "query", instant()), parameter("to", "query", instant())])
@@ -370,7 +370,7 @@ fn control_schemas() -> Map<String, Value> {
     .into_iter()
     .map(|field| (field.to_owned(), text()))
     .collect();
-    new_event.insert("category".to_owned(), json!({ "type": "string", "enum": Stream::ALL.map(Stream::code) }));
+    new_event.insert("category".to_owned(), json!({ "type": "string", "enum": Category::ALL.map(Category::code) }));
     new_event.extend(["timestamp", "visible_at", "last_seen"].map(|field| (field.to_owned(), instant())));
     new_event.insert("response_code".to_owned(), json!({ "type": "integer", "minimum": 100, "maximum": 599 }));
     let request = json!({

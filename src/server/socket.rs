@@ -53,9 +53,9 @@ impl Socket {
 
     /// Ends the connection so that what was sent arrives: what comes is read for a while, because a socket that is closed
     /// with something unread takes back what it has sent.
-    pub(super) async fn end(&mut self, patience: Duration) {
+    pub(super) async fn end(&mut self, cancellation: Duration) {
         let _ = self.shutdown().await;
-        let _ = timeout(patience, tokio::io::copy(self, &mut tokio::io::sink())).await;
+        let _ = timeout(cancellation, tokio::io::copy(self, &mut tokio::io::sink())).await;
     }
 
     fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -3,10 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    DeviceRef, Happening, Millis, World,
-    lifecycle::{Status, Story},
-    random::Lane,
+    DeviceRef, EventRef, Millis, World,
+    random::RngStream,
     roster::Device,
+    timeline::{Process, Status},
 };
 
 /// What the rules made of an access.
@@ -74,10 +74,10 @@ const GUARDED_APPS: [(&str, &str); 5] = [
 const WATCHED_APPS: [(&str, &str); 3] =
     [("Dropbox", "Monitor cloud storage"), ("Box", "Monitor cloud storage"), ("Google Workspace", "Monitor mail")];
 
-/// What an activity of a story may say that is not about its device: applications, rules, statuses.
-pub(super) fn words(story: Story, action: Action) -> Vec<&'static str> {
+/// What an activity of a process may say that is not about its device: applications, rules, statuses.
+pub(super) fn words(process: Process, action: Action) -> Vec<&'static str> {
     let apps: Vec<&str> = match action {
-        _ if story == Story::Browse => OPEN_APPS.into_iter().chain([OPEN_RULE]).collect(),
+        _ if process == Process::Browse => OPEN_APPS.into_iter().chain([OPEN_RULE]).collect(),
         Action::Allowed | Action::Blocked => GUARDED_APPS.into_iter().flat_map(|(app, rule)| [app, rule]).collect(),
         Action::MonitoredAllow | Action::MonitoredBlock => {
             WATCHED_APPS.into_iter().flat_map(|(app, rule)| [app, rule]).collect()
@@ -91,29 +91,29 @@ pub(super) fn words(story: Story, action: Action) -> Vec<&'static str> {
 }
 
 impl World {
-    pub(super) fn tell_activity(
+    pub(super) fn activity_record(
         &self,
-        happening: &Happening,
+        event_ref: &EventRef,
         action: Action,
         (at, device): (DeviceRef, Arc<Device>),
     ) -> Activity {
-        let track = self.life.track(happening.track);
-        let (key, turn) = self.life.detail(happening);
-        let key = key.lane(Lane::Access).sub(u64::from(track.nth));
-        let (app_name, access_rule) = if track.story == Story::Browse {
-            (key.pick(turn, &OPEN_APPS), OPEN_RULE)
+        let track = self.timeline.track(event_ref.track);
+        let (key, occurrence) = self.timeline.detail(event_ref);
+        let key = key.stream(RngStream::Access).sub(u64::from(track.nth));
+        let (app_name, access_rule) = if track.process == Process::Browse {
+            (key.pick(occurrence, &OPEN_APPS), OPEN_RULE)
         } else {
             match action {
-                Action::Allowed | Action::Blocked => key.pick(turn, &GUARDED_APPS),
-                Action::MonitoredAllow | Action::MonitoredBlock => key.pick(turn, &WATCHED_APPS),
+                Action::Allowed | Action::Blocked => key.pick(occurrence, &GUARDED_APPS),
+                Action::MonitoredAllow | Action::MonitoredBlock => key.pick(occurrence, &WATCHED_APPS),
             }
         };
         Activity {
-            at: happening.at,
+            at: event_ref.at,
             action,
             app_name: app_name.into(),
             access_rule: access_rule.into(),
-            device_status: self.life.status(at, happening.at).0,
+            device_status: self.timeline.status(at, event_ref.at).0,
             app_user: device.email.clone(),
             device,
         }

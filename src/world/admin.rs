@@ -1,8 +1,8 @@
 //! Administrator events: what the people who run the account do in the console.
 
 use super::{
-    Happening, Millis, World,
-    random::{Lane, Permutation},
+    EventRef, Millis, World,
+    random::{Permutation, RngStream},
     roster::Person,
 };
 
@@ -75,7 +75,7 @@ impl AdminEvent {
 
 /// One event of an administrator.
 #[derive(Clone, Debug)]
-pub struct AdminEntry {
+pub struct AdminRecord {
     /// When it happened.
     pub at: Millis,
     /// What happened.
@@ -87,21 +87,21 @@ pub struct AdminEntry {
 }
 
 impl World {
-    pub(super) fn tell_admin(&self, happening: &Happening, event: AdminEvent) -> AdminEntry {
+    pub(super) fn admin_record(&self, event_ref: &EventRef, event: AdminEvent) -> AdminRecord {
         // A login before an act is that of whoever acts; the rest belongs to an administrator's own day.
-        let admin = match self.life.officer(happening) {
-            Some(officer) => self.roster.admin(officer),
-            None => self.actor(happening),
+        let admin = match self.timeline.acting_admin(event_ref) {
+            Some(acting_admin) => self.roster.admin(acting_admin),
+            None => self.actor(event_ref),
         };
-        let details = self.admin_details(happening, event, &admin);
-        AdminEntry { at: happening.at, event, details, admin }
+        let details = self.admin_details(event_ref, event, &admin);
+        AdminRecord { at: event_ref.at, event, details, admin }
     }
 
-    /// The administrator who acts on a device in a story.
-    pub(super) fn actor(&self, happening: &Happening) -> Person {
-        let (key, turn) = self.life.detail(happening);
-        // In turn, in an order of the rota's own: whoever acts does not act again until all others have.
+    /// The administrator who acts on a device in a process.
+    pub(super) fn actor(&self, event_ref: &EventRef) -> Person {
+        let (key, occurrence) = self.timeline.detail(event_ref);
+        // In turn, in an order of the schedule's own: whoever acts does not act again until all others have.
         let admins = self.roster.admins();
-        self.roster.admin(Permutation::new(key.lane(Lane::Admin), admins).forward(turn % admins))
+        self.roster.admin(Permutation::new(key.stream(RngStream::Admin), admins).forward(occurrence % admins))
     }
 }

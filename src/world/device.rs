@@ -1,8 +1,8 @@
-//! Device events: what happens to a device in its life.
+//! Device events: what happens to a device in its timeline.
 
 use std::sync::Arc;
 
-use super::{Happening, Millis, World, roster::Device};
+use super::{EventRef, Millis, World, roster::Device};
 
 /// What can happen to a device; the `event` of the API's `device` category.
 ///
@@ -108,7 +108,7 @@ impl DeviceEvent {
 
 /// One event of a device.
 #[derive(Clone, Debug)]
-pub struct DeviceEntry {
+pub struct DeviceRecord {
     /// When it happened.
     pub at: Millis,
     /// What happened.
@@ -120,8 +120,8 @@ pub struct DeviceEntry {
 }
 
 impl World {
-    pub(super) fn tell_device(&self, happening: &Happening, event: DeviceEvent, device: Arc<Device>) -> DeviceEntry {
-        let details = self.device_details(happening, event, &device);
-        DeviceEntry { at: happening.at, event, details, device }
+    pub(super) fn device_record(&self, event_ref: &EventRef, event: DeviceEvent, device: Arc<Device>) -> DeviceRecord {
+        let details = self.device_details(event_ref, event, &device);
+        DeviceRecord { at: event_ref.at, event, details, device }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{DeviceRef, Happening, Millis, World, lifecycle::Status, random::Lane, roster::Device};
+use super::{DeviceRef, EventRef, Millis, World, random::RngStream, roster::Device, timeline::Status};
 
 /// How bad the worst finding of a report is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,21 +49,21 @@ pub struct DeviceReport {
 }
 
 impl World {
-    pub(super) fn tell_report(&self, happening: &Happening, (at, device): (DeviceRef, Arc<Device>)) -> DeviceReport {
-        let (key, turn) = self.life.detail(happening);
-        let key = key.lane(Lane::Report);
-        let (status, lapse) = self.life.status(at, happening.at);
-        let severity = match (status, key.sub(0).below(turn, 8)) {
+    pub(super) fn report_record(&self, event_ref: &EventRef, (at, device): (DeviceRef, Arc<Device>)) -> DeviceReport {
+        let (key, occurrence) = self.timeline.detail(event_ref);
+        let key = key.stream(RngStream::Report);
+        let (status, noncompliance) = self.timeline.status(at, event_ref.at);
+        let severity = match (status, key.sub(0).below(occurrence, 8)) {
             (Status::NonCompliant, 0..5) => Severity::Critical,
             (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
             _ => Severity::NoIssue,
         };
-        let last_seen = Millis(happening.at.0 - key.sub(1).below(turn, 90_000).cast_signed());
-        let public_ip = self.roster.address(at, key.sub(2).below(turn, 5));
+        let last_seen = Millis(event_ref.at.0 - key.sub(1).below(occurrence, 90_000).cast_signed());
+        let public_ip = self.roster.address(at, key.sub(2).below(occurrence, 5));
         let policy_name = self.roster.policy(&device);
-        let details = self.report_details(&device, status, policy_name, severity, lapse);
+        let details = self.report_details(&device, status, policy_name, severity, noncompliance);
         DeviceReport {
-            at: happening.at,
+            at: event_ref.at,
             details,
             device,
             status,

@@ -1,4 +1,4 @@
-//! How long events take from happening to being visible.
+//! How long events take from event_ref to being visible.
 //!
 //! Upstream's logs are gathered from devices and services, so a query sees an event some time after it happened, and not
 //! in the order in which it happened. A connector that reads up to now and goes on from there loses such events.
@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use super::random::Key;
 
-/// Seconds from happening to being visible, evenly drawn for each event. Written `30` (always so long) or `5..120`.
+/// Seconds from event_ref to being visible, evenly drawn for each event. Written `30` (always so long) or `5..120`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Lag {
     least_seconds: u32,

@@ -1,6 +1,6 @@
 //! From a window, a filter and a place to the events of a page.
 //!
-//! The events of a stream have one order: by time, then by track, then by number. Counting what happened up to an
+//! The events of a category have one order: by time, then by track, then by number. Counting what happened up to an
 //! instant costs one step per track, so the instant at which the n-th event happens is found by bisection, and a page is
 //! the few events round it. Filters on kinds and agents choose tracks. What was not visible yet when somebody looked can
 //! only be among the events of the last [`Lag`](super::Lag), so only those are looked at one by one. Searching for a
@@ -9,9 +9,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    AgentType, Happening, Millis, Stream, World,
-    lifecycle::ACCOUNT_MADE,
-    search::{Needle, Patience, Search},
+    AgentType, Category, EventRef, Millis, World,
+    search::{Cancellation, Search, SearchTerm},
+    timeline::ACCOUNT_MADE,
 };
 
 /// 2200-01-01: nobody asks for later.
@@ -26,14 +26,14 @@ pub struct Window {
     pub to: Millis,
 }
 
-/// Which events of a stream are wanted. The default wants all.
+/// Which events of a category are wanted. The default wants all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
-    /// Places in the stream's list of codes, as bits; `None` for all.
+    /// Places in the category's list of codes, as bits; `None` for all.
     pub kinds: Option<u32>,
     /// Kinds of agents; `None` for all. Events without a device have none.
     pub agents: Option<Vec<AgentType>>,
-    /// A text that must occur, in any case, in one of the fields by which the stream is searched.
+    /// A text that must occur, in any case, in one of the fields by which the category is searched.
     pub search: Option<String>,
 }
 
@@ -46,11 +46,11 @@ pub enum Order {
     OldestFirst,
 }
 
-/// One event, by its address. [`World::tell`] tells what it says.
+/// One event, by its address. [`World::render`] tells what it says.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Event(pub(super) Happening);
+pub struct Event(pub(super) EventRef);
 
-/// The events of one stream that a window and a filter choose.
+/// The events of one category that a window and a filter choose.
 #[derive(Clone, Debug)]
 pub struct Selection<'w> {
     pub(super) world: &'w World,
@@ -60,7 +60,7 @@ pub struct Selection<'w> {
     /// The visible ones among the last, which come after those; oldest first.
     pub(super) fresh: Vec<Event>,
     /// The instant of the last of the places, or a later one.
-    pub(super) near: Millis,
+    pub(super) hint: Millis,
     search: Option<Search>,
     whole: bool,
 }
@@ -69,9 +69,9 @@ pub struct Selection<'w> {
 #[derive(Clone, Debug)]
 pub struct Events<'w> {
     world: &'w World,
-    stream: Stream,
+    category: Category,
     places: Range<u64>,
-    near: Millis,
+    hint: Millis,
     stride: usize,
 }
 
@@ -88,8 +88,8 @@ impl Iterator for Events<'_> {
 
     fn next(&mut self) -> Option<Vec<Event>> {
         let end = self.places.end.min(self.places.start.saturating_add(self.stride as u64));
-        let part = self.world.slice(self.stream, self.places.start..end, self.near);
-        self.near = part.last()?.at();
+        let part = self.world.slice(self.category, self.places.start..end, self.hint);
+        self.hint = part.last()?.at();
         self.places.start = end;
         Some(part)
     }
@@ -113,30 +113,30 @@ impl Event {
 }
 
 impl World {
-    /// The events of a stream that happened in a window and pass a filter, whenever they became visible.
+    /// The events of a category that happened in a window and pass a filter, whenever they became visible.
     #[must_use]
-    pub fn select(&self, stream: Stream, window: Window, filter: Filter) -> Selection<'_> {
-        self.select_seen(stream, window, filter, Millis(i64::MAX))
+    pub fn select(&self, category: Category, window: Window, filter: Filter) -> Selection<'_> {
+        self.select_seen(category, window, filter, Millis(i64::MAX))
     }
 
     /// Those of them that somebody sees who looks at an instant.
     #[must_use]
-    pub fn select_seen(&self, stream: Stream, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
-        self.select_patiently(stream, window, filter, seen_at, Patience::default())
+    pub fn select_seen(&self, category: Category, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
+        self.select_cancellable(category, window, filter, seen_at, Cancellation::default())
     }
 
     /// The same for somebody who may stop waiting: a search gives up then, with whatever it has found.
     #[must_use]
-    pub fn select_patiently(
+    pub fn select_cancellable(
         &self,
-        stream: Stream,
+        category: Category,
         window: Window,
         filter: Filter,
         seen_at: Millis,
-        patience: Patience,
+        cancellation: Cancellation,
     ) -> Selection<'_> {
         let whole = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
-        let tracks = self.tracks(stream, &filter);
+        let tracks = self.tracks(category, &filter);
         let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
         // Whatever happened so long ago has surely arrived.
@@ -146,15 +146,15 @@ impl World {
         let places = self.count(&tracks, Millis(from.0 - 1)).min(last)..last;
         let fresh = if settled < to { self.between(&tracks, settled, to) } else { Vec::new() };
         let fresh = fresh.into_iter().filter(|event| self.visible_at(event) <= seen_at).collect();
-        let needle = filter.search.map(|text| Needle::new(&text));
-        let search = needle.map(|needle| Search::new(self, stream, &tracks, Window { from, to }, needle, patience));
-        Selection { world: self, tracks, places, fresh, near: settled, search, whole }
+        let term = filter.search.map(|text| SearchTerm::new(&text));
+        let search = term.map(|term| Search::new(self, category, &tracks, Window { from, to }, term, cancellation));
+        Selection { world: self, tracks, places, fresh, hint: settled, search, whole }
     }
 
     /// How many events of a window a lag may still hide from a client that looks at an instant: each of them is looked at.
     #[must_use]
-    pub fn unsettled(&self, stream: Stream, window: Window, seen_at: Millis) -> u64 {
-        let tracks = &self.streams[stream as usize];
+    pub fn unsettled(&self, category: Category, window: Window, seen_at: Millis) -> u64 {
+        let tracks = &self.categories[category as usize];
         let from = Millis(seen_at.0.saturating_sub(self.lag().longest_ms()).max(window.from.0 - 1));
         let to = window.to.min(seen_at);
         if from < to { self.count(tracks, to) - self.count(tracks, from) } else { 0 }
@@ -162,26 +162,26 @@ impl World {
 
     /// The events of a window, oldest first, up to `stride` at a time.
     #[must_use]
-    pub fn events(&self, stream: Stream, window: Window, stride: usize) -> Events<'_> {
-        let selection = self.select(stream, window, Filter::default());
-        Events { world: self, stream, places: selection.places.clone(), near: selection.near, stride: stride.max(1) }
+    pub fn events(&self, category: Category, window: Window, stride: usize) -> Events<'_> {
+        let selection = self.select(category, window, Filter::default());
+        Events { world: self, category, places: selection.places.clone(), hint: selection.hint, stride: stride.max(1) }
     }
 
-    /// The events of a stream at places counted from the beginning of the world, oldest first.
+    /// The events of a category at places counted from the beginning of the world, oldest first.
     ///
     /// `near` is an instant from which to look for them, the nearer the faster.
     #[must_use]
-    pub fn slice(&self, stream: Stream, places: Range<u64>, near: Millis) -> Vec<Event> {
-        self.slice_of(&self.streams[stream as usize], places, near)
+    pub fn slice(&self, category: Category, places: Range<u64>, hint: Millis) -> Vec<Event> {
+        self.slice_of(&self.categories[category as usize], places, hint)
     }
 
-    fn tracks(&self, stream: Stream, filter: &Filter) -> Cow<'_, [usize]> {
-        let all = &self.streams[stream as usize];
+    fn tracks(&self, category: Category, filter: &Filter) -> Cow<'_, [usize]> {
+        let all = &self.categories[category as usize];
         if filter.kinds.is_none() && filter.agents.is_none() {
             return Cow::Borrowed(all.as_slice());
         }
         let wanted = |&track: &usize| {
-            let track = self.life.track(track);
+            let track = self.timeline.track(track);
             filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
                 && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
         };
@@ -190,26 +190,26 @@ impl World {
 
     /// How many events of some tracks happened at or before an instant.
     pub(super) fn count(&self, tracks: &[usize], until: Millis) -> u64 {
-        let moment = self.life.after(until);
-        tracks.iter().map(|&track| self.life.count(track, moment)).sum()
+        let moment = self.timeline.after(until);
+        tracks.iter().map(|&track| self.timeline.count(track, moment)).sum()
     }
 
     /// The events of some tracks that happened after one instant and not after another, oldest first.
     pub(super) fn between(&self, tracks: &[usize], after: Millis, until: Millis) -> Vec<Event> {
-        let (after, until) = (self.life.after(after), self.life.after(until));
+        let (after, until) = (self.timeline.after(after), self.timeline.after(until));
         let mut found = Vec::new();
         for &track in tracks {
-            self.life.collect(track, after, until, &mut found);
+            self.timeline.collect(track, after, until, &mut found);
         }
         found.sort_unstable();
         found.into_iter().map(Event).collect()
     }
 
-    fn slice_of(&self, tracks: &[usize], places: Range<u64>, near: Millis) -> Vec<Event> {
+    fn slice_of(&self, tracks: &[usize], places: Range<u64>, hint: Millis) -> Vec<Event> {
         if places.is_empty() {
             return Vec::new();
         }
-        let last = self.instant_of(tracks, places.end - 1, near);
+        let last = self.instant_of(tracks, places.end - 1, hint);
         let first = self.instant_of(tracks, places.start, last);
         let mut found = self.between(tracks, Millis(first.0 - 1), last);
         let before = self.count(tracks, Millis(first.0 - 1));
@@ -222,9 +222,9 @@ impl World {
     }
 
     /// The instant at which the event at a place happens: the first one by which more than `place` events happened.
-    pub(super) fn instant_of(&self, tracks: &[usize], place: u64, near: Millis) -> Millis {
+    pub(super) fn instant_of(&self, tracks: &[usize], place: u64, hint: Millis) -> Millis {
         let happened = |at: i64| self.count(tracks, Millis(at)) > place;
-        let mut late = near.0.clamp(ACCOUNT_MADE.0, LAST.0);
+        let mut late = hint.0.clamp(ACCOUNT_MADE.0, LAST.0);
         let mut stride = 3_600_000;
         while !happened(late) && late < LAST.0 {
             late = (late + stride).min(LAST.0);
@@ -263,9 +263,9 @@ impl Selection<'_> {
         }
     }
 
-    /// The places of the events in their stream, counted from the beginning of the world.
+    /// The places of the events in their category, counted from the beginning of the world.
     ///
-    /// `None` when a filter leaves some of the stream's events out.
+    /// `None` when a filter leaves some of the category's events out.
     #[must_use]
     pub fn places(&self) -> Option<Range<u64>> {
         self.whole.then(|| self.places.clone())
@@ -279,8 +279,8 @@ impl Selection<'_> {
 
     /// An instant near the last of [`places`](Self::places).
     #[must_use]
-    pub fn near(&self) -> Millis {
-        self.near
+    pub fn hint(&self) -> Millis {
+        self.hint
     }
 
     /// Up to `take` events after the first `skip`, in an order.
@@ -325,7 +325,7 @@ impl Selection<'_> {
     /// How many events happened at or before an instant, when the search is left out.
     #[must_use]
     pub fn until(&self, at: Millis) -> u64 {
-        let solid = self.world.count(&self.tracks, at.min(self.near)).clamp(self.places.start, self.places.end);
+        let solid = self.world.count(&self.tracks, at.min(self.hint)).clamp(self.places.start, self.places.end);
         let fresh = self.fresh.iter().take_while(|event| event.at() <= at).count();
         solid - self.places.start + fresh as u64
     }
@@ -348,7 +348,7 @@ impl Selection<'_> {
         };
         let solid = self.places.end - self.places.start;
         let places = self.places.start + start.min(solid)..self.places.start + end.min(solid);
-        let mut events = self.world.slice_of(&self.tracks, places, self.near);
+        let mut events = self.world.slice_of(&self.tracks, places, self.hint);
         // Both are at most the number of fresh ones, which are in memory.
         let fresh = |place: u64| usize::try_from(place.saturating_sub(solid)).unwrap_or(usize::MAX);
         events.extend_from_slice(&self.fresh[fresh(start)..fresh(end)]);

@@ -1,7 +1,7 @@
 //! Randomness with an address.
 //!
 //! A generator that is carried along makes event 1,000,000 depend on the 999,999 before it. Here a draw is looked up
-//! instead: a [`Key`] (seed and [`Lane`]) says which stream, an index says which place in it. Nothing is shared, so
+//! instead: a [`Key`] (seed and [`RngStream`]) says which stream, an index says which place in it. Nothing is shared, so
 //! nothing can drift, and any place costs the same.
 //!
 //! The mixing function is SplitMix64's: a few nanoseconds, the same on every platform, no floating point. It is not
@@ -18,12 +18,12 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 ///
 /// The discriminants are part of the output: append, never renumber.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lane {
+pub(crate) enum RngStream {
     /// Name, domain and time zone of the company.
     Company = 0,
     /// Who the administrators are.
     Admin = 1,
-    /// Who sits at a place of the fleet.
+    /// Who sits at a slot of the fleet.
     Person = 2,
     /// What a device is: machine type, operating system, address.
     Device = 3,
@@ -31,9 +31,9 @@ pub(crate) enum Lane {
     DeviceId = 4,
     /// The serial part of a hostname.
     Hostname = 5,
-    /// In which order a rota takes its members.
+    /// In which order a schedule takes its members.
     Order = 6,
-    /// How far into its slot a turn falls.
+    /// How far into its slot a occurrence falls.
     Jitter = 7,
     /// Which beginning an ending belongs to.
     Pairing = 8,
@@ -47,8 +47,8 @@ pub(crate) enum Lane {
     Token = 12,
     /// How long an event takes to become visible.
     Lag = 13,
-    /// Which residues the casts of a rota are in a run of its turns.
-    Casting = 14,
+    /// Which residues the masks of a schedule are in a run of its occurrences.
+    Variants = 14,
     /// What a console says of an administrator's act.
     Console = 15,
     /// What a device's report says.
@@ -65,8 +65,8 @@ pub(crate) struct Key(u64);
 
 impl Key {
     /// The stream of one aspect of one seed.
-    pub(crate) fn new(seed: u64, lane: Lane) -> Self {
-        Self(mix(mix(seed ^ 0x6F70_7377_6174).wrapping_add(STEP.wrapping_mul(lane as u64 + 1))))
+    pub(crate) fn new(seed: u64, stream: RngStream) -> Self {
+        Self(mix(mix(seed ^ 0x6F70_7377_6174).wrapping_add(STEP.wrapping_mul(stream as u64 + 1))))
     }
 
     /// The `index`-th of the streams below this one; they are unrelated to it and to each other.
@@ -75,8 +75,8 @@ impl Key {
     }
 
     /// The stream below this one that decides one aspect; never one of those that [`sub`](Self::sub) numbers.
-    pub(crate) fn lane(self, lane: Lane) -> Self {
-        Self(mix(mix(!self.0).wrapping_add(STEP.wrapping_mul(lane as u64 + 1))))
+    pub(crate) fn stream(self, stream: RngStream) -> Self {
+        Self(mix(mix(!self.0).wrapping_add(STEP.wrapping_mul(stream as u64 + 1))))
     }
 
     /// The draw at a place: 64 evenly distributed bits.
@@ -162,7 +162,7 @@ impl Permutation {
         let mut walked = element;
         loop {
             for round in 0..Self::ROUNDS {
-                walked = self.turn(walked, round);
+                walked = self.occurrence(walked, round);
             }
             if walked < self.size {
                 return walked;
@@ -179,7 +179,7 @@ impl Permutation {
         let mut walked = place;
         loop {
             for round in (0..Self::ROUNDS).rev() {
-                walked = self.turn(walked, round);
+                walked = self.occurrence(walked, round);
             }
             if walked < self.size {
                 return walked;
@@ -188,7 +188,7 @@ impl Permutation {
     }
 
     /// One round: one half is masked with a hash of the other, so the round undoes itself.
-    fn turn(&self, element: u64, round: u64) -> u64 {
+    fn occurrence(&self, element: u64, round: u64) -> u64 {
         let low = element & ((1 << self.low_bits) - 1);
         let high = element >> self.low_bits;
         if round.is_multiple_of(2) {
@@ -222,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_permutation_and_its_inverse_undo_each_other(seed: u64, size in 1_u64..200_000, element: u64) {
-            let permutation = Permutation::new(Key::new(seed, Lane::Order), size);
+            let permutation = Permutation::new(Key::new(seed, RngStream::Order), size);
             let element = element % size;
             let place = permutation.forward(element);
             prop_assert!(place < size);
@@ -231,7 +231,7 @@ mod tests {
 
         #[test]
         fn a_permutation_leaves_nobody_out(seed: u64, size in 1_u64..500) {
-            let permutation = Permutation::new(Key::new(seed, Lane::Order), size);
+            let permutation = Permutation::new(Key::new(seed, RngStream::Order), size);
             let mut places: Vec<u64> = (0..size).map(|element| permutation.forward(element)).collect();
             places.sort_unstable();
             prop_assert_eq!(places, (0..size).collect::<Vec<_>>());
@@ -241,20 +241,24 @@ mod tests {
     #[test]
     fn neighbouring_seeds_and_lanes_do_not_resemble_each_other() {
         let same = |a: Key, b: Key| (0..1000).filter(|&i| a.below(i, 10) == b.below(i, 10)).count();
-        let one = Key::new(1, Lane::Order);
-        for other in
-            [Key::new(2, Lane::Order), Key::new(1, Lane::Jitter), one.sub(0), one.sub(1), one.lane(Lane::Order)]
-        {
+        let one = Key::new(1, RngStream::Order);
+        for other in [
+            Key::new(2, RngStream::Order),
+            Key::new(1, RngStream::Jitter),
+            one.sub(0),
+            one.sub(1),
+            one.stream(RngStream::Order),
+        ] {
             let matches = same(one, other);
             assert!((60..140).contains(&matches), "{matches} of 1000 draws below 10 are equal");
         }
-        let shifted = (0..1000).filter(|&i| one.below(i + 1, 10) == Key::new(2, Lane::Order).below(i, 10)).count();
+        let shifted = (0..1000).filter(|&i| one.below(i + 1, 10) == Key::new(2, RngStream::Order).below(i, 10)).count();
         assert!((60..140).contains(&shifted), "seed 2 looks like a shifted seed 1");
     }
 
     #[test]
     fn draws_are_the_same_on_every_platform() {
-        let key = Key::new(1, Lane::Order);
+        let key = Key::new(1, RngStream::Order);
         assert_eq!([key.at(0), key.at(1), key.sub(7).at(3)], GOLDEN);
     }
 

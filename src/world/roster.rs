@@ -1,6 +1,6 @@
 //! Who and what a company consists of: its name, its people, its devices.
 //!
-//! Nothing here is stored. A person is a place in the fleet, a device is a place and a generation; their names follow
+//! Nothing here is stored. A person is a slot in the fleet, a device is a place and a generation; their names follow
 //! from the seed. A person keeps the place when the device is replaced.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use fake::{
 
 use super::{
     DeviceRef, Millis,
-    random::{Key, Lane, Permutation, mix},
+    random::{Key, Permutation, RngStream, mix},
 };
 
 /// The kind of agent that a device runs; the numbers are the API's `agent_types`.
@@ -92,7 +92,7 @@ pub(super) struct Roster {
     name: String,
     domain: String,
     devices: u64,
-    /// The first place of the fleet that is a domain controller.
+    /// The first slot of the fleet that is a domain controller.
     controllers_from: u64,
     admins: u64,
     people: Key,
@@ -110,8 +110,8 @@ const ZONES: [i64; 9] = [-8, -7, -6, -5, -3, 0, 1, 2, 9];
 
 impl Roster {
     pub(super) fn new(seed: u64, devices: u64) -> Self {
-        let company: &str = LastName().fake_with_rng(&mut Key::new(seed, Lane::Company).draws(0));
-        let trade = Key::new(seed, Lane::Company)
+        let company: &str = LastName().fake_with_rng(&mut Key::new(seed, RngStream::Company).draws(0));
+        let trade = Key::new(seed, RngStream::Company)
             .pick(1, &["Logistics", "Health", "Energy", "Foods", "Systems", "Insurance", "Media", "Motors"]);
         Self {
             name: format!("{company} {trade}"),
@@ -119,19 +119,19 @@ impl Roster {
             devices,
             controllers_from: devices - devices / 25,
             // About one administrator for fifty devices, and at least two: there are administrators without devices too. Not
-            // fewer than devices that begin to lapse in one block, so that nobody sees to two of them.
+            // fewer than devices that begin to noncompliance in one block, so that nobody sees to two of them.
             admins: (devices.div_ceil(48)).max(2),
-            people: Key::new(seed, Lane::Person),
-            admin_people: Key::new(seed, Lane::Admin),
-            machines: Key::new(seed, Lane::Device),
-            ids: Key::new(seed, Lane::DeviceId),
-            serials: Permutation::new(Key::new(seed, Lane::Hostname), SERIALS),
+            people: Key::new(seed, RngStream::Person),
+            admin_people: Key::new(seed, RngStream::Admin),
+            machines: Key::new(seed, RngStream::Device),
+            ids: Key::new(seed, RngStream::DeviceId),
+            serials: Permutation::new(Key::new(seed, RngStream::Hostname), SERIALS),
         }
     }
 
     /// The time zone of a seed's company, in hours ahead of UTC.
     pub(super) fn zone_hours(seed: u64) -> i64 {
-        Key::new(seed, Lane::Company).pick(2, &ZONES)
+        Key::new(seed, RngStream::Company).pick(2, &ZONES)
     }
 
     pub(super) fn company(&self) -> &str {
@@ -156,7 +156,7 @@ impl Roster {
         admin
     }
 
-    /// Who sits at a place of the fleet.
+    /// Who sits at a slot of the fleet.
     pub(super) fn person(&self, slot: u64) -> Person {
         self.named(self.people, slot)
     }
@@ -188,12 +188,12 @@ impl Roster {
         format!("{prefix}{}", capitals(serial, 5))
     }
 
-    /// The group that the devices at a place of the fleet belong to.
+    /// The group that the devices at a slot of the fleet belong to.
     pub(super) fn group(&self, slot: u64) -> &'static str {
         if slot < self.controllers_from { self.machines.sub(1).pick(slot, &GROUPS) } else { "Domain controllers" }
     }
 
-    /// The places of the fleet with short lives are virtual machines and phones, the others what people sit at.
+    /// The places of the fleet with short replacements are virtual machines and phones, the others what people sit at.
     fn machine(&self, device: DeviceRef) -> (&'static str, (&'static str, &'static str)) {
         let DeviceRef { slot, generation } = device;
         let key = self.machines.sub(2).sub(generation);
@@ -269,7 +269,7 @@ impl Device {
         const MONTH: i64 = 2_629_800_000;
         let rolled_out = at.0 - (self.slot % 29).cast_signed() * 86_400_000;
         // Releases are counted from the account's beginning; before, everybody had the first.
-        let release = ((rolled_out - super::lifecycle::ACCOUNT_MADE.0).max(0)) / MONTH;
+        let release = ((rolled_out - super::timeline::ACCOUNT_MADE.0).max(0)) / MONTH;
         match self.agent {
             AgentType::Endpoint => format!("7.6.{release}.0"),
             AgentType::DomainController => format!("10.4.{release}.0"),

@@ -1,7 +1,7 @@
 //! Searching the events of a selection for a text.
 //!
 //! First the fleet is asked which of its devices the text names. When they are few, their events are found one by one
-//! through the rotas, and the history of all others is not looked at; when they are many (or when the text may name
+//! through the schedules, and the history of all others is not looked at; when they are many (or when the text may name
 //! something else, such as an application), a page is found soon by reading. Both read newest first, and only as far as
 //! the page. What cannot be avoided is a look at every device that lived in the window.
 
@@ -14,10 +14,10 @@ use std::{
 };
 
 use super::{
-    Entry, Event, Happening, Millis, Order, Stream, Window, World,
-    lifecycle::{DeviceRef, Kind},
+    Category, Event, EventRef, Millis, Order, Record, Window, World,
     query::Found,
     query::Selection,
+    timeline::{DeviceRef, Kind},
 };
 
 /// How many devices are few: so many, and one more for each [`RARE`] that were looked at.
@@ -31,16 +31,16 @@ const FIRST_STRETCH_MS: i64 = 3_600_000;
 
 /// How long whoever asked will wait: until they say otherwise.
 #[derive(Clone, Debug, Default)]
-pub struct Patience(Arc<AtomicBool>);
+pub struct Cancellation(Arc<AtomicBool>);
 
-/// Ends a patience when it is dropped.
+/// Ends a cancellation when it is dropped.
 #[derive(Debug)]
-#[must_use = "the patience ends when this is dropped"]
-pub struct Waiting(Patience);
+#[must_use = "the cancellation ends when this is dropped"]
+pub struct Waiting(Cancellation);
 
-impl Patience {
+impl Cancellation {
     /// As long as the answer is waited for.
-    pub fn while_waiting(&self) -> Waiting {
+    pub fn cancel_on_drop(&self) -> Waiting {
         Waiting(self.clone())
     }
 
@@ -57,18 +57,18 @@ impl Drop for Waiting {
 
 /// A text that is looked for in any case.
 #[derive(Clone, Debug)]
-pub struct Needle(String);
+pub struct SearchTerm(String);
 
 /// A text, and the devices that it names.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
-    needle: Needle,
+    term: SearchTerm,
     /// `None` when they are many, or when the text may name something else.
     few: Option<HashSet<DeviceRef>>,
-    patience: Patience,
+    cancellation: Cancellation,
 }
 
-impl Needle {
+impl SearchTerm {
     /// What occurs where the text does, in any case.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -88,21 +88,21 @@ impl Needle {
 impl Search {
     pub(super) fn new(
         world: &World,
-        stream: Stream,
+        category: Category,
         tracks: &[usize],
         window: Window,
-        needle: Needle,
-        patience: Patience,
+        term: SearchTerm,
+        cancellation: Cancellation,
     ) -> Self {
         // Only what the chosen tracks can say counts: nothing that was blocked says «Zoom», which everybody may use.
         let elsewhere = tracks.iter().any(|&track| {
-            let track = world.life.track(track);
+            let track = world.timeline.track(track);
             let Kind::Access(action) = track.kind else { return false };
-            super::activity::words(track.story, action).into_iter().any(|word| needle.is_in(word))
+            super::activity::words(track.process, action).into_iter().any(|word| term.is_in(word))
         });
-        let all = elsewhere || stream == Stream::Admin;
-        let few = if all { None } else { world.few_named(stream, window, &needle, &patience) };
-        Self { needle, few, patience }
+        let all = elsewhere || category == Category::Admin;
+        let few = if all { None } else { world.few_named(category, window, &term, &cancellation) };
+        Self { term, few, cancellation }
     }
 
     /// See [`Selection::after`].
@@ -121,18 +121,18 @@ impl Search {
         if let Some(few) = &self.few
             && found.events.len() < take
         {
-            follow(selection, few, take, &self.patience, &mut found);
+            follow(selection, few, take, &self.cancellation, &mut found);
         }
         found
     }
 
     /// Reads event after event.
     fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, order: Order, found: &mut Found) {
-        while found.read < end && found.events.len() < take && !self.patience.is_over() {
+        while found.read < end && found.events.len() < take && !self.cancellation.is_over() {
             let left = usize::try_from(end - found.read).unwrap_or(usize::MAX);
             for event in selection.unsearched_page(found.read, STRIDE.min(left), order) {
                 found.read += 1;
-                if selection.world.tell(&event).mentions(&self.needle) {
+                if selection.world.render(&event).mentions(&self.term) {
                     found.events.push(event);
                     if found.events.len() == take {
                         return;
@@ -144,22 +144,28 @@ impl Search {
 }
 
 /// Finds the events of few devices, in ever longer stretches of time.
-fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, patience: &Patience, found: &mut Found) {
-    let Selection { world, tracks, places, near, .. } = selection;
+fn follow(
+    selection: &Selection<'_>,
+    few: &HashSet<DeviceRef>,
+    take: usize,
+    cancellation: &Cancellation,
+    found: &mut Found,
+) {
+    let Selection { world, tracks, places, hint, .. } = selection;
     let solid = found.read.saturating_sub(selection.fresh.len() as u64);
     let Some(next) = places.end.checked_sub(solid.saturating_add(1)).filter(|&next| next >= places.start) else {
         return;
     };
     // The newest event that was not read yet, and all before it.
-    let newest = world.instant_of(tracks, next, *near);
+    let newest = world.instant_of(tracks, next, *hint);
     let newest_place = world.place_of(tracks, newest);
     let first = world.instant_of(tracks, places.start, newest);
     let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
     let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
-    while until >= first && found.events.len() < take && !patience.is_over() {
+    while until >= first && found.events.len() < take && !cancellation.is_over() {
         let after = Millis((until.0 - stretch).max(first.0 - 1));
         let mut events = world.events_of(tracks, &slots, after, until);
-        events.retain(|event| world.life.device(&event.0).is_some_and(|device| few.contains(&device)));
+        events.retain(|event| world.timeline.device(&event.0).is_some_and(|device| few.contains(&device)));
         events.sort_unstable();
         for event in events.into_iter().rev() {
             // Of the events of the newest millisecond some may have been read before.
@@ -179,26 +185,26 @@ fn follow(selection: &Selection<'_>, few: &HashSet<DeviceRef>, take: usize, pati
     found.read = selection.unsearched();
 }
 
-impl Entry {
-    /// Whether a text occurs in one of the fields by which an entry's stream is searched.
+impl Record {
+    /// Whether a text occurs in one of the fields by which an record's category is searched.
     #[must_use]
-    pub fn mentions(&self, needle: &Needle) -> bool {
+    pub fn mentions(&self, term: &SearchTerm) -> bool {
         match self {
             Self::Admin(_) => true,
-            Self::Device(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Self::Webhook(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Self::Report(entry) => needle.is_in(&entry.device.name) || needle.is_in(&entry.device.id),
-            Self::Activity(entry) => [
-                entry.device.name.as_str(),
-                &entry.device.id,
-                &entry.device.group,
-                &entry.app_user,
-                &entry.app_name,
-                &entry.access_rule,
-                entry.device_status.label(),
+            Self::Device(record) => term.is_in(&record.device.name) || term.is_in(&record.device.id),
+            Self::Webhook(record) => term.is_in(&record.device.name) || term.is_in(&record.device.id),
+            Self::Report(record) => term.is_in(&record.device.name) || term.is_in(&record.device.id),
+            Self::Activity(record) => [
+                record.device.name.as_str(),
+                &record.device.id,
+                &record.device.group,
+                &record.app_user,
+                &record.app_name,
+                &record.access_rule,
+                record.device_status.label(),
             ]
             .into_iter()
-            .any(|field| needle.is_in(field)),
+            .any(|field| term.is_in(field)),
         }
     }
 }
@@ -207,22 +213,22 @@ impl World {
     /// The devices heard of in a window that a text names, if they are few.
     fn few_named(
         &self,
-        stream: Stream,
+        category: Category,
         window: Window,
-        needle: &Needle,
-        patience: &Patience,
+        term: &SearchTerm,
+        cancellation: &Cancellation,
     ) -> Option<HashSet<DeviceRef>> {
-        let (after, until) = (self.life.after(Millis(window.from.0 - 1)), self.life.after(window.to));
+        let (after, until) = (self.timeline.after(Millis(window.from.0 - 1)), self.timeline.after(window.to));
         let mut named = HashSet::new();
         let mut looked_at = 0;
         for slot in 0..u64::from(self.shape.devices) {
-            if patience.is_over() {
+            if cancellation.is_over() {
                 break;
             }
-            for generation in self.life.generations(slot, after, until) {
+            for generation in self.timeline.generations(slot, after, until) {
                 let device = DeviceRef { slot, generation };
                 looked_at += 1;
-                if self.names(stream, device, needle) {
+                if self.names(category, device, term) {
                     if named.len() > FEW + looked_at / RARE {
                         return None;
                     }
@@ -233,22 +239,21 @@ impl World {
         Some(named)
     }
 
-    /// Whether a text names a device, in one of the fields of a device by which a stream is searched.
-    fn names(&self, stream: Stream, device: DeviceRef, needle: &Needle) -> bool {
-        needle.is_in(&self.roster.hostname(device))
-            || needle.is_in(&self.roster.device_id(device))
-            || (stream == Stream::Activity
-                && (needle.is_in(self.roster.group(device.slot))
-                    || needle.is_in(&self.roster.person(device.slot).email)))
+    /// Whether a text names a device, in one of the fields of a device by which a category is searched.
+    fn names(&self, category: Category, device: DeviceRef, term: &SearchTerm) -> bool {
+        term.is_in(&self.roster.hostname(device))
+            || term.is_in(&self.roster.device_id(device))
+            || (category == Category::Activity
+                && (term.is_in(self.roster.group(device.slot)) || term.is_in(&self.roster.person(device.slot).email)))
     }
 
     /// The events of some tracks and some places of the fleet, after one instant and not after another.
     fn events_of(&self, tracks: &[usize], slots: &HashSet<u64>, after: Millis, until: Millis) -> Vec<Event> {
-        let (after, until) = (self.life.after(after), self.life.after(until));
-        let mut found: Vec<Happening> = Vec::new();
+        let (after, until) = (self.timeline.after(after), self.timeline.after(until));
+        let mut found: Vec<EventRef> = Vec::new();
         for &track in tracks {
             for &slot in slots {
-                self.life.collect_of(track, slot, after, until, &mut found);
+                self.timeline.collect_of(track, slot, after, until, &mut found);
             }
         }
         found.into_iter().map(Event).collect()

@@ -1,10 +1,10 @@
 //! The sentences in `details`, in the words of the console.
 
 use super::{
-    DeviceEvent, Happening, Status, WebhookEvent, World,
+    DeviceEvent, EventRef, Status, WebhookEvent, World,
     admin::AdminEvent,
     device_report::Severity,
-    random::{Key, Lane},
+    random::{Key, RngStream},
     roster::{Device, Person},
 };
 
@@ -53,22 +53,22 @@ const ALLOWED: [&str; 3] = ["process backup-agent.exe", "application TeamViewer"
 const TICKETS: [&str; 3] = ["Agent does not report", "Question about exemptions", "Device shown twice"];
 
 impl World {
-    pub(super) fn device_details(&self, happening: &Happening, event: DeviceEvent, device: &Device) -> String {
+    pub(super) fn device_details(&self, event_ref: &EventRef, event: DeviceEvent, device: &Device) -> String {
         let name = &device.name;
-        let actor = || named(&self.actor(happening));
-        let (key, turn) = self.life.detail(happening);
+        let actor = || named(&self.actor(event_ref));
+        let (key, occurrence) = self.timeline.detail(event_ref);
         match event {
             DeviceEvent::AccessGranted => {
                 format!("Device {name} was granted access to protected applications after {} verified", device.username)
             }
             DeviceEvent::AccessRevoked => {
-                let hours = self.life.hours_since_turn(happening);
+                let hours = self.timeline.hours_since_start(event_ref);
                 format!("Access of device {name} to protected applications was revoked after {hours} hour(s)")
             }
             DeviceEvent::Added => format!(
                 "Device {name} was added with {} {} on {}",
                 device.agent.product(),
-                device.agent_version(happening.at),
+                device.agent_version(event_ref.at),
                 device.os
             ),
             DeviceEvent::AddedDuplicateMac => {
@@ -76,7 +76,7 @@ impl World {
             }
             DeviceEvent::ComplianceCheck => format!("Compliance check of device {name} was requested by {}", actor()),
             DeviceEvent::Compliant => {
-                format!("Device {name} changed status to compliant: {}", self.finding(key, turn, device).mended)
+                format!("Device {name} changed status to compliant: {}", self.finding(key, occurrence, device).mended)
             }
             DeviceEvent::Deleted => format!("Device {name} was deleted by {}", actor()),
             DeviceEvent::DeletedUser => {
@@ -84,12 +84,15 @@ impl World {
             }
             DeviceEvent::DeletedApi => format!("Device {name} was deleted by OAuth API"),
             DeviceEvent::ExemptAll => {
-                let hours = self.life.exemption_hours(happening);
+                let hours = self.timeline.exemption_hours(event_ref);
                 format!("Device {name} was exempted by {} for {hours} hour(s)", actor())
             }
             DeviceEvent::FetchLog => format!("Log files of device {name} were requested by {}", actor()),
             DeviceEvent::NonCompliant => {
-                format!("Device {name} changed status to non-compliant: {}", self.finding(key, turn, device).wrong)
+                format!(
+                    "Device {name} changed status to non-compliant: {}",
+                    self.finding(key, occurrence, device).wrong
+                )
             }
             DeviceEvent::ScanThreat => format!("Threat scan of device {name} was requested by {}", actor()),
             DeviceEvent::Unexempt => format!("Exemption of device {name} was removed by {}", actor()),
@@ -97,20 +100,22 @@ impl World {
         }
     }
 
-    pub(super) fn admin_details(&self, happening: &Happening, event: AdminEvent, admin: &Person) -> String {
-        let (key, turn) = self.life.detail(happening);
-        let key = key.lane(Lane::Console).sub(event as u64);
+    pub(super) fn admin_details(&self, event_ref: &EventRef, event: AdminEvent, admin: &Person) -> String {
+        let (key, occurrence) = self.timeline.detail(event_ref);
+        let key = key.stream(RngStream::Console).sub(event as u64);
         let admin = named(admin);
         match event {
-            AdminEvent::CacChange => format!("Access rule {} was changed by {admin}", key.pick(turn, &RULES)),
-            AdminEvent::Config => format!("Configuration was changed by {admin}: {}", key.pick(turn, &SETTINGS)),
+            AdminEvent::CacChange => format!("Access rule {} was changed by {admin}", key.pick(occurrence, &RULES)),
+            AdminEvent::Config => format!("Configuration was changed by {admin}: {}", key.pick(occurrence, &SETTINGS)),
             AdminEvent::FailedAuth => format!("{admin} failed to log on: wrong password"),
             AdminEvent::Login => format!("{admin} logged on to the console"),
             AdminEvent::RevMobileCode => format!("Registration code for mobile devices was revoked by {admin}"),
             AdminEvent::SubmitTicket => {
-                format!("Support ticket \"{}\" was submitted by {admin}", key.pick(turn, &TICKETS))
+                format!("Support ticket \"{}\" was submitted by {admin}", key.pick(occurrence, &TICKETS))
             }
-            AdminEvent::Whitelist => format!("Whitelist was changed by {admin}: {} added", key.pick(turn, &ALLOWED)),
+            AdminEvent::Whitelist => {
+                format!("Whitelist was changed by {admin}: {} added", key.pick(occurrence, &ALLOWED))
+            }
             AdminEvent::ChangedPassword => format!("Password was changed by {admin}"),
         }
     }
@@ -137,10 +142,10 @@ impl World {
         status: Status,
         policy: &str,
         severity: Severity,
-        lapse: Option<(Key, u64)>,
+        noncompliance: Option<(Key, u64)>,
     ) -> String {
         let name = &device.name;
-        let wrong = lapse.map_or("", |(key, turn)| self.finding(key, turn, device).wrong);
+        let wrong = noncompliance.map_or("", |(key, occurrence)| self.finding(key, occurrence, device).wrong);
         match (status, severity) {
             (Status::Compliant, Severity::NoIssue) => format!("Device {name} reported: policy {policy} is kept"),
             (Status::Compliant, _) => format!("Device {name} reported: policy {policy} is kept, a restart is pending"),
@@ -150,12 +155,12 @@ impl World {
     }
 
     /// What a device fails in during a non-compliance: the same at its beginning and at its end.
-    fn finding(&self, key: Key, turn: u64, device: &Device) -> Finding {
-        let key = key.lane(Lane::Detail);
+    fn finding(&self, key: Key, occurrence: u64, device: &Device) -> Finding {
+        let key = key.stream(RngStream::Detail);
         match device.machine {
-            "phone" => key.pick(turn, &PHONE),
-            _ if self.life.lapses_briefly(device.slot, turn) => key.pick(turn, &QUICK),
-            _ => key.pick(turn, &SLOW),
+            "phone" => key.pick(occurrence, &PHONE),
+            _ if self.timeline.is_brief(device.slot, occurrence) => key.pick(occurrence, &QUICK),
+            _ => key.pick(occurrence, &SLOW),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Webhook entries: what the company's webhook was told about devices, and what its receiver answered.
+//! Webhook entries: what the company's webhook was spec about devices, and what its receiver answered.
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Happening, Millis, World, random::Lane, roster::Device};
+use super::{EventRef, Millis, World, random::RngStream, roster::Device};
 
-/// What a webhook is told; the `event` of the API's `webhook` category.
+/// What a webhook is spec; the `event` of the API's `webhook` category.
 ///
 /// The discriminants are places in [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,10 +46,10 @@ impl WebhookEvent {
 
 /// One attempt to tell the webhook's receiver something.
 #[derive(Clone, Debug)]
-pub struct WebhookEntry {
-    /// When the receiver was told.
+pub struct WebhookRecord {
+    /// When the receiver was spec.
     pub at: Millis,
-    /// What it was told.
+    /// What it was spec.
     pub event: WebhookEvent,
     /// The same in a sentence.
     pub details: String,
@@ -74,13 +74,21 @@ const TROUBLE: [(u16, &str); 5] = [
 ];
 
 impl World {
-    pub(super) fn tell_webhook(&self, happening: &Happening, event: WebhookEvent, device: Arc<Device>) -> WebhookEntry {
-        let (key, turn) = self.life.detail(happening);
-        let attempt = self.life.track(happening.track).nth;
-        let key = key.lane(Lane::Receiver).sub(u64::from(attempt));
-        let (response_code, response_body) =
-            if self.life.receiver_fails(happening) { key.pick(turn, &TROUBLE) } else { key.pick(turn, &THANKS) };
+    pub(super) fn webhook_record(
+        &self,
+        event_ref: &EventRef,
+        event: WebhookEvent,
+        device: Arc<Device>,
+    ) -> WebhookRecord {
+        let (key, occurrence) = self.timeline.detail(event_ref);
+        let attempt = self.timeline.track(event_ref.track).nth;
+        let key = key.stream(RngStream::Receiver).sub(u64::from(attempt));
+        let (response_code, response_body) = if self.timeline.receiver_fails(event_ref) {
+            key.pick(occurrence, &TROUBLE)
+        } else {
+            key.pick(occurrence, &THANKS)
+        };
         let details = self.webhook_details(event, &device, attempt);
-        WebhookEntry { at: happening.at, event, details, device, response_code, response_body: response_body.into() }
+        WebhookRecord { at: event_ref.at, event, details, device, response_code, response_body: response_body.into() }
     }
 }

@@ -1,12 +1,12 @@
 //! The rhythm of a company's week.
 //!
 //! Things do not happen evenly: there are working hours, a lunch dip, weekends. Here that is a change of the time scale.
-//! *Effort* is time weighted by how busy its hour is; spread evenly over effort, events fall into the busy hours of the
-//! calendar. Effort is a whole number, a week of it is a small table, and both directions are a look-up.
+//! *ActiveTime* is time weighted by how busy its hour is; spread evenly over active_ms, events fall into the busy hours of the
+//! calendar. ActiveTime is a whole number, a week of it is a small table, and both directions are a look-up.
 
 use super::Millis;
 
-/// A Monday at midnight before everything: 2013-09-30T00:00:00Z. Effort is counted from here.
+/// A Monday at midnight before everything: 2013-09-30T00:00:00Z. ActiveTime is counted from here.
 const MONDAY: i64 = 1_380_499_200_000;
 /// 2300-01-01: far beyond whatever is counted, and far below what overflows.
 const LAST: i64 = 10_413_792_000_000;
@@ -15,10 +15,10 @@ const HOUR: u64 = 3_600_000;
 /// Hours in a week.
 const WEEK: usize = 168;
 
-/// How busy each hour of a working day is in an office, midnight first.
-const OFFICE_DAY: [u64; 24] = [1, 1, 1, 1, 1, 2, 5, 16, 42, 60, 64, 58, 33, 50, 61, 58, 47, 28, 12, 6, 4, 3, 2, 1];
+/// How busy each hour of a working day is in an working_hours, midnight first.
+const WORKING_DAY: [u64; 24] = [1, 1, 1, 1, 1, 2, 5, 16, 42, 60, 64, 58, 33, 50, 61, 58, 47, 28, 12, 6, 4, 3, 2, 1];
 /// The same on a day without work.
-const OFFICE_REST: [u64; 24] = [1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 4, 4, 4, 4, 3, 3, 2, 2, 2, 1, 1, 1];
+const WORKING_REST: [u64; 24] = [1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 4, 4, 4, 4, 3, 3, 2, 2, 2, 1, 1, 1];
 /// How many machines are switched on by hour of a working day: some are never off.
 const UPTIME_DAY: [u64; 24] =
     [12, 11, 11, 10, 10, 12, 18, 34, 52, 60, 62, 62, 58, 60, 62, 61, 58, 48, 34, 28, 25, 22, 18, 14];
@@ -28,30 +28,30 @@ const UPTIME_REST: [u64; 24] =
 
 /// Which of the company's two rhythms something follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Beat {
+pub(super) enum CalendarKind {
     /// People at work: few events at night and at weekends.
-    Office,
+    WorkingHours,
     /// Machines that are switched on: less of a difference.
-    Uptime,
+    DeviceUptime,
 }
 
-/// Converts between the calendar and effort, for one beat in one time zone.
+/// Converts between the calendar and active_ms, for one beat in one time zone.
 #[derive(Clone, Debug)]
-pub(super) struct Rhythm {
+pub(super) struct ActivityCalendar {
     /// Weight of each hour of the week, Monday midnight first.
     weights: [u64; WEEK],
-    /// Effort from the beginning of the week to each of its hours, and to its end.
+    /// ActiveTime from the beginning of the week to each of its hours, and to its end.
     before: [u64; WEEK + 1],
     /// How far the company's wall clock is ahead of UTC.
     zone: i64,
 }
 
-impl Rhythm {
+impl ActivityCalendar {
     /// The rhythm of a company whose wall clock is `zone_hours` ahead of UTC all year round.
-    pub(super) fn new(beat: Beat, zone_hours: i64) -> Self {
+    pub(super) fn new(beat: CalendarKind, zone_hours: i64) -> Self {
         let (day, rest) = match beat {
-            Beat::Office => (&OFFICE_DAY, &OFFICE_REST),
-            Beat::Uptime => (&UPTIME_DAY, &UPTIME_REST),
+            CalendarKind::WorkingHours => (&WORKING_DAY, &WORKING_REST),
+            CalendarKind::DeviceUptime => (&UPTIME_DAY, &UPTIME_REST),
         };
         let weights = std::array::from_fn(|hour| if hour / 24 < 5 { day[hour % 24] } else { rest[hour % 24] });
         let mut before = [0; WEEK + 1];
@@ -61,20 +61,20 @@ impl Rhythm {
         Self { weights, before, zone: zone_hours * 3_600_000 }
     }
 
-    /// Effort of one working day: the unit in which lengths of stories are given.
+    /// ActiveTime of one working day: the unit in which lengths of processes are given.
     pub(super) fn day(&self) -> u64 {
         self.before[24]
     }
 
-    /// Effort of one week.
+    /// ActiveTime of one week.
     pub(super) fn week(&self) -> u64 {
         self.before[WEEK]
     }
 
-    /// Effort spent before an instant.
-    pub(super) fn effort(&self, at: Millis) -> u64 {
-        // Instants before the company's first Monday have no effort; the world begins four days later. Instants that
-        // nobody can ask for have the effort of the last one.
+    /// ActiveTime spent before an instant.
+    pub(super) fn active_ms(&self, at: Millis) -> u64 {
+        // Instants before the company's first Monday have no active_ms; the world begins four days later. Instants that
+        // nobody can ask for have the active_ms of the last one.
         let since = u64::try_from(at.0.min(LAST) + self.zone - MONDAY).unwrap_or(0);
         let (weeks, rest) = (since / (WEEK as u64 * HOUR), since % (WEEK as u64 * HOUR));
         // Below 168 by the remainder.
@@ -82,12 +82,12 @@ impl Rhythm {
         weeks * self.week() + self.before[hour] + self.weights[hour] * (rest % HOUR)
     }
 
-    /// The millisecond in which an effort is reached: the last instant with at most that effort.
-    pub(super) fn instant(&self, effort: u64) -> Millis {
-        let (weeks, rest) = (effort / self.week(), effort % self.week());
+    /// The millisecond in which an active_ms is reached: the last instant with at most that active_ms.
+    pub(super) fn instant(&self, active_ms: u64) -> Millis {
+        let (weeks, rest) = (active_ms / self.week(), active_ms % self.week());
         let hour = self.before.partition_point(|&before| before <= rest) - 1;
         let since = (weeks * WEEK as u64 + hour as u64) * HOUR + (rest - self.before[hour]) / self.weights[hour];
-        // An effort stems from an instant or from a story that began at one: far below 2⁶³ milliseconds.
+        // An active_ms stems from an instant or from a process that began at one: far below 2⁶³ milliseconds.
         Millis(since.cast_signed() + MONDAY - self.zone)
     }
 }
@@ -100,13 +100,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn effort_grows_with_every_millisecond_and_leads_back(
+        fn active_time_grows_with_every_millisecond_and_leads_back(
             at in 1_380_873_600_000_i64..4_102_444_800_000,
             zone in -8_i64..=9,
         ) {
-            for beat in [Beat::Office, Beat::Uptime] {
-                let rhythm = Rhythm::new(beat, zone);
-                let (now, next) = (rhythm.effort(Millis(at)), rhythm.effort(Millis(at + 1)));
+            for beat in [CalendarKind::WorkingHours, CalendarKind::DeviceUptime] {
+                let rhythm = ActivityCalendar::new(beat, zone);
+                let (now, next) = (rhythm.active_ms(Millis(at)), rhythm.active_ms(Millis(at + 1)));
                 prop_assert!(now < next);
                 prop_assert_eq!(rhythm.instant(now), Millis(at));
                 prop_assert_eq!(rhythm.instant(next - 1), Millis(at));
@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn a_working_morning_is_worth_more_than_a_night_or_a_sunday() {
-        let rhythm = Rhythm::new(Beat::Office, 0);
+        let rhythm = ActivityCalendar::new(CalendarKind::WorkingHours, 0);
         let hours = |day: i64, from: i64, to: i64| {
-            let at = |hour: i64| rhythm.effort(Millis(MONDAY + (day * 24 + hour) * 3_600_000));
+            let at = |hour: i64| rhythm.active_ms(Millis(MONDAY + (day * 24 + hour) * 3_600_000));
             at(to) - at(from)
         };
         assert!(hours(2, 9, 11) > 20 * hours(2, 1, 3), "night");
