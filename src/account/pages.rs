@@ -73,7 +73,7 @@ impl PageCache {
             let first = number * CHUNK;
             let start = places.start.max(first);
             // A lag changes when events are seen, not what they say.
-            let (seed, devices) = (world.shape().seed, world.shape().devices);
+            let (seed, devices) = (world.config().seed, world.config().devices);
             let chunk = self.chunk(world, Address { seed, devices, dress, category, number }, hint, render);
             if end < places.end {
                 into.push(Bytes::from_static(b","));

@@ -12,15 +12,13 @@
 //! - A replaced device outlives its successor's arrival by longer than any process lasts that began before it.
 
 use super::{
-    activity::Action,
-    admin::AdminEvent,
-    device::DeviceEvent,
-    random::RngStream,
-    roster::AgentType,
+    calendar::{ActivityCalendar, CalendarKind},
+    kinds::{Action, AdminEvent, AgentType, Category, DeviceEvent, Kind, WebhookEvent},
+    random::{Key, RngStream},
     schedule::Schedule,
-    timeline::{ACCOUNT_MADE, Category, Compliance, Fleet, Kind, Process, SHARED_MS, Timeline, Track, When},
+    time::ACCOUNT_MADE,
+    tracks::{Compliance, Fleet, Process, SHARED_MS, Track, When},
     variants::VariantMask,
-    webhook::WebhookEvent,
 };
 
 /// Non-compliance that is mended within hours.
@@ -65,8 +63,39 @@ const PARTS: [Part; 3] = [
     Part { offset: 3, step: 4, weeks: 5 },
 ];
 
-impl Timeline {
-    pub(super) fn add_device_processes(&mut self, fleet: Fleet) {
+/// All processes of one company.
+#[derive(Clone, Debug)]
+pub(super) struct Processes {
+    pub(super) working_hours: ActivityCalendar,
+    pub(super) device_uptime: ActivityCalendar,
+    pub(super) schedules: Vec<Schedule>,
+    pub(super) tracks: Vec<Track>,
+    /// The schedules by which devices replace each other.
+    pub(super) replacements: Vec<usize>,
+    pub(super) compliance: Vec<Compliance>,
+    pub(super) key: Key,
+}
+
+impl Processes {
+    pub(super) fn new(seed: u64, zone_hours: i64, fleets: &[Fleet], admins: u64) -> Self {
+        let mut timeline = Self {
+            working_hours: ActivityCalendar::new(CalendarKind::WorkingHours, zone_hours),
+            device_uptime: ActivityCalendar::new(CalendarKind::DeviceUptime, zone_hours),
+            schedules: Vec::new(),
+            tracks: Vec::new(),
+            replacements: Vec::new(),
+            compliance: Vec::new(),
+            key: Key::new(seed, RngStream::Order),
+        };
+        for fleet in fleets {
+            timeline.add_device_processes(*fleet);
+        }
+        timeline.add_admin_processes(admins);
+        timeline.tracks.shrink_to_fit();
+        timeline
+    }
+
+    fn add_device_processes(&mut self, fleet: Fleet) {
         self.enrol(fleet);
         for part in PARTS {
             if fleet.agent == AgentType::Endpoint {
@@ -218,7 +247,7 @@ impl Timeline {
         }
     }
 
-    pub(super) fn add_admin_processes(&mut self, admins: u64) {
+    fn add_admin_processes(&mut self, admins: u64) {
         let people = Fleet { agent: AgentType::Endpoint, first: 0, devices: admins };
         let day = self.working_hours.day();
         let schedule = self.schedule(people, 0, 1, day, 1);

@@ -9,46 +9,12 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    AgentType, Category, EventRef, Millis, World,
-    search::{Cancellation, Search, SearchTerm},
-    timeline::ACCOUNT_MADE,
+    company::World,
+    kinds::Category,
+    term::{Cancellation, Search, SearchTerm},
+    time::{ACCOUNT_MADE, LAST, Millis},
+    window::{Event, Filter, Order, Window},
 };
-
-/// 2200-01-01: nobody asks for later.
-const LAST: Millis = Millis(7_258_118_400_000);
-
-/// A stretch of time, both ends included.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Window {
-    /// The first millisecond of it.
-    pub from: Millis,
-    /// The last one.
-    pub to: Millis,
-}
-
-/// Which events of a category are wanted. The default wants all.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Filter {
-    /// Places in the category's list of codes, as bits; `None` for all.
-    pub kinds: Option<u32>,
-    /// Kinds of agents; `None` for all. Events without a device have none.
-    pub agents: Option<Vec<AgentType>>,
-    /// A text that must occur, in any case, in one of the fields by which the category is searched.
-    pub search: Option<String>,
-}
-
-/// In which direction time runs through a page.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Order {
-    /// From the last event of the window to the first.
-    NewestFirst,
-    /// From the first to the last.
-    OldestFirst,
-}
-
-/// One event, by its address. [`World::render`] tells what it says.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Event(pub(super) EventRef);
 
 /// The events of one category that a window and a filter choose.
 #[derive(Clone, Debug)]
@@ -61,7 +27,7 @@ pub struct Selection<'w> {
     pub(super) fresh: Vec<Event>,
     /// The instant of the last of the places, or a later one.
     pub(super) hint: Millis,
-    search: Option<Search>,
+    pub(super) search: Option<Search>,
     whole: bool,
 }
 
@@ -92,23 +58,6 @@ impl Iterator for Events<'_> {
         self.hint = part.last()?.at();
         self.places.start = end;
         Some(part)
-    }
-}
-
-/// A page of a search, and how far it has read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Found {
-    /// The events, in the order that was asked for.
-    pub events: Vec<Event>,
-    /// How many events, found or not, lie before the next page.
-    pub read: u64,
-}
-
-impl Event {
-    /// When it happened.
-    #[must_use]
-    pub fn at(&self) -> Millis {
-        self.0.at
     }
 }
 
@@ -151,6 +100,14 @@ impl World {
         Selection { world: self, tracks, places, fresh, hint: settled, search, whole }
     }
 
+    /// When an event can be seen: when it happened, and its lag after that.
+    #[must_use]
+    pub fn visible_at(&self, event: &Event) -> Millis {
+        let Event(event_ref) = event;
+        let delay_ms = self.lag().draw(self.processes.lag_key(event_ref.track), event_ref.index);
+        Millis(event_ref.at.0 + delay_ms)
+    }
+
     /// How many events of a window a lag may still hide from a client that looks at an instant: each of them is looked at.
     #[must_use]
     pub fn unsettled(&self, category: Category, window: Window, seen_at: Millis) -> u64 {
@@ -181,7 +138,7 @@ impl World {
             return Cow::Borrowed(all.as_slice());
         }
         let wanted = |&track: &usize| {
-            let track = self.timeline.track(track);
+            let track = self.processes.track(track);
             filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
                 && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
         };
@@ -190,16 +147,16 @@ impl World {
 
     /// How many events of some tracks happened at or before an instant.
     pub(super) fn count(&self, tracks: &[usize], until: Millis) -> u64 {
-        let moment = self.timeline.after(until);
-        tracks.iter().map(|&track| self.timeline.count(track, moment)).sum()
+        let moment = self.processes.after(until);
+        tracks.iter().map(|&track| self.processes.count(track, moment)).sum()
     }
 
     /// The events of some tracks that happened after one instant and not after another, oldest first.
     pub(super) fn between(&self, tracks: &[usize], after: Millis, until: Millis) -> Vec<Event> {
-        let (after, until) = (self.timeline.after(after), self.timeline.after(until));
+        let (after, until) = (self.processes.after(after), self.processes.after(until));
         let mut found = Vec::new();
         for &track in tracks {
-            self.timeline.collect(track, after, until, &mut found);
+            self.processes.collect(track, after, until, &mut found);
         }
         found.sort_unstable();
         found.into_iter().map(Event).collect()
@@ -254,15 +211,6 @@ impl World {
 }
 
 impl Selection<'_> {
-    /// How many events there are. Counted without looking at any of them, unless there is a search.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        match &self.search {
-            None => self.unsearched(),
-            Some(_) => self.after(0, usize::MAX, Order::NewestFirst).events.len() as u64,
-        }
-    }
-
     /// The places of the events in their category, counted from the beginning of the world.
     ///
     /// `None` when a filter leaves some of the category's events out.
@@ -281,39 +229,6 @@ impl Selection<'_> {
     #[must_use]
     pub fn hint(&self) -> Millis {
         self.hint
-    }
-
-    /// Up to `take` events after the first `skip`, in an order.
-    #[must_use]
-    pub fn page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
-        if self.search.is_none() {
-            return self.unsearched_page(skip, take, order);
-        }
-        if skip >= self.unsearched() {
-            return Vec::new();
-        }
-        let (mut read, mut left) = (0, skip);
-        while left > 0 {
-            let part = usize::try_from(left).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
-            let found = self.after(read, part, order);
-            if found.events.len() < part {
-                return Vec::new();
-            }
-            read = found.read;
-            left -= part as u64;
-        }
-        self.after(read, take, order).events
-    }
-
-    /// Up to `take` events, in an order, after the first `read` of those that the window and the filter without its
-    /// search choose. Where a search goes on from is a place among all of these, so that it reads nothing twice.
-    #[must_use]
-    pub fn after(&self, read: u64, take: usize, order: Order) -> Found {
-        let Some(search) = &self.search else {
-            let events = self.unsearched_page(read, take, order);
-            return Found { read: read + events.len() as u64, events };
-        };
-        search.after(self, read, take, order)
     }
 
     /// Whether there is a search: then places are known only by looking.
@@ -358,6 +273,3 @@ impl Selection<'_> {
         events
     }
 }
-
-/// How many found events are held at once while a page of a search is looked for by its number.
-const SKIP_AT_ONCE: usize = 4_096;

@@ -11,29 +11,11 @@ use fake::{
 };
 
 use super::{
-    DeviceRef, Millis,
+    kinds::AgentType,
     random::{Key, Permutation, RngStream, mix},
+    time::{ACCOUNT_MADE, Millis},
+    tracks::DeviceRef,
 };
-
-/// The kind of agent that a device runs; the numbers are the API's `agent_types`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AgentType {
-    /// MetaDefender Endpoint, on a machine that people or services use.
-    Endpoint = 0,
-    /// OPSWAT Domain Controller Client, on a domain controller.
-    DomainController = 2,
-}
-
-impl AgentType {
-    /// The name of the product.
-    #[must_use]
-    pub const fn product(self) -> &'static str {
-        match self {
-            Self::Endpoint => "MetaDefender Endpoint",
-            Self::DomainController => "OPSWAT Domain Controller Client",
-        }
-    }
-}
 
 /// Somebody who works for the company.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -269,7 +251,7 @@ impl Device {
         const MONTH: i64 = 2_629_800_000;
         let rolled_out = at.0 - (self.slot % 29).cast_signed() * 86_400_000;
         // Releases are counted from the account's beginning; before, everybody had the first.
-        let release = ((rolled_out - super::timeline::ACCOUNT_MADE.0).max(0)) / MONTH;
+        let release = ((rolled_out - ACCOUNT_MADE.0).max(0)) / MONTH;
         match self.agent {
             AgentType::Endpoint => format!("7.6.{release}.0"),
             AgentType::DomainController => format!("10.4.{release}.0"),

@@ -10,7 +10,7 @@
 //! - two occurrences of one member are at least `classes − 1` blocks apart. What begins at a occurrence and ends within that many
 //!   blocks can therefore never overlap itself.
 //!
-//! Turns are numbered from 0. What a occurrence means is spec in [`lifecycle`](super::timeline).
+//! Turns are numbered from 0. What a occurrence means is rendered in [`lifecycle`](super::timeline).
 
 use super::random::{Key, Permutation};
 

@@ -1,11 +1,11 @@
 //! The sentences in `details`, in the words of the console.
 
 use super::{
-    DeviceEvent, EventRef, Status, WebhookEvent, World,
-    admin::AdminEvent,
-    device_report::Severity,
+    company::World,
+    kinds::{AdminEvent, DeviceEvent, Severity, Status, WebhookEvent},
     random::{Key, RngStream},
     roster::{Device, Person},
+    tracks::EventRef,
 };
 
 /// What a device can fail in, and how that is mended.
@@ -56,13 +56,13 @@ impl World {
     pub(super) fn device_details(&self, event_ref: &EventRef, event: DeviceEvent, device: &Device) -> String {
         let name = &device.name;
         let actor = || named(&self.actor(event_ref));
-        let (key, occurrence) = self.timeline.detail(event_ref);
+        let (key, occurrence) = self.processes.detail(event_ref);
         match event {
             DeviceEvent::AccessGranted => {
                 format!("Device {name} was granted access to protected applications after {} verified", device.username)
             }
             DeviceEvent::AccessRevoked => {
-                let hours = self.timeline.hours_since_start(event_ref);
+                let hours = self.processes.hours_since_start(event_ref);
                 format!("Access of device {name} to protected applications was revoked after {hours} hour(s)")
             }
             DeviceEvent::Added => format!(
@@ -84,7 +84,7 @@ impl World {
             }
             DeviceEvent::DeletedApi => format!("Device {name} was deleted by OAuth API"),
             DeviceEvent::ExemptAll => {
-                let hours = self.timeline.exemption_hours(event_ref);
+                let hours = self.processes.exemption_hours(event_ref);
                 format!("Device {name} was exempted by {} for {hours} hour(s)", actor())
             }
             DeviceEvent::FetchLog => format!("Log files of device {name} were requested by {}", actor()),
@@ -101,7 +101,7 @@ impl World {
     }
 
     pub(super) fn admin_details(&self, event_ref: &EventRef, event: AdminEvent, admin: &Person) -> String {
-        let (key, occurrence) = self.timeline.detail(event_ref);
+        let (key, occurrence) = self.processes.detail(event_ref);
         let key = key.stream(RngStream::Console).sub(event as u64);
         let admin = named(admin);
         match event {
@@ -159,7 +159,7 @@ impl World {
         let key = key.stream(RngStream::Detail);
         match device.machine {
             "phone" => key.pick(occurrence, &PHONE),
-            _ if self.timeline.is_brief(device.slot, occurrence) => key.pick(occurrence, &QUICK),
+            _ if self.processes.is_brief(device.slot, occurrence) => key.pick(occurrence, &QUICK),
             _ => key.pick(occurrence, &SLOW),
         }
     }

@@ -1,270 +1,32 @@
-//! How what happens is counted and found.
+//! How events are counted and found.
 //!
-//! Everything that happens is part of a process (`processes` has them all). A process befalls the members of a [`Schedule`] occurrence by occurrence.
-//! Its events are [`Track`]s: at the occurrence itself, some blocks later, some active_ms later, or as the echo of another track
-//! (the login before an administrator's act, the webhook after a change). All are counted and found without looking at
-//! others; only for an echo, those few are looked at whose cause lies within its delay.
+//! Every event belongs to a [`Track`]: at an occurrence of a schedule, some blocks later, some active time later, or as the
+//! echo of another track (the login before an administrator's act, the webhook entry after a change). How many events a
+//! track has before an instant, and when its n-th event happens, are closed forms: nothing is summed and nothing is stored.
+//! Only for an echo, the few events are looked at whose cause lies within its delay.
 //!
-//! Which version of a process a occurrence tells is decided for 64 occurrences at a time: a [`VariantMask`] is a set of 64 bits that is
-//! rearranged for each run, so counting the occurrences of a mask is counting bits.
+//! Which variant of a process an occurrence takes is decided for 64 occurrences at a time: a [`VariantMask`] is a set of 64
+//! bits that is rearranged for each run, so counting the occurrences of a variant is counting bits.
 
 use super::{
-    Millis,
-    activity::Action,
-    admin::AdminEvent,
-    calendar::{ActivityCalendar, CalendarKind},
-    device::DeviceEvent,
-    processes::{BRIEF, NONCOMPLIANT, RECEIVER_FAILS, RECEIVER_FAILS_TWICE},
+    processes::Processes,
     random::{Key, Permutation, RngStream},
-    roster::AgentType,
-    schedule::Schedule,
+    time::Millis,
+    tracks::{EventRef, Process, SHARED_MS, Track, When},
     variants::VariantMask,
-    webhook::WebhookEvent,
 };
-
-/// 2013-10-04T08:00:00Z, when the company's account was made. Nothing happened before.
-pub(super) const ACCOUNT_MADE: Millis = Millis(1_380_873_600_000);
-
-/// What kind of event a track tells. Its category follows from it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    Device(DeviceEvent),
-    Admin(AdminEvent),
-    Webhook(WebhookEvent),
-    Report,
-    Access(Action),
-    /// Nothing is spec of it; others are its echoes.
-    Silent,
-}
-
-/// One of the five sequences of events that the APIs tell.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Category {
-    /// What happens to devices.
-    Device = 0,
-    /// What administrators do.
-    Admin = 1,
-    /// What the company's webhook was spec.
-    Webhook = 2,
-    /// What devices report of themselves.
-    DeviceReport = 3,
-    /// Which applications devices access.
-    Activity = 4,
-}
-
-impl Category {
-    /// All categories.
-    pub const ALL: [Self; 5] = [Self::Device, Self::Admin, Self::Webhook, Self::DeviceReport, Self::Activity];
-
-    /// The name of the category: as v3.3 has it, and `activity`.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Admin => "admin",
-            Self::Webhook => "webhook",
-            Self::DeviceReport => "device_report",
-            Self::Activity => "activity",
-        }
-    }
-}
-
-impl Kind {
-    pub(super) fn category(self) -> Option<Category> {
-        match self {
-            Self::Device(_) => Some(Category::Device),
-            Self::Admin(_) => Some(Category::Admin),
-            Self::Webhook(_) => Some(Category::Webhook),
-            Self::Report => Some(Category::DeviceReport),
-            Self::Access(_) => Some(Category::Activity),
-            Self::Silent => None,
-        }
-    }
-
-    /// The place of this kind in the list of its category's codes.
-    pub(super) fn ordinal(self) -> u8 {
-        match self {
-            Self::Device(event) => event as u8,
-            Self::Admin(event) => event as u8,
-            Self::Webhook(event) => event as u8,
-            Self::Report | Self::Silent => 0,
-            Self::Access(action) => action as u8,
-        }
-    }
-}
-
-/// When a track's events come, seen from the occurrences of its schedule.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum When {
-    /// At the occurrence.
-    Occurrence,
-    /// In the block that comes so many blocks after the occurrence's, each of the block's occurrences at a time of its own.
-    Blocks(u64),
-    /// A fixed active_ms after the occurrence.
-    ActiveTime(u64),
-    /// After (or, with a negative delay, before) the event of another track, by milliseconds drawn from this range.
-    Echo { of: usize, from: i64, to: i64 },
-}
-
-/// A sequence of events of one kind, spec of the occurrences of one mask of one schedule.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Track {
-    pub(super) kind: Kind,
-    pub(super) agent: Option<AgentType>,
-    pub(super) process: Process,
-    /// Which attempt a webhook's record is, from 0; which beat of its process an access is.
-    pub(super) nth: u8,
-    pub(super) schedule: usize,
-    pub(super) mask: VariantMask,
-    pub(super) when: When,
-    /// The one millisecond of [`SHARED_MS`] in which events of an echo come that another echo could coincide with.
-    pub(super) residue: Option<i64>,
-    /// Own randomness of the track.
-    pub(super) key: Key,
-}
-
-/// Logins of one administrator come from many tracks. Each track has one millisecond of so many for itself.
-pub(super) const SHARED_MS: i64 = 64;
-
-impl Track {
-    /// How far a residue moves an event, at most.
-    fn slack(&self) -> i64 {
-        if self.residue.is_some() { SHARED_MS } else { 0 }
-    }
-}
-
-/// What a schedule's occurrences are about; says who the event names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Process {
-    /// The first devices join.
-    Enrolment,
-    /// A device replaces another: the new one.
-    Arrival,
-    /// A device replaces another: the old one.
-    Departure,
-    /// Compliance and all that hangs on it.
-    Compliance,
-    /// Access for a while.
-    Grant,
-    /// An administrator sees to a device.
-    Administration,
-    /// A device reports.
-    Report,
-    /// Somebody works with an app that no rule guards.
-    Browse,
-    /// An administrator's day.
-    AdminDay,
-}
-
-/// One event, before it is spec: which track, which of its events, when.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct EventRef {
-    /// When it happened.
-    pub(crate) at: Millis,
-    pub(super) track: usize,
-    pub(super) index: u64,
-}
-
-/// A device: its slot in the fleet, and the how manieth device it is there.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct DeviceRef {
-    pub(crate) slot: u64,
-    pub(crate) generation: u64,
-}
-
-/// Whether a device keeps the company's policy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Status {
-    /// It keeps it.
-    Compliant,
-    /// It does not.
-    NonCompliant,
-    /// It does not, and an administrator has excused it for a while.
-    Exempted,
-}
-
-impl Status {
-    /// The console's word for it, which the API's activities use.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Compliant => "Compliant",
-            Self::NonCompliant => "Non-compliant",
-            Self::Exempted => "Exempted",
-        }
-    }
-
-    /// The API's word for it in device reports.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Compliant => "compliant",
-            Self::NonCompliant => "non-compliant",
-            Self::Exempted => "exempted",
-        }
-    }
-}
 
 /// An instant, as both rhythms count it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    at: Millis,
-    working_hours: u64,
-    device_uptime: u64,
+    pub(super) at: Millis,
+    pub(super) working_hours: u64,
+    pub(super) device_uptime: u64,
 }
 
-/// All processes of one company.
-#[derive(Clone, Debug)]
-pub(super) struct Timeline {
-    pub(super) working_hours: ActivityCalendar,
-    pub(super) device_uptime: ActivityCalendar,
-    pub(super) schedules: Vec<Schedule>,
-    pub(super) tracks: Vec<Track>,
-    /// The schedules by which devices replace each other.
-    pub(super) replacements: Vec<usize>,
-    pub(super) compliance: Vec<Compliance>,
-    pub(super) key: Key,
-}
-
-/// Where to look up the status of a fleet's devices.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Compliance {
-    pub(super) schedule: usize,
-    /// The tracks that end a non-compliance, one for each mask of it.
-    pub(super) ends: [usize; 3],
-    pub(super) exempt: usize,
-    pub(super) unexempt: usize,
-}
-
-/// A part of the fleet that runs one kind of agent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fleet {
-    pub(super) agent: AgentType,
-    pub(super) first: u64,
-    pub(super) devices: u64,
-}
-
-impl Timeline {
-    pub(super) fn new(seed: u64, zone_hours: i64, fleets: &[Fleet], admins: u64) -> Self {
-        let mut timeline = Self {
-            working_hours: ActivityCalendar::new(CalendarKind::WorkingHours, zone_hours),
-            device_uptime: ActivityCalendar::new(CalendarKind::DeviceUptime, zone_hours),
-            schedules: Vec::new(),
-            tracks: Vec::new(),
-            replacements: Vec::new(),
-            compliance: Vec::new(),
-            key: Key::new(seed, RngStream::Order),
-        };
-        for fleet in fleets {
-            timeline.add_device_processes(*fleet);
-        }
-        timeline.add_admin_processes(admins);
-        timeline.tracks.shrink_to_fit();
-        timeline
-    }
-
+impl Processes {
     /// How the masks of a track's schedule are arranged.
-    fn variant_key(&self, track: &Track) -> Key {
+    pub(super) fn variant_key(&self, track: &Track) -> Key {
         self.schedules[track.schedule].variant_key
     }
 
@@ -432,7 +194,7 @@ impl Timeline {
     }
 
     /// The active_ms at which a track that comes some blocks later tells of a occurrence.
-    fn active_ms_of(&self, track: usize, occurrence: u64) -> u64 {
+    pub(super) fn active_ms_of(&self, track: usize, occurrence: u64) -> u64 {
         let track = &self.tracks[track];
         let schedule = &self.schedules[track.schedule];
         match track.when {
@@ -459,124 +221,8 @@ impl Timeline {
         (Permutation::new(track.key.sub(block), end - start), start)
     }
 
-    /// The device that an event tells of; none for the events of administrators.
-    pub(super) fn device(&self, event_ref: &EventRef) -> Option<DeviceRef> {
-        let spec = &self.tracks[event_ref.track];
-        let schedule = &self.schedules[spec.schedule];
-        let occurrence = self.occurrence(event_ref);
-        let slot = schedule.slot_of(occurrence);
-        let generation = match spec.process {
-            Process::AdminDay => return None,
-            Process::Enrolment => 0,
-            Process::Arrival => schedule.round_of(occurrence) + 1,
-            Process::Departure => schedule.round_of(occurrence),
-            Process::Report | Process::Browse => self.generation(slot, self.working_hours.active_ms(event_ref.at)),
-            Process::Compliance | Process::Grant | Process::Administration => {
-                self.generation(slot, schedule.active_ms_of(occurrence, 0, schedule.jitter))
-            }
-        };
-        Some(DeviceRef { slot, generation })
-    }
-
-    /// The administrator whose day an event tells of.
-    pub(super) fn acting_admin(&self, event_ref: &EventRef) -> Option<u64> {
-        let spec = &self.tracks[event_ref.track];
-        (spec.process == Process::AdminDay).then(|| self.schedules[spec.schedule].slot_of(self.occurrence(event_ref)))
-    }
-
-    /// The generations of a slot of the fleet of which something is heard between two moments.
-    pub(super) fn generations(&self, slot: u64, after: Moment, until: Moment) -> std::ops::RangeInclusive<u64> {
-        // The one before may not have left yet, or end what it began.
-        self.generation(slot, after.working_hours).saturating_sub(1)..=self.generation(slot, until.working_hours)
-    }
-
-    /// Which device is at a slot of the fleet at an instant.
-    pub(super) fn device_at(&self, slot: u64, at: Millis) -> DeviceRef {
-        DeviceRef { slot, generation: self.generation(slot, self.after(at).working_hours) }
-    }
-
-    /// Which device is at a slot of the fleet at an active_ms of the working_hours.
-    fn generation(&self, slot: u64, active_ms: u64) -> u64 {
-        let replacement =
-            self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot));
-        replacement.map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
-    }
-
-    /// The status that a device had when an instant was over, and the noncompliance of compliance that it was in: randomness, and
-    /// the occurrence, as [`detail`](Self::detail) has them for the events of the noncompliance.
-    pub(super) fn status(&self, device: DeviceRef, at: Millis) -> (Status, Option<(Key, u64)>) {
-        let now = self.after(at).working_hours;
-        let compliant = (Status::Compliant, None);
-        let Some(compliance) = self.compliance.iter().find(|found| self.schedules[found.schedule].has(device.slot))
-        else {
-            return compliant;
-        };
-        let schedule = &self.schedules[compliance.schedule];
-        let (_, Some(occurrence)) = schedule.occurrences_of(device.slot, now) else { return compliant };
-        let began = schedule.active_ms_of(occurrence, 0, schedule.jitter);
-        if !NONCOMPLIANT.has(schedule.variant_key, occurrence)
-            || self.generation(device.slot, began) != device.generation
-        {
-            return compliant;
-        }
-        let happened = |track: usize| {
-            self.tracks[track].mask.has(schedule.variant_key, occurrence) && self.active_ms_of(track, occurrence) < now
-        };
-        if compliance.ends.into_iter().any(happened) {
-            return compliant;
-        }
-        let exempted = happened(compliance.exempt) && !happened(compliance.unexempt);
-        let status = if exempted { Status::Exempted } else { Status::NonCompliant };
-        (status, Some((schedule.order.stream(RngStream::Detail), occurrence)))
-    }
-
-    /// Whether the non-compliance that a occurrence tells of is mended within hours.
-    pub(super) fn is_brief(&self, slot: u64, occurrence: u64) -> bool {
-        let compliance = self.compliance.iter().find(|found| self.schedules[found.schedule].has(slot));
-        compliance.is_some_and(|found| BRIEF.has(self.schedules[found.schedule].variant_key, occurrence))
-    }
-
-    /// How many hours an exemption is granted for: as long as it lasts, rounded up to what a console offers.
-    pub(super) fn exemption_hours(&self, exempt: &EventRef) -> i64 {
-        const OFFERED: [i64; 7] = [12, 24, 48, 72, 96, 168, 336];
-        let schedule = self.tracks[exempt.track].schedule;
-        let occurrence = self.occurrence(exempt);
-        let Some(compliance) = self.compliance.iter().find(|found| found.schedule == schedule) else {
-            return OFFERED[1];
-        };
-        let ends = self.working_hours.instant(self.active_ms_of(compliance.unexempt, occurrence));
-        let hours = (ends.0 - exempt.at.0) / 3_600_000 + 1;
-        OFFERED.into_iter().find(|offered| *offered >= hours).unwrap_or(hours)
-    }
-
-    /// Randomness for what an event says. Events that tell of the same occurrence of the same process share it.
-    pub(super) fn detail(&self, event_ref: &EventRef) -> (Key, u64) {
-        (
-            self.schedules[self.tracks[event_ref.track].schedule].order.stream(RngStream::Detail),
-            self.occurrence(event_ref),
-        )
-    }
-
     /// Randomness for how late the events of a track become visible.
     pub(super) fn lag_key(&self, track: usize) -> Key {
         self.tracks[track].key.stream(RngStream::Lag)
-    }
-
-    /// The hours from the beginning of a process to one of its later events, at least 1.
-    pub(super) fn hours_since_start(&self, event_ref: &EventRef) -> i64 {
-        let schedule = &self.schedules[self.tracks[event_ref.track].schedule];
-        let began = self.working_hours.instant(schedule.active_ms_of(self.occurrence(event_ref), 0, schedule.jitter));
-        ((event_ref.at.0 - began.0) / 3_600_000).max(1)
-    }
-
-    /// Whether the webhook's receiver fails at an attempt.
-    pub(super) fn receiver_fails(&self, attempt: &EventRef) -> bool {
-        let spec = &self.tracks[attempt.track];
-        let occurrence = spec.mask.occurrence(self.variant_key(spec), attempt.index);
-        match spec.nth {
-            0 => RECEIVER_FAILS.has(self.variant_key(spec), occurrence),
-            1 => RECEIVER_FAILS_TWICE.has(self.variant_key(spec), occurrence),
-            _ => false,
-        }
     }
 }

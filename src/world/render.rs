@@ -1,0 +1,184 @@
+//! From an event to its record: who, what and why.
+
+use std::sync::Arc;
+
+use super::{
+    apps::{GUARDED_APPS, OPEN_APPS, OPEN_RULE, WATCHED_APPS},
+    company::World,
+    kinds::{Action, AdminEvent, DeviceEvent, Kind, Severity, Status, WebhookEvent},
+    random::{Permutation, RngStream},
+    records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},
+    roster::{Device, Person},
+    time::Millis,
+    tracks::{DeviceRef, EventRef, Process},
+    window::Event,
+};
+
+/// Tells many events one after the other, and remembers the devices that they are about.
+#[derive(Clone, Debug)]
+pub struct Renderer<'w> {
+    world: &'w World,
+    /// The device of each slot of the fleet that was rendered of last.
+    devices: Vec<Option<(DeviceRef, Arc<Device>)>>,
+}
+
+impl<'w> Renderer<'w> {
+    /// Begins with nothing remembered.
+    #[must_use]
+    pub fn new(world: &'w World) -> Self {
+        Self { world, devices: vec![None; world.config.devices as usize] }
+    }
+
+    /// Tells an event in full, as [`World::render`] does.
+    pub fn render(&mut self, event: &Event) -> Record {
+        let Event(event_ref) = event;
+        let device = self.world.device_of(event_ref).map(|device| (device, self.device(device)));
+        self.world.render_with(event_ref, device)
+    }
+
+    fn device(&mut self, device: DeviceRef) -> Arc<Device> {
+        let make = || Arc::new(self.world.roster.device(device));
+        // The fleet is at most `MAX_DEVICES` large.
+        let place = usize::try_from(device.slot).ok().and_then(|slot| self.devices.get_mut(slot));
+        match place {
+            None => make(),
+            Some(Some((known, spec))) if *known == device => spec.clone(),
+            Some(place) => place.insert((device, make())).1.clone(),
+        }
+    }
+}
+
+/// What a receiver says that has understood.
+const THANKS: [(u16, &str); 4] =
+    [(200, r#"{"status":"ok"}"#), (200, "OK"), (200, r#"{"received":true}"#), (202, r#"{"status":"accepted"}"#)];
+/// What a receiver says that is in trouble.
+const TROUBLE: [(u16, &str); 5] = [
+    (503, "Service Unavailable"),
+    (500, r#"{"error":"internal server error"}"#),
+    (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    (429, r#"{"error":"too many requests"}"#),
+    (404, r#"{"error":"no such hook"}"#),
+];
+
+impl World {
+    /// Tells an event in full.
+    #[must_use]
+    pub fn render(&self, event: &Event) -> Record {
+        let Event(event_ref) = event;
+        let device = self.device_of(event_ref).map(|device| (device, Arc::new(self.roster.device(device))));
+        self.render_with(event_ref, device)
+    }
+
+    /// The device that an event is about; a login is about none, even when it leads to an act on one.
+    fn device_of(&self, event_ref: &EventRef) -> Option<DeviceRef> {
+        let is_admins = matches!(self.processes.track(event_ref.track).kind, Kind::Admin(_));
+        if is_admins { None } else { self.processes.device(event_ref) }
+    }
+
+    fn render_with(&self, event_ref: &EventRef, device: Option<(DeviceRef, Arc<Device>)>) -> Record {
+        // Only the events of administrators are about no device.
+        let device = || device.unwrap_or_else(|| unreachable!("an event of a device has a device"));
+        match self.processes.track(event_ref.track).kind {
+            Kind::Admin(event) => Record::Admin(self.admin_record(event_ref, event)),
+            Kind::Device(event) => Record::Device(self.device_record(event_ref, event, device().1)),
+            Kind::Webhook(event) => Record::Webhook(self.webhook_record(event_ref, event, device().1)),
+            Kind::Report => Record::Report(self.report_record(event_ref, device())),
+            Kind::Access(action) => Record::Activity(self.activity_record(event_ref, action, device())),
+            Kind::Silent => unreachable!("no category has it"),
+        }
+    }
+
+    pub(super) fn device_record(&self, event_ref: &EventRef, event: DeviceEvent, device: Arc<Device>) -> DeviceRecord {
+        let details = self.device_details(event_ref, event, &device);
+        DeviceRecord { at: event_ref.at, event, details, device }
+    }
+
+    pub(super) fn admin_record(&self, event_ref: &EventRef, event: AdminEvent) -> AdminRecord {
+        // A login before an act is that of whoever acts; the rest belongs to an administrator's own day.
+        let admin = match self.processes.acting_admin(event_ref) {
+            Some(acting_admin) => self.roster.admin(acting_admin),
+            None => self.actor(event_ref),
+        };
+        let details = self.admin_details(event_ref, event, &admin);
+        AdminRecord { at: event_ref.at, event, details, admin }
+    }
+
+    /// The administrator who acts on a device in a process.
+    pub(super) fn actor(&self, event_ref: &EventRef) -> Person {
+        let (key, occurrence) = self.processes.detail(event_ref);
+        // In turn, in an order of the schedule's own: whoever acts does not act again until all others have.
+        let admins = self.roster.admins();
+        self.roster.admin(Permutation::new(key.stream(RngStream::Admin), admins).forward(occurrence % admins))
+    }
+
+    pub(super) fn webhook_record(
+        &self,
+        event_ref: &EventRef,
+        event: WebhookEvent,
+        device: Arc<Device>,
+    ) -> WebhookRecord {
+        let (key, occurrence) = self.processes.detail(event_ref);
+        let attempt = self.processes.track(event_ref.track).nth;
+        let key = key.stream(RngStream::Receiver).sub(u64::from(attempt));
+        let (response_code, response_body) = if self.processes.receiver_fails(event_ref) {
+            key.pick(occurrence, &TROUBLE)
+        } else {
+            key.pick(occurrence, &THANKS)
+        };
+        let details = self.webhook_details(event, &device, attempt);
+        WebhookRecord { at: event_ref.at, event, details, device, response_code, response_body: response_body.into() }
+    }
+
+    pub(super) fn report_record(&self, event_ref: &EventRef, (at, device): (DeviceRef, Arc<Device>)) -> DeviceReport {
+        let (key, occurrence) = self.processes.detail(event_ref);
+        let key = key.stream(RngStream::Report);
+        let (status, noncompliance) = self.processes.status(at, event_ref.at);
+        let severity = match (status, key.sub(0).below(occurrence, 8)) {
+            (Status::NonCompliant, 0..5) => Severity::Critical,
+            (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
+            _ => Severity::NoIssue,
+        };
+        let last_seen = Millis(event_ref.at.0 - key.sub(1).below(occurrence, 90_000).cast_signed());
+        let public_ip = self.roster.address(at, key.sub(2).below(occurrence, 5));
+        let policy_name = self.roster.policy(&device);
+        let details = self.report_details(&device, status, policy_name, severity, noncompliance);
+        DeviceReport {
+            at: event_ref.at,
+            details,
+            device,
+            status,
+            severity,
+            policy_name: policy_name.into(),
+            last_seen,
+            public_ip,
+        }
+    }
+
+    pub(super) fn activity_record(
+        &self,
+        event_ref: &EventRef,
+        action: Action,
+        (at, device): (DeviceRef, Arc<Device>),
+    ) -> Activity {
+        let track = self.processes.track(event_ref.track);
+        let (key, occurrence) = self.processes.detail(event_ref);
+        let key = key.stream(RngStream::Access).sub(u64::from(track.nth));
+        let (app_name, access_rule) = if track.process == Process::Browse {
+            (key.pick(occurrence, &OPEN_APPS), OPEN_RULE)
+        } else {
+            match action {
+                Action::Allowed | Action::Blocked => key.pick(occurrence, &GUARDED_APPS),
+                Action::MonitoredAllow | Action::MonitoredBlock => key.pick(occurrence, &WATCHED_APPS),
+            }
+        };
+        Activity {
+            at: event_ref.at,
+            action,
+            app_name: app_name.into(),
+            access_rule: access_rule.into(),
+            device_status: self.processes.status(at, event_ref.at).0,
+            app_user: device.email.clone(),
+            device,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What is true of devices at an instant, and what an event is about.
+
+use super::{
+    kinds::Status,
+    processes::{BRIEF, NONCOMPLIANT, Processes, RECEIVER_FAILS, RECEIVER_FAILS_TWICE},
+    random::{Key, RngStream},
+    time::Millis,
+    timeline::Moment,
+    tracks::{DeviceRef, EventRef, Process},
+};
+
+impl Processes {
+    /// The device that an event tells of; none for the events of administrators.
+    pub(super) fn device(&self, event_ref: &EventRef) -> Option<DeviceRef> {
+        let spec = &self.tracks[event_ref.track];
+        let schedule = &self.schedules[spec.schedule];
+        let occurrence = self.occurrence(event_ref);
+        let slot = schedule.slot_of(occurrence);
+        let generation = match spec.process {
+            Process::AdminDay => return None,
+            Process::Enrolment => 0,
+            Process::Arrival => schedule.round_of(occurrence) + 1,
+            Process::Departure => schedule.round_of(occurrence),
+            Process::Report | Process::Browse => self.generation(slot, self.working_hours.active_ms(event_ref.at)),
+            Process::Compliance | Process::Grant | Process::Administration => {
+                self.generation(slot, schedule.active_ms_of(occurrence, 0, schedule.jitter))
+            }
+        };
+        Some(DeviceRef { slot, generation })
+    }
+
+    /// The administrator whose day an event tells of.
+    pub(super) fn acting_admin(&self, event_ref: &EventRef) -> Option<u64> {
+        let spec = &self.tracks[event_ref.track];
+        (spec.process == Process::AdminDay).then(|| self.schedules[spec.schedule].slot_of(self.occurrence(event_ref)))
+    }
+
+    /// The generations of a slot of the fleet of which something is heard between two moments.
+    pub(super) fn generations(&self, slot: u64, after: Moment, until: Moment) -> std::ops::RangeInclusive<u64> {
+        // The one before may not have left yet, or end what it began.
+        self.generation(slot, after.working_hours).saturating_sub(1)..=self.generation(slot, until.working_hours)
+    }
+
+    /// Which device is at a slot of the fleet at an instant.
+    pub(super) fn device_at(&self, slot: u64, at: Millis) -> DeviceRef {
+        DeviceRef { slot, generation: self.generation(slot, self.after(at).working_hours) }
+    }
+
+    /// Which device is at a slot of the fleet at an active_ms of the working_hours.
+    fn generation(&self, slot: u64, active_ms: u64) -> u64 {
+        let replacement =
+            self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot));
+        replacement.map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
+    }
+
+    /// The status that a device had when an instant was over, and the noncompliance of compliance that it was in: randomness, and
+    /// the occurrence, as [`detail`](Self::detail) has them for the events of the noncompliance.
+    pub(super) fn status(&self, device: DeviceRef, at: Millis) -> (Status, Option<(Key, u64)>) {
+        let now = self.after(at).working_hours;
+        let compliant = (Status::Compliant, None);
+        let Some(compliance) = self.compliance.iter().find(|found| self.schedules[found.schedule].has(device.slot))
+        else {
+            return compliant;
+        };
+        let schedule = &self.schedules[compliance.schedule];
+        let (_, Some(occurrence)) = schedule.occurrences_of(device.slot, now) else { return compliant };
+        let began = schedule.active_ms_of(occurrence, 0, schedule.jitter);
+        if !NONCOMPLIANT.has(schedule.variant_key, occurrence)
+            || self.generation(device.slot, began) != device.generation
+        {
+            return compliant;
+        }
+        let happened = |track: usize| {
+            self.tracks[track].mask.has(schedule.variant_key, occurrence) && self.active_ms_of(track, occurrence) < now
+        };
+        if compliance.ends.into_iter().any(happened) {
+            return compliant;
+        }
+        let exempted = happened(compliance.exempt) && !happened(compliance.unexempt);
+        let status = if exempted { Status::Exempted } else { Status::NonCompliant };
+        (status, Some((schedule.order.stream(RngStream::Detail), occurrence)))
+    }
+
+    /// Whether the non-compliance that a occurrence tells of is mended within hours.
+    pub(super) fn is_brief(&self, slot: u64, occurrence: u64) -> bool {
+        let compliance = self.compliance.iter().find(|found| self.schedules[found.schedule].has(slot));
+        compliance.is_some_and(|found| BRIEF.has(self.schedules[found.schedule].variant_key, occurrence))
+    }
+
+    /// How many hours an exemption is granted for: as long as it lasts, rounded up to what a console offers.
+    pub(super) fn exemption_hours(&self, exempt: &EventRef) -> i64 {
+        const OFFERED: [i64; 7] = [12, 24, 48, 72, 96, 168, 336];
+        let schedule = self.tracks[exempt.track].schedule;
+        let occurrence = self.occurrence(exempt);
+        let Some(compliance) = self.compliance.iter().find(|found| found.schedule == schedule) else {
+            return OFFERED[1];
+        };
+        let ends = self.working_hours.instant(self.active_ms_of(compliance.unexempt, occurrence));
+        let hours = (ends.0 - exempt.at.0) / 3_600_000 + 1;
+        OFFERED.into_iter().find(|offered| *offered >= hours).unwrap_or(hours)
+    }
+
+    /// Randomness for what an event says. Events that tell of the same occurrence of the same process share it.
+    pub(super) fn detail(&self, event_ref: &EventRef) -> (Key, u64) {
+        (
+            self.schedules[self.tracks[event_ref.track].schedule].order.stream(RngStream::Detail),
+            self.occurrence(event_ref),
+        )
+    }
+
+    /// The hours from the beginning of a process to one of its later events, at least 1.
+    pub(super) fn hours_since_start(&self, event_ref: &EventRef) -> i64 {
+        let schedule = &self.schedules[self.tracks[event_ref.track].schedule];
+        let began = self.working_hours.instant(schedule.active_ms_of(self.occurrence(event_ref), 0, schedule.jitter));
+        ((event_ref.at.0 - began.0) / 3_600_000).max(1)
+    }
+
+    /// Whether the webhook's receiver fails at an attempt.
+    pub(super) fn receiver_fails(&self, attempt: &EventRef) -> bool {
+        let spec = &self.tracks[attempt.track];
+        let occurrence = spec.mask.occurrence(self.variant_key(spec), attempt.index);
+        match spec.nth {
+            0 => RECEIVER_FAILS.has(self.variant_key(spec), occurrence),
+            1 => RECEIVER_FAILS_TWICE.has(self.variant_key(spec), occurrence),
+            _ => false,
+        }
+    }
+}
