@@ -110,7 +110,8 @@ async fn main() {
 #[cfg(test)]
 mod tests {
     use opswat_mock::{
-        account::fault::{ApiName, Close, Fault, FaultMatch, FaultRule},
+        ApiName,
+        account::fault::{Close, Fault, FaultMatch, FaultRule},
         world::{Category, Millis, Window},
     };
 

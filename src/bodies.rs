@@ -3,7 +3,7 @@
 //! What a test or a connector sends is small and passes at once. Large bodies share a budget of bytes, however many clients send
 //! them, and wait for it no longer than a body may take.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -22,12 +22,22 @@ const BUDGET_KIB: u32 = 64 * 1024;
 pub(crate) struct Bodies {
     most_bytes: u32,
     time: Seconds,
-    budget: Semaphore,
+    budget: Arc<BodyBudget>,
+}
+
+/// The bytes of large bodies that a server holds at a time, of both surfaces.
+#[derive(Debug)]
+pub(crate) struct BodyBudget(Semaphore);
+
+impl Default for BodyBudget {
+    fn default() -> Self {
+        Self(Semaphore::new(BUDGET_KIB as usize))
+    }
 }
 
 /// Why a body was not read. The text is a sentence for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum NotRead {
+pub(crate) enum BodyError {
     /// It has more bytes than it may have.
     TooLarge(u32),
     /// It was not complete in time.
@@ -38,12 +48,12 @@ pub(crate) enum NotRead {
 
 impl Bodies {
     /// Bodies of up to so many bytes, at most 64 MiB, that come within a time.
-    pub(crate) fn new(most_bytes: u32, time: Seconds) -> Self {
-        Self { most_bytes, time, budget: Semaphore::new(BUDGET_KIB as usize) }
+    pub(crate) fn new(most_bytes: u32, time: Seconds, budget: Arc<BodyBudget>) -> Self {
+        Self { most_bytes, time, budget }
     }
 
     /// Reads a body to its end.
-    pub(crate) async fn read<B>(&self, body: B) -> Result<Bytes, NotRead>
+    pub(crate) async fn read<B>(&self, body: B) -> Result<Bytes, BodyError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -52,25 +62,25 @@ impl Bodies {
         let announced = body.size_hint();
         // Not even asked for, where the client waits to be told to go on.
         if announced.lower() > most {
-            return Err(NotRead::TooLarge(self.most_bytes));
+            return Err(BodyError::TooLarge(self.most_bytes));
         }
         let bytes = announced.upper().unwrap_or(most).min(most);
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(BUDGET_KIB).min(BUDGET_KIB);
         let read = async {
             // The budget is never closed.
-            let _share = if bytes > SMALL_BYTES { self.budget.acquire_many(kib).await.ok() } else { None };
+            let _share = if bytes > SMALL_BYTES { self.budget.0.acquire_many(kib).await.ok() } else { None };
             Limited::new(body, self.most_bytes as usize).collect().await
         };
-        let read = timeout(self.time.get(), read).await.map_err(|_| NotRead::Late(self.time))?;
+        let read = timeout(self.time.get(), read).await.map_err(|_| BodyError::Late(self.time))?;
         match read {
             Ok(whole) => Ok(whole.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(NotRead::TooLarge(self.most_bytes)),
-            Err(_) => Err(NotRead::Broken),
+            Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(self.most_bytes)),
+            Err(_) => Err(BodyError::Broken),
         }
     }
 }
 
-impl NotRead {
+impl BodyError {
     /// The limit that was met, by the name of its flag.
     pub(crate) fn limit(self) -> Option<&'static str> {
         match self {
@@ -81,7 +91,7 @@ impl NotRead {
     }
 }
 
-impl fmt::Display for NotRead {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge(most) => write!(f, "The body must have at most {most} bytes, got more"),
@@ -93,7 +103,7 @@ impl fmt::Display for NotRead {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use http_body_util::{Full, StreamBody};
 
@@ -107,10 +117,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn large_bodies_share_a_budget_and_small_ones_need_none() {
         const MOST: u32 = 16 * 1024 * 1024;
-        let bodies = Arc::new(Bodies::new(MOST, Duration::from_secs(30).into()));
+        let bodies = Arc::new(Bodies::new(MOST, Duration::from_secs(30).into(), Arc::default()));
         let whole = |bytes: usize| Full::new(Bytes::from(vec![b' '; bytes]));
         assert_eq!(bodies.read(whole(MOST as usize)).await.map(|read| read.len()), Ok(MOST as usize));
-        assert_eq!(bodies.read(whole(MOST as usize + 1)).await, Err(NotRead::TooLarge(MOST)));
+        assert_eq!(bodies.read(whole(MOST as usize + 1)).await, Err(BodyError::TooLarge(MOST)));
         // Four that say nothing of their length hold all of it.
         let held: Vec<_> = (0..4)
             .map(|_| {
@@ -118,14 +128,14 @@ mod tests {
                 tokio::spawn(async move { bodies.read(silent()).await })
             })
             .collect();
-        while bodies.budget.available_permits() > 0 {
+        while bodies.budget.0.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(bodies.read(whole(4096)).await.map(|read| read.len()), Ok(4096));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(bodies.read(whole(5000)).await.is_ok(), "it gets its share when the others have had their time");
         for one in held {
-            assert_eq!(one.await.expect("no panic"), Err(NotRead::Late(Duration::from_secs(30).into())));
+            assert_eq!(one.await.expect("no panic"), Err(BodyError::Late(Duration::from_secs(30).into())));
         }
     }
 }

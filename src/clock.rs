@@ -2,7 +2,7 @@
 //!
 //! Windows, the visibility of events, the expiry of tokens, quotas, the `Date` header, the journal's stamps and the waits of
 //! faults all follow from what [`Clock::now`] says. It runs with the machine's clock, stands still, or runs at a rate of
-//! its own; it can be turned forward, and never goes back but when its account begins anew.
+//! its own; it can be changed forward, and never goes back but when its account begins anew.
 
 use std::{
     fmt,
@@ -32,8 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 pub struct Clock {
     state: Mutex<State>,
-    /// Wakes whoever waits for an instant when the clock is turned.
-    turned: Notify,
+    /// Wakes whoever waits for an instant when the clock is changed.
+    changed: Notify,
 }
 
 /// How a clock begins.
@@ -42,7 +42,7 @@ pub enum Start {
     /// It runs with the machine's.
     #[default]
     System,
-    /// It stands still at an instant until it is turned.
+    /// It stands still at an instant until it is changed.
     Frozen(Millis),
     /// It runs from an instant at a rate.
     Scaled(Millis, Rate),
@@ -62,9 +62,9 @@ pub struct Instant(Millis);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// With the machine's clock, or so far ahead of it as it was turned.
+    /// With the machine's clock, or so far ahead of it as it was changed.
     System,
-    /// Not at all, until it is turned.
+    /// Not at all, until it is changed.
     Frozen,
     /// At a rate of its own.
     Scaled,
@@ -72,7 +72,7 @@ pub enum Mode {
 
 /// What a clock shows, and how it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Reading {
+pub struct ClockReading {
     /// How it runs.
     pub mode: Mode,
     /// What it shows.
@@ -85,7 +85,7 @@ pub struct Reading {
 /// A change of a clock. What is left out stays as it is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-pub struct Turn {
+pub struct ClockChange {
     /// How it shall run from now on.
     pub mode: Option<Mode>,
     /// What it shall show, not earlier than what it shows. Not for the mode [`System`](Mode::System).
@@ -94,9 +94,9 @@ pub struct Turn {
     pub rate: Option<Rate>,
 }
 
-/// Why a clock was not turned.
+/// Why a clock was not changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotTurned {
+pub enum SetClockError {
     /// It would have gone back.
     Backwards {
         /// What it shows.
@@ -105,11 +105,11 @@ pub enum NotTurned {
         to: Instant,
     },
     /// `now` came with the mode [`System`](Mode::System), whose time is the machine's.
-    SystemHasItsTime,
+    NowInSystemMode,
     /// `rate` came without the mode [`Scaled`](Mode::Scaled).
-    RateOfWhat,
+    RateWithoutScaledMode,
     /// The mode [`Scaled`](Mode::Scaled) came without a rate, and the clock has none.
-    NoRate,
+    MissingRate,
 }
 
 /// Measures how long something took on the machine.
@@ -121,8 +121,8 @@ struct State {
     running: Running,
     /// The latest instant it has shown.
     shown: i64,
-    /// Counts the beginnings of the account; who waits does so in the life in which it came.
-    life: u64,
+    /// Counts the beginnings of the account; who waits does so in the epoch in which it came.
+    epoch: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ impl Clock {
     /// A clock that begins in some way.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { state: Mutex::new(State::begin(start, 0)), turned: Notify::new() }
+        Self { state: Mutex::new(State::begin(start, 0)), changed: Notify::new() }
     }
 
     /// A clock that runs with the machine's.
@@ -145,7 +145,7 @@ impl Clock {
         Self::new(Start::System)
     }
 
-    /// A clock that stands still until it is turned.
+    /// A clock that stands still until it is changed.
     #[must_use]
     pub fn stopped_at(now: Millis) -> Self {
         Self::new(Start::Frozen(now))
@@ -159,13 +159,13 @@ impl Clock {
 
     /// The account's time, and how it runs.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self) -> ClockReading {
         let mut state = self.state();
         let now = Instant(state.now());
         match state.running {
-            Running::System { .. } => Reading { mode: Mode::System, now, rate: None },
-            Running::Frozen { .. } => Reading { mode: Mode::Frozen, now, rate: None },
-            Running::Scaled { rate, .. } => Reading { mode: Mode::Scaled, now, rate: Some(rate) },
+            Running::System { .. } => ClockReading { mode: Mode::System, now, rate: None },
+            Running::Frozen { .. } => ClockReading { mode: Mode::Frozen, now, rate: None },
+            Running::Scaled { rate, .. } => ClockReading { mode: Mode::Scaled, now, rate: Some(rate) },
         }
     }
 
@@ -174,17 +174,17 @@ impl Clock {
         let by = i64::try_from(by.as_millis()).unwrap_or(LAST.0).min(LAST.0);
         let mut state = self.state();
         // Bounded, so that turning it again and again cannot overflow; `now` cuts the sum as well.
-        let turned = |from: i64| from.saturating_add(by).min(LAST.0);
+        let changed = |from: i64| from.saturating_add(by).min(LAST.0);
         match &mut state.running {
             Running::System { ahead_ms: place }
             | Running::Frozen { at: place }
             | Running::Scaled { from: place, .. } => {
-                *place = turned(*place);
+                *place = changed(*place);
             }
         }
         let now = state.now();
         drop(state);
-        self.turned.notify_waiters();
+        self.changed.notify_waiters();
         now
     }
 
@@ -193,7 +193,7 @@ impl Clock {
     /// # Errors
     ///
     /// When it would go back, and when the parts of the turn do not fit each other. Nothing is changed then.
-    pub fn turn(&self, turn: Turn) -> Result<Reading, NotTurned> {
+    pub fn set(&self, change: ClockChange) -> Result<ClockReading, SetClockError> {
         let mut state = self.state();
         let now = state.now().0;
         let (mode, rate) = match state.running {
@@ -201,63 +201,63 @@ impl Clock {
             Running::Frozen { .. } => (Mode::Frozen, None),
             Running::Scaled { rate, .. } => (Mode::Scaled, Some(rate)),
         };
-        let mode = turn.mode.unwrap_or(if turn.rate.is_some() { Mode::Scaled } else { mode });
-        let at = turn.now.map_or(now, |Instant(at)| at.0);
+        let mode = change.mode.unwrap_or(if change.rate.is_some() { Mode::Scaled } else { mode });
+        let at = change.now.map_or(now, |Instant(at)| at.0);
         if at < now {
-            return Err(NotTurned::Backwards { now: Instant(Millis(now)), to: Instant(Millis(at)) });
+            return Err(SetClockError::Backwards { now: Instant(Millis(now)), to: Instant(Millis(at)) });
         }
         state.running = match mode {
-            _ if turn.rate.is_some() && mode != Mode::Scaled => return Err(NotTurned::RateOfWhat),
-            Mode::System if turn.now.is_some() => return Err(NotTurned::SystemHasItsTime),
+            _ if change.rate.is_some() && mode != Mode::Scaled => return Err(SetClockError::RateWithoutScaledMode),
+            Mode::System if change.now.is_some() => return Err(SetClockError::NowInSystemMode),
             // Where it stands ahead of the machine's clock it goes on from there.
             Mode::System => Running::System { ahead_ms: (now - machine_time()).max(0) },
             Mode::Frozen => Running::Frozen { at },
             Mode::Scaled => {
-                let rate = turn.rate.or(rate).ok_or(NotTurned::NoRate)?;
+                let rate = change.rate.or(rate).ok_or(SetClockError::MissingRate)?;
                 Running::Scaled { rate, from: at, since: std::time::Instant::now() }
             }
         };
         drop(state);
-        self.turned.notify_waiters();
+        self.changed.notify_waiters();
         Ok(self.reading())
     }
 
-    /// Begins another life, which may be back in time. Whoever waits in a former one waits no longer.
-    pub(crate) fn begin_anew(&self, start: Start, life: u64) {
-        *self.state() = State::begin(start, life);
-        self.turned.notify_waiters();
+    /// Begins another epoch, which may be back in time. Whoever waits in a former one waits no longer.
+    pub(crate) fn reset(&self, start: Start, epoch: u64) {
+        *self.state() = State::begin(start, epoch);
+        self.changed.notify_waiters();
     }
 
     /// Ends all waits for ever.
     pub(crate) fn close(&self) {
-        self.state().life = u64::MAX;
-        self.turned.notify_waiters();
+        self.state().epoch = u64::MAX;
+        self.changed.notify_waiters();
     }
 
-    /// Waits until the clock shows an instant, however it is turned meanwhile, or until the life is over in which whoever
+    /// Waits until the clock shows an instant, however it is changed meanwhile, or until the epoch is over in which whoever
     /// waits came; at most [`LONGEST_WAIT`].
-    pub(crate) async fn wait_until(&self, at: Millis, life: u64) {
+    pub(crate) async fn wait_until(&self, at: Millis, epoch: u64) {
         // Whether it was reached or given up: the wait is over.
-        let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), life)).await;
+        let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), epoch)).await;
     }
 
-    async fn reach(&self, at: Millis, life: u64) {
+    async fn reach(&self, at: Millis, epoch: u64) {
         loop {
-            let mut turned = pin!(self.turned.notified());
+            let mut changed = pin!(self.changed.notified());
             // From here on no turn is missed.
-            turned.as_mut().enable();
+            changed.as_mut().enable();
             let left = {
                 let mut state = self.state();
                 let now = state.now();
-                if now >= at || state.life != life {
+                if now >= at || state.epoch != epoch {
                     return;
                 }
                 state.running.real_time((at.0 - now.0).unsigned_abs())
             };
             match left {
-                None => turned.await,
+                None => changed.await,
                 Some(left) => tokio::select! {
-                    () = turned => {}
+                    () = changed => {}
                     () = sleep(left) => {}
                 },
             }
@@ -270,13 +270,13 @@ impl Clock {
 }
 
 impl State {
-    fn begin(start: Start, life: u64) -> Self {
+    fn begin(start: Start, epoch: u64) -> Self {
         let running = match start {
             Start::System => Running::System { ahead_ms: 0 },
             Start::Frozen(at) => Running::Frozen { at: at.0 },
             Start::Scaled(from, rate) => Running::Scaled { rate, from: from.0, since: std::time::Instant::now() },
         };
-        Self { running, shown: i64::MIN, life }
+        Self { running, shown: i64::MIN, epoch }
     }
 
     fn now(&mut self) -> Millis {
@@ -288,7 +288,7 @@ impl State {
         let now = match self.running {
             Running::System { ref mut ahead_ms } => {
                 let now = machine_ms.saturating_add(*ahead_ms);
-                // The machine's time was corrected backwards: the clock goes on from what it has shown, instead of standing still
+                // The machine's time was corrected backwards: the clock goes on from what it has shown, instead of status still
                 // until the machine is there again.
                 if now < self.shown {
                     *ahead_ms = self.shown.saturating_sub(machine_ms);
@@ -329,6 +329,11 @@ fn whole(milliseconds: f64) -> i64 {
 fn machine_time() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(LAST.0)
+}
+
+/// The instant that comes so much later, at most [`LAST`].
+pub(crate) fn after(now: Millis, delay_ms: u64) -> Millis {
+    Millis(now.0.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX))).min(LAST)
 }
 
 /// A time in whole microseconds.
@@ -425,22 +430,22 @@ impl From<Rate> for f64 {
     }
 }
 
-impl fmt::Display for NotTurned {
+impl fmt::Display for SetClockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backwards { now, to } => {
                 write!(f, "now must not be before what the clock shows ({now}), got {to}; only a reset goes back")
             }
-            Self::SystemHasItsTime => {
+            Self::NowInSystemMode => {
                 f.write_str("now cannot come with mode system, whose time is the machine's; mode scaled with rate 1 runs from any instant")
             }
-            Self::RateOfWhat => f.write_str("rate comes with mode scaled only"),
-            Self::NoRate => f.write_str("rate is required with mode scaled: the seconds that pass in one of the machine's"),
+            Self::RateWithoutScaledMode => f.write_str("rate comes with mode scaled only"),
+            Self::MissingRate => f.write_str("rate is required with mode scaled: the seconds that pass in one of the machine's"),
         }
     }
 }
 
-impl std::error::Error for NotTurned {}
+impl std::error::Error for SetClockError {}
 
 #[cfg(test)]
 mod tests {
@@ -471,8 +476,8 @@ mod tests {
         let clock = Clock::stopped_at(Millis(1000));
         assert_eq!(clock.advance(Duration::MAX), LAST);
         assert_eq!(clock.advance(Duration::MAX), LAST);
-        let fast = Turn { rate: Rate::try_from(1e6).ok(), ..Turn::default() };
-        assert_eq!(clock.turn(fast).map(|reading| reading.now), Ok(LAST.into()));
+        let fast = ClockChange { rate: Rate::try_from(1e6).ok(), ..ClockChange::default() };
+        assert_eq!(clock.set(fast).map(|reading| reading.now), Ok(LAST.into()));
     }
 
     #[test]
@@ -482,13 +487,19 @@ mod tests {
         let rate = Rate::try_from(60.0).ok();
         let early = at("2026-01-15T11:59:59Z");
         for (turn, why) in [
-            (Turn { now: Some(early), ..Turn::default() }, NotTurned::Backwards { now, to: early }),
-            (Turn { mode: Some(Mode::Scaled), ..Turn::default() }, NotTurned::NoRate),
-            (Turn { mode: Some(Mode::Frozen), rate, ..Turn::default() }, NotTurned::RateOfWhat),
-            (Turn { mode: Some(Mode::System), now: Some(now), ..Turn::default() }, NotTurned::SystemHasItsTime),
+            (ClockChange { now: Some(early), ..ClockChange::default() }, SetClockError::Backwards { now, to: early }),
+            (ClockChange { mode: Some(Mode::Scaled), ..ClockChange::default() }, SetClockError::MissingRate),
+            (
+                ClockChange { mode: Some(Mode::Frozen), rate, ..ClockChange::default() },
+                SetClockError::RateWithoutScaledMode,
+            ),
+            (
+                ClockChange { mode: Some(Mode::System), now: Some(now), ..ClockChange::default() },
+                SetClockError::NowInSystemMode,
+            ),
         ] {
-            assert_eq!(clock.turn(turn), Err(why));
-            assert_eq!(clock.reading(), Reading { mode: Mode::Frozen, now, rate: None });
+            assert_eq!(clock.set(turn), Err(why));
+            assert_eq!(clock.reading(), ClockReading { mode: Mode::Frozen, now, rate: None });
         }
     }
 
@@ -496,10 +507,11 @@ mod tests {
     fn a_clock_that_stands_ahead_of_the_machines_goes_on_from_there() {
         let far = at("2190-01-01T00:00:00Z");
         let clock = Clock::stopped_at(far.millis());
-        let reading = clock.turn(Turn { mode: Some(Mode::System), ..Turn::default() }).expect("a turn that fits");
+        let reading =
+            clock.set(ClockChange { mode: Some(Mode::System), ..ClockChange::default() }).expect("a turn that fits");
         assert_eq!(reading.mode, Mode::System);
         assert!(reading.now >= far);
-        clock.begin_anew(Start::System, 1);
+        clock.reset(Start::System, 1);
         assert!(clock.now() < far.millis(), "only a new beginning goes back");
     }
 
@@ -514,7 +526,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken_by_a_turn_and_by_a_new_beginning() {
+    async fn a_wait_ends_when_the_clock_is_set_and_when_it_is_reset() {
         let clock = Clock::stopped_at(Millis(1000));
         for wake in 0..3 {
             let wait = clock.wait_until(Millis(clock.now().0 + 60_000), 0);
@@ -522,12 +534,12 @@ mod tests {
                 tokio::task::yield_now().await;
                 match wake {
                     0 => drop(clock.advance(Duration::from_secs(60))),
-                    1 => drop(clock.turn(Turn { rate: Rate::try_from(1e6).ok(), ..Turn::default() })),
-                    _ => clock.begin_anew(Start::Frozen(Millis(0)), 1),
+                    1 => drop(clock.set(ClockChange { rate: Rate::try_from(1e6).ok(), ..ClockChange::default() })),
+                    _ => clock.reset(Start::Frozen(Millis(0)), 1),
                 }
             };
             tokio::join!(wait, turn);
-            clock.turn(Turn { mode: Some(Mode::Frozen), ..Turn::default() }).expect("a turn that fits");
+            clock.set(ClockChange { mode: Some(Mode::Frozen), ..ClockChange::default() }).expect("a turn that fits");
         }
     }
 }

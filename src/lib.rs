@@ -45,7 +45,7 @@
 //! [`Mock`] is a server on a free port that stops when it is dropped; any number of them run in one process.
 //!
 //! ```
-//! # async fn test() -> Result<(), opswat_mock::NotStarted> {
+//! # async fn test() -> Result<(), opswat_mock::StartError> {
 //! use opswat_mock::{Mock, account::fault::{Close, Fault, FaultRule}};
 //!
 //! let mock = Mock::builder().seed(7).now("2026-01-15T12:00:00Z").start().await?;
@@ -58,11 +58,18 @@
 //! # tokio::runtime::Runtime::new().expect("a runtime").block_on(test()).expect("a mock");
 //! ```
 
+mod abort;
 pub mod account;
 mod api;
+mod api_name;
+mod app;
 mod bodies;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod config;
 mod control;
 pub mod limits;
@@ -72,21 +79,10 @@ mod offload;
 mod server;
 pub mod world;
 
-use std::sync::Arc;
-
-use axum::Router;
-
-pub use self::mock::{Builder, ConnectionEnded, Local, Mock, NotStarted};
-use self::{account::Accounts, control::Access, limits::Limits, metrics::Metrics};
-
-/// Everything that a server answers; without access, the control surface is somewhere else or nowhere.
-fn router(accounts: Arc<Accounts>, control: Option<Access>, limits: &Limits, metrics: &Arc<Metrics>) -> Router {
-    let control = match control {
-        Some(access) => control::router(accounts.clone(), access, limits, metrics),
-        None => control::health_only(metrics),
-    };
-    control.merge(api::router(accounts, limits, metrics.clone()))
-}
+pub use self::{
+    api_name::ApiName,
+    mock::{Builder, ConnectionClosedError, Local, Mock, StartError},
+};
 
 /// The Rust of the README compiles.
 #[cfg(doctest)]

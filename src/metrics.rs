@@ -1,6 +1,6 @@
 //! What the server counts, as Prometheus reads it.
 //!
-//! Counting is of the machine's time and of the whole server; what one account did stands in its journal. Every server of a
+//! RateLimitLayer is of the machine's time and of the whole server; what one account did stands in its journal. Every server of a
 //! process has numbers of its own.
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -72,7 +72,7 @@ struct Limit {
 }
 
 /// A connection, until it is dropped.
-pub(crate) struct Held<'a>(&'a Gauge);
+pub(crate) struct OpenConnection<'a>(&'a Gauge);
 
 impl Metrics {
     pub(crate) fn new() -> Self {
@@ -164,9 +164,9 @@ impl Metrics {
         self.connections.inc();
     }
 
-    pub(crate) fn hold_connection(&self) -> Held<'_> {
+    pub(crate) fn hold_connection(&self) -> OpenConnection<'_> {
         self.open_connections.inc();
-        Held(&self.open_connections)
+        OpenConnection(&self.open_connections)
     }
 
     /// All numbers, with how much there is now.
@@ -187,7 +187,7 @@ impl Metrics {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -1,195 +1,309 @@
-//! Who may import whom. Arrows go down, never up, and never sideways between two routes.
+//! Which module may import which. Imports go down the layers, never up, never between two routes, and never in a circle.
+//!
+//! Sources are parsed, so that what counts is code: tests and comments do not.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-/// What each room may name of the crate. A file that stands in none of them is a mistake.
-const ROOMS: [(&str, &[&str]); 14] = [
+use syn::{
+    Attribute, Item, ItemUse, UseTree,
+    visit::{self, Visit},
+};
+
+/// What each top-level module may import from the crate. A file outside of these modules is a mistake.
+const LAYERS: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     ("cli", &["account", "api", "clock", "config", "control", "limits", "mock", "server", "world"]),
-    ("mock", &["account", "api", "clock", "config", "control", "limits", "metrics", "router", "server", "world"]),
-    ("config", &["account", "clock", "limits", "world"]),
-    // A fault ends connections.
-    ("server", &["api", "limits", "metrics", "world"]),
-    ("api", &["account", "bodies", "clock", "limits", "metrics", "offload", "world"]),
-    // It tells events in the API's words, and describes both surfaces.
-    ("control", &["account", "api", "bodies", "clock", "limits", "metrics", "offload", "world"]),
+    ("config", &["account", "clock", "limits", "mock", "world"]),
+    ("mock", &["abort", "account", "app", "clock", "control", "limits", "server", "world"]),
+    ("app", &["account", "api", "bodies", "control", "limits", "metrics"]),
+    ("server", &["abort", "limits", "metrics", "world"]),
+    // Its truth has the API's rows, and its document describes both surfaces.
+    ("control", &["account", "api", "api_name", "bodies", "clock", "limits", "metrics", "offload", "world"]),
+    ("api", &["abort", "account", "api_name", "bodies", "clock", "limits", "metrics", "offload", "world"]),
     ("metrics", &["account"]),
     ("bodies", &["limits"]),
-    ("offload", &[]),
-    ("limits", &[]),
-    ("account", &["clock", "world"]),
+    ("account", &["api_name", "clock", "world"]),
     ("clock", &["world"]),
+    ("abort", &[]),
+    ("api_name", &[]),
+    ("limits", &[]),
+    ("offload", &[]),
     ("world", &[]),
+    ("lib", &["account", "api_name", "mock"]),
 ];
 
-/// What only some rooms may name of other crates and of the standard library.
-const OUTSIDE: [(&str, &[&str]); 13] = [
-    ("axum", &["api", "control", "mock", "server", "lib"]),
-    ("tower_governor", &["api"]),
-    ("governor", &["account"]),
-    ("tokio", &["account", "api", "bodies", "clock", "control", "mock", "offload", "server", "cli"]),
-    ("clap", &["cli", "config", "limits"]),
+/// What only some modules may name of other crates and of the standard library: the beginning of a path, and the modules.
+const OUTSIDE: [(&str, &[&str]); 12] = [
+    ("axum", &["abort", "api", "app", "control", "mock", "server"]),
+    ("tower_governor", &["control"]),
+    ("tokio", &["account", "api", "bodies", "cli", "clock", "control", "mock", "offload", "server"]),
+    ("clap", &["cli", "config"]),
     ("hyper", &["server"]),
     ("tokio_rustls", &["cli", "server"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["cli"]),
     ("std::fs", &["cli", "config"]),
     ("std::env", &["cli", "config"]),
-    ("SystemTime", &["clock"]),
-    // A connection is waited for by the machine's time, whatever the clocks of accounts show.
-    ("Instant::now", &["clock", "server"]),
+    ("std::time::SystemTime", &["clock"]),
+    // Connections are timed by the machine, whatever the clocks of accounts show.
+    ("std::time::Instant", &["clock", "server"]),
 ];
 
-/// Drawers in which things of no room end up.
-const NO_ROOM: [&str; 5] = ["util", "common", "helpers", "types", "models"];
+/// Names of modules that collect what has no place.
+const DRAWERS: [&str; 5] = ["util", "common", "helpers", "types", "models"];
 
 /// Files of the emulated surface that serve a route each.
-const ROUTES: [&str; 5] = ["activities_v3", "authorize", "logs_v2", "logs_v3_3", "token"];
+const ROUTES: [&str; 5] = ["api/activities_v3", "api/authorize", "api/logs_v2", "api/logs_v3_3", "api/token"];
 
-/// What is wrong with a file, by its path below `src`.
-fn violations(path: &str, text: &str) -> Vec<String> {
-    let room = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
-    let mut wrong = Vec::new();
-    if path.split('/').any(|part| NO_ROOM.contains(&part.trim_end_matches(".rs"))) {
-        wrong.push(format!("{path} is a drawer"));
-    }
-    // Code before its tests, without comments.
-    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
-    let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let code = code.join(
-        "
-",
-    );
-    if room != "lib" {
-        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-            return vec![format!("{path} stands in no room")];
-        };
-        for named in named_of_the_crate(&code) {
-            if named != room && !allowed.contains(&named.as_str()) {
-                wrong.push(format!("{path} names crate::{named}"));
-            }
-        }
-    }
-    for (outside, rooms) in OUTSIDE {
-        let named = code.match_indices(outside).any(|(at, _)| {
-            let before = code[..at].chars().next_back().unwrap_or(' ');
-            let after = code[at + outside.len()..].chars().next().unwrap_or(' ');
-            !before.is_alphanumeric() && before != '_' && !after.is_alphanumeric() && after != '_'
-        });
-        if named && !rooms.contains(&room) {
-            wrong.push(format!("{path} names {outside}"));
-        }
-    }
-    if let Some(route) = path.strip_prefix("api/").map(|file| file.trim_end_matches(".rs"))
-        && ROUTES.contains(&route)
-    {
-        for other in ROUTES.iter().filter(|other| **other != route) {
-            let imported = code.split("super::").skip(1).any(|rest| rest.starts_with(&format!("{other}::")))
-                || code.lines().any(|line| line.starts_with(&format!("    {other}::")));
-            if imported {
-                wrong.push(format!("{path} names its neighbour {other}"));
-            }
-        }
-    }
-    wrong
+/// The paths that a file names, in imports and in code, without those of its tests.
+#[derive(Default)]
+struct Paths {
+    found: BTreeSet<Vec<String>>,
 }
 
-/// The first names after `crate::` (or the crate's own name), in paths and in groups of imports.
-fn named_of_the_crate(code: &str) -> Vec<String> {
-    let mut named = Vec::new();
-    for root in ["crate::", "opswat_mock::"] {
-        for (at, _) in code.match_indices(root) {
-            let rest = &code[at + root.len()..];
-            let Some(group) = rest.strip_prefix('{') else {
-                named.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
-                continue;
-            };
-            let (mut depth, mut is_named) = (0, false);
-            let mut name = String::new();
-            for c in group.chars() {
-                match c {
-                    '}' if depth == 0 => break,
-                    '{' => depth += 1,
-                    '}' => depth -= 1,
-                    ',' if depth == 0 => {
-                        name.clear();
-                        is_named = false;
-                    }
-                    c if depth == 0 && (c.is_alphanumeric() || c == '_') => name.push(c),
-                    // Only the first name of a path is a room.
-                    ':' if depth == 0 && !name.is_empty() && !is_named => {
-                        named.push(std::mem::take(&mut name));
-                        is_named = true;
-                    }
-                    _ => {}
+impl Paths {
+    fn of(source: &str) -> BTreeSet<Vec<String>> {
+        let mut paths = Self::default();
+        paths.visit_file(&syn::parse_file(source).expect("a source that parses"));
+        paths.found
+    }
+
+    fn add_tree(&mut self, before: &[String], tree: &UseTree) {
+        let with = |name: &dyn ToString| [before, &[name.to_string()]].concat();
+        match tree {
+            UseTree::Path(path) => self.add_tree(&with(&path.ident), &path.tree),
+            UseTree::Name(name) => drop(self.found.insert(with(&name.ident))),
+            UseTree::Rename(name) => drop(self.found.insert(with(&name.ident))),
+            UseTree::Glob(_) => drop(self.found.insert(before.to_vec())),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(before, tree)),
+        }
+    }
+}
+
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute.parse_args::<syn::Ident>().is_ok_and(|name| name == "test" || name == "doctest")
+    })
+}
+
+impl<'ast> Visit<'ast> for Paths {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let attributes = match item {
+            Item::Mod(item) => &item.attrs,
+            Item::Fn(item) => &item.attrs,
+            Item::Use(item) => &item.attrs,
+            Item::Impl(item) => &item.attrs,
+            Item::Struct(item) => &item.attrs,
+            _ => return visit::visit_item(self, item),
+        };
+        if !is_for_tests(attributes) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        if !is_for_tests(&function.attrs) {
+            visit::visit_impl_item_fn(self, function);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.add_tree(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if path.segments.len() > 1 {
+            self.found.insert(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        }
+        visit::visit_path(self, path);
+    }
+}
+
+/// A source tree: modules by their paths, such as `api/fault/body`, each with what it names.
+struct Sources(BTreeMap<String, BTreeSet<Vec<String>>>);
+
+impl Sources {
+    fn read() -> Self {
+        fn collect(directory: &Path, below: &str, found: &mut BTreeMap<String, BTreeSet<Vec<String>>>) {
+            for entry in fs::read_dir(directory).expect("a directory of sources") {
+                let path = entry.expect("an entry").path();
+                let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+                if path.is_dir() {
+                    collect(&path, &format!("{below}{name}/"), found);
+                } else if let Some(name) = name.strip_suffix(".rs") {
+                    let source = fs::read_to_string(&path).expect("a source in UTF-8");
+                    found.insert(format!("{below}{name}"), Paths::of(&source));
                 }
             }
         }
-    }
-    named
-}
 
-fn sources(directory: &Path, found: &mut BTreeMap<PathBuf, String>) {
-    for entry in fs::read_dir(directory).expect("a directory of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else {
-            found.insert(path.clone(), fs::read_to_string(&path).expect("a source in UTF-8"));
+        let mut found = BTreeMap::new();
+        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
+        assert!(found.len() > 60, "the sources are somewhere else");
+        Self(found)
+    }
+
+    /// A tree of made-up files.
+    fn planted(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(path, source)| ((*path).to_owned(), Paths::of(source))).collect())
+    }
+
+    /// The module that a path leads to, seen from another one.
+    fn resolve(&self, from: &str, path: &[String]) -> Option<String> {
+        let mut at: Vec<&str> = from.split('/').filter(|part| !matches!(*part, "mod" | "lib" | "main")).collect();
+        let mut rest = path;
+        match rest.first()?.as_str() {
+            "crate" | "opswat_mock" => at.clear(),
+            "self" => {}
+            "super" => drop(at.pop()),
+            _ => return None,
         }
+        rest = &rest[1..];
+        while rest.first().is_some_and(|name| name == "super") {
+            at.pop();
+            rest = &rest[1..];
+        }
+        let mut found = self.file(&at);
+        for name in rest {
+            at.push(name);
+            match self.file(&at) {
+                Some(file) => found = Some(file),
+                None => break,
+            }
+        }
+        found.filter(|file| file != from)
+    }
+
+    fn file(&self, at: &[&str]) -> Option<String> {
+        let plain = at.join("/");
+        let candidates =
+            if at.is_empty() { vec!["lib".to_owned()] } else { vec![plain.clone(), format!("{plain}/mod")] };
+        candidates.into_iter().find(|file| self.0.contains_key(file))
+    }
+
+    fn imports(&self, from: &str) -> BTreeSet<String> {
+        self.0[from].iter().filter_map(|path| self.resolve(from, path)).collect()
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let mut wrong: Vec<String> = self.0.keys().flat_map(|file| self.violations_of(file)).collect();
+        wrong.extend(self.circles());
+        wrong
+    }
+
+    fn violations_of(&self, file: &str) -> Vec<String> {
+        let layer = file.split('/').next().unwrap_or(file);
+        let mut wrong = Vec::new();
+        if file.split('/').any(|part| DRAWERS.contains(&part)) {
+            wrong.push(format!("{file} is a drawer"));
+        }
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+            wrong.push(format!("{file} is in no layer"));
+            return wrong;
+        };
+        for other in self.imports(file) {
+            let other_layer = other.split('/').next().unwrap_or(&other);
+            if other_layer != layer && !allowed.contains(&other_layer) {
+                wrong.push(format!("{file} imports {other}"));
+            }
+            if ROUTES.contains(&file) && ROUTES.contains(&other.as_str()) {
+                wrong.push(format!("{file} imports the route {other}"));
+            }
+        }
+        for (outside, layers) in OUTSIDE {
+            let is_named = self.0[file].iter().any(|path| {
+                let mut parts = outside.split("::");
+                path.iter().zip(&mut parts).all(|(name, part)| name == part) && parts.next().is_none()
+            });
+            if is_named && !layers.contains(&layer) {
+                wrong.push(format!("{file} names {outside}"));
+            }
+        }
+        wrong
+    }
+
+    /// Files that import each other, each circle once.
+    fn circles(&self) -> BTreeSet<String> {
+        let imports: BTreeMap<&str, BTreeSet<String>> =
+            self.0.keys().map(|file| (file.as_str(), self.imports(file))).collect();
+        let reached = |from: &str| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+            while let Some(file) = next.pop() {
+                for other in imports.get(file.as_str()).into_iter().flatten() {
+                    if seen.insert(other.clone()) {
+                        next.push(other.clone());
+                    }
+                }
+            }
+            seen
+        };
+        let reach: BTreeMap<&str, BTreeSet<String>> =
+            self.0.keys().map(|file| (file.as_str(), reached(file))).collect();
+        let in_circle = self.0.keys().filter(|file| reach[file.as_str()].contains(*file));
+        in_circle
+            .map(|file| {
+                let members: Vec<&str> = reach
+                    .keys()
+                    .copied()
+                    .filter(|other| reach[file.as_str()].contains(*other) && reach[other].contains(file))
+                    .collect();
+                format!("a circle: {}", members.join(", "))
+            })
+            .collect()
     }
 }
 
 #[test]
-fn arrows_go_down() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = BTreeMap::new();
-    sources(&root, &mut found);
-    assert!(found.len() > 20, "the sources are somewhere else");
-    let wrong: Vec<String> = found
-        .iter()
-        .flat_map(|(path, text)| {
-            let path = path.strip_prefix(&root).expect("below src").to_str().expect("UTF-8").to_owned();
-            violations(&path, text)
-        })
-        .collect();
+fn imports_go_down_and_never_in_a_circle() {
+    let wrong = Sources::read().violations();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn planted_violations_are_seen() {
-    for (path, text, seen) in [
-        ("world/query.rs", "use crate::account::Account;", "world/query.rs names crate::account"),
+fn planted_violations_are_found() {
+    let stubs = [("world/mod", ""), ("clock", ""), ("account/mod", ""), ("api/mod", ""), ("api/logs_v2", "")];
+    for (file, source, found) in [
+        ("world/query", "use crate::account::Account;", "world/query imports account/mod"),
+        ("world/query", "use crate::{\n    clock::{Clock, LAST},\n    world::Millis,\n};", "world/query imports clock"),
         (
-            "world/query.rs",
-            "use crate::{\n    clock::{Clock, LAST},\n    world::Millis,\n};",
-            "world/query.rs names crate::clock",
+            "world/query",
+            "fn f() { let now = std::time::SystemTime::now(); }",
+            "world/query names std::time::SystemTime",
         ),
-        ("world/query.rs", "let now = std::time::SystemTime::now();", "world/query.rs names SystemTime"),
-        ("world/text.rs", "use tokio::time;", "world/text.rs names tokio"),
-        ("account/mod.rs", "fn f() { crate::api::router() }", "account/mod.rs names crate::api"),
-        ("api/token.rs", "use super::logs_v2::list;", "api/token.rs names its neighbour logs_v2"),
+        ("world/text", "use tokio::time;", "world/text names tokio"),
+        ("account/tokens", "fn f() { crate::api::router() }", "account/tokens imports api/mod"),
         (
-            "api/token.rs",
-            "use super::{\n    gate::Visit,\n    authorize::consent,\n};",
-            "api/token.rs names its neighbour authorize",
+            "account/tokens",
+            "#[cfg(test)]\nmod tests {}\nfn f() { crate::api::router() }",
+            "account/tokens imports api/mod",
         ),
-        ("api/gate.rs", "let at = Instant::now();", "api/gate.rs names Instant::now"),
-        ("api/helpers.rs", "", "api/helpers.rs is a drawer"),
-        ("attic.rs", "", "attic.rs stands in no room"),
+        ("api/token", "use super::logs_v2::list;", "api/token imports the route api/logs_v2"),
+        ("api/context", "use std::time::Instant;", "api/context names std::time::Instant"),
+        ("api/helpers", "", "api/helpers is a drawer"),
+        ("attic", "", "attic is in no layer"),
+        ("api/error", "use super::logs_v2::list;\n", "a circle: api/error, api/logs_v2"),
     ] {
-        assert_eq!(violations(path, text), [seen], "{text}");
+        let mut files = stubs.to_vec();
+        if found.starts_with("a circle") {
+            files.retain(|(path, _)| *path != "api/logs_v2");
+            files.push(("api/logs_v2", "use super::error::ApiError;"));
+        }
+        files.push((file, source));
+        assert_eq!(Sources::planted(&files).violations(), [found], "{source}");
     }
-    for (path, text) in [
-        ("world/query.rs", "// use crate::account::Account;\nuse super::World;"),
-        ("api/gate.rs", "use crate::{account::{Account, quota::Standing}, world::Millis};"),
-        ("api/gate.rs", "use crate::{account::profile::{Charset, Profile}, world::Millis};"),
-        ("clock.rs", "use std::time::SystemTime;"),
+    for (file, source) in [
+        ("world/query", "// use crate::account::Account;\nuse super::time::Millis;"),
+        ("world/query", "#[cfg(test)]\nmod tests {\n    use crate::account::Account;\n}"),
+        ("api/context", "use crate::{account::{Account, quota::QuotaStatus}, world::Millis};"),
+        ("clock", "use std::time::SystemTime;"),
     ] {
-        assert_eq!(violations(path, text), Vec::<String>::new(), "{text}");
+        let mut files: Vec<_> = stubs.iter().copied().filter(|(path, _)| *path != file).collect();
+        files.push((file, source));
+        assert_eq!(Sources::planted(&files).violations(), Vec::<String>::new(), "{source}");
     }
 }

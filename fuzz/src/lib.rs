@@ -29,8 +29,8 @@ pub const TARGETS: [(&str, Target); 7] = [
 /// A path with a query, for `GET`.
 pub fn query(data: &[u8]) {
     match std::str::from_utf8(data) {
-        // A category does not end.
-        Ok(target) if !target.contains("/category") => shared(&Method::GET, target, "", &[]),
+        // A stream does not end.
+        Ok(target) if !target.contains("/stream") => shared(&Method::GET, target, "", &[]),
         _ => {}
     }
 }
@@ -65,8 +65,8 @@ pub fn control(data: &[u8]) {
     while let (Some(call), body) = (lines.next(), lines.next().unwrap_or_default()) {
         let Some((method, path)) = call.split_once(' ') else { return };
         let Ok(method) = method.parse::<Method>() else { return };
-        // A category does not end.
-        if !path.contains("/category") {
+        // A stream does not end.
+        if !path.contains("/stream") {
             ask(&local, &method, &format!("/_mock{path}"), "application/json", body.as_bytes());
         }
     }

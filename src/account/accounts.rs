@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,8 +15,10 @@ use std::{
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::{
-    Account, Shared,
+    account::Account,
+    error::CreateAccountError,
     settings::{MAX_TOKENS, NewAccount, SANDBOX, Settings},
+    shared::Shared,
 };
 
 /// How many accounts can be made; more are refused until some are dropped.
@@ -64,30 +65,13 @@ pub(crate) struct Sizes {
     pub(crate) worlds: usize,
 }
 
-/// Why an account was not made, or not dropped.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum NotMade {
-    /// There is one of this name.
-    NameTaken(String),
-    /// Another account has the client id.
-    ClientTaken(String),
-    /// Another account has the token: which one of those that were asked for.
-    TokenTaken(String),
-    /// So many are there already.
-    TooMany(usize),
-    /// Something asked for is wrong, in a sentence.
-    Invalid(String),
-    /// `default` is always there.
-    Default,
-}
-
 impl Accounts {
     /// The accounts of a server, whose `default` is made from these settings.
     ///
     /// # Errors
     ///
     /// When one of its tokens or faults is wrong.
-    pub fn new(default: Settings) -> Result<Self, NotMade> {
+    pub fn new(default: Settings) -> Result<Self, CreateAccountError> {
         let shared = Arc::new(Shared::default());
         let default = Arc::new(Account::new(default, shared.clone())?);
         let mut table = Table::default();
@@ -137,7 +121,7 @@ impl Accounts {
     }
 
     /// Ends what would go on for as long as the accounts do: those who follow a journal are told that there is no more.
-    pub(crate) fn hang_up(&self) {
+    pub(crate) fn close_streams(&self) {
         for account in self.table().by_name.values() {
             account.journal.close();
         }
@@ -148,29 +132,32 @@ impl Accounts {
     /// # Errors
     ///
     /// When its name, its client id or one of its tokens is another's, or when what is asked for is wrong.
-    pub fn make(&self, new: NewAccount) -> Result<Arc<Account>, NotMade> {
+    pub fn make(&self, new: NewAccount) -> Result<Arc<Account>, CreateAccountError> {
         if new.tokens.len() > MAX_TOKENS {
-            return Err(NotMade::Invalid(format!("tokens must be at most {MAX_TOKENS}, got {}", new.tokens.len())));
+            return Err(CreateAccountError::Invalid(format!(
+                "tokens must be at most {MAX_TOKENS}, got {}",
+                new.tokens.len()
+            )));
         }
         let mut table = self.table.write();
         let made = table.by_name.len() - table.implicit.len();
         if made > MAX_ACCOUNTS {
-            return Err(NotMade::TooMany(MAX_ACCOUNTS));
+            return Err(CreateAccountError::TooMany(MAX_ACCOUNTS));
         }
         let name = match &new.name {
             Some(name) => name.clone(),
             None => table.free_name(),
         };
-        self.make_in(&mut table, self.default.made_from.of(new, name))
+        self.make_in(&mut table, self.default.initial.of(new, name))
     }
 
-    fn make_in(&self, table: &mut Table, settings: Settings) -> Result<Arc<Account>, NotMade> {
+    fn make_in(&self, table: &mut Table, settings: Settings) -> Result<Arc<Account>, CreateAccountError> {
         let (name, client_id) = (settings.name.as_str(), settings.client_id.as_str());
         if table.by_name.contains_key(name) {
-            return Err(NotMade::NameTaken(name.to_owned()));
+            return Err(CreateAccountError::NameTaken(name.to_owned()));
         }
         if table.by_client.contains_key(client_id) {
-            return Err(NotMade::ClientTaken(client_id.to_owned()));
+            return Err(CreateAccountError::ClientTaken(client_id.to_owned()));
         }
         let account = Arc::new(Account::new(settings, self.shared.clone())?);
         table.insert(account.clone());
@@ -182,9 +169,9 @@ impl Accounts {
     /// # Errors
     ///
     /// When it is `default`.
-    pub fn drop_account(&self, name: &str) -> Result<bool, NotMade> {
+    pub fn drop_account(&self, name: &str) -> Result<bool, CreateAccountError> {
         if name == DEFAULT {
-            return Err(NotMade::Default);
+            return Err(CreateAccountError::Default);
         }
         let mut table = self.table.write();
         // Few are dropped by name, and only those that made themselves stand here.
@@ -217,11 +204,11 @@ impl Accounts {
     fn implicit(&self, name: &str) -> Option<Arc<Account>> {
         let name = name.starts_with(SANDBOX).then(|| name.parse().ok()).flatten()?;
         let mut table = self.table.write();
-        let settings = self.default.made_from.of(NewAccount::default(), name);
+        let settings = self.default.initial.of(NewAccount::default(), name);
         if let Some(known) = table.by_name.get(settings.name.as_str()) {
             // Somebody else may have used it first just now. One that was made by hand may have other credentials: then
             // these are nobody's.
-            let Settings { access_token, client_id, .. } = &known.made_from;
+            let Settings { access_token, client_id, .. } = &known.initial;
             let is_own = *access_token == settings.access_token && *client_id == settings.client_id;
             return is_own.then(|| known.clone());
         }
@@ -241,13 +228,13 @@ impl Accounts {
 
 impl Table {
     fn insert(&mut self, account: Arc<Account>) {
-        self.by_client.insert(account.made_from.client_id.to_string(), account.clone());
+        self.by_client.insert(account.initial.client_id.to_string(), account.clone());
         self.by_name.insert(account.name.clone(), account);
     }
 
     fn remove(&mut self, name: &str) -> bool {
         let Some(account) = self.by_name.remove(name) else { return false };
-        self.by_client.remove(account.made_from.client_id.as_str());
+        self.by_client.remove(account.initial.client_id.as_str());
         account.close();
         true
     }
@@ -275,18 +262,3 @@ impl Table {
         }
     }
 }
-
-impl fmt::Display for NotMade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTaken(name) => write!(f, "name must be unique, there is an account {name}"),
-            Self::ClientTaken(id) => write!(f, "client_id must be unique, another account has {id}"),
-            Self::TokenTaken(which) => write!(f, "{which} must be unique, another account has this token"),
-            Self::TooMany(most) => write!(f, "a server keeps {most} accounts; DELETE some first"),
-            Self::Invalid(why) => f.write_str(why),
-            Self::Default => f.write_str("the account default is always there; it can be reset"),
-        }
-    }
-}
-
-impl std::error::Error for NotMade {}

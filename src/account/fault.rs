@@ -15,8 +15,9 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use super::{quota::RetryAfter, shape};
+use super::{quota::RetryAfter, strict};
 use crate::{
+    api_name::ApiName,
     clock::Instant,
     world::{Millis, World},
 };
@@ -30,39 +31,6 @@ pub const MAX_DELAY_MS: u64 = 3_600_000;
 /// How many seconds a forced 429 asks to wait, unless the rule says so.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
-/// An API that faults can be about, and that has a quota, but for the token endpoint.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub enum ApiName {
-    /// `/o/oauth/token`
-    #[serde(rename = "token")]
-    Token,
-    /// `GET /o/api/v2/logs`
-    #[serde(rename = "logs-v2")]
-    LogsV2,
-    /// `POST /o/api/v3/activities`
-    #[serde(rename = "activities-v3")]
-    ActivitiesV3,
-    /// `POST /o/api/v3.3/logs`
-    #[serde(rename = "logs-v3.3")]
-    LogsV3_3,
-}
-
-impl ApiName {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Token, Self::LogsV2, Self::ActivitiesV3, Self::LogsV3_3];
-
-    /// The name by which the control surface calls it.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::LogsV2 => "logs-v2",
-            Self::ActivitiesV3 => "activities-v3",
-            Self::LogsV3_3 => "logs-v3.3",
-        }
-    }
-}
-
 /// A rule.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,10 +39,10 @@ pub struct FaultRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Which requests it is about; all, by default.
-    #[serde(rename = "match", deserialize_with = "shape::object")]
+    #[serde(rename = "match", deserialize_with = "strict::object")]
     pub matches: FaultMatch,
     /// What happens to them.
-    #[serde(deserialize_with = "shape::object")]
+    #[serde(deserialize_with = "strict::object")]
     pub fault: Fault,
     /// How often it applies at most.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +152,7 @@ pub enum Entries {
 
 /// Why a rule was not taken.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BadFault {
+pub struct FaultError {
     why: String,
     /// Which one of how many rules it is about, counted from 0.
     pub(super) nth: usize,
@@ -193,7 +161,7 @@ pub struct BadFault {
 
 /// A rule, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct FaultStanding {
+pub struct FaultStatus {
     /// The rule; it has a name.
     #[serde(flatten)]
     pub rule: FaultRule,
@@ -267,26 +235,26 @@ impl Faults {
     }
 
     /// All rules, in their order.
-    pub(crate) fn list(&self) -> Vec<FaultStanding> {
-        self.state().standings(0)
+    pub(crate) fn list(&self) -> Vec<FaultStatus> {
+        self.state().statuses(0)
     }
 
     /// Adds rules behind the others, all or none.
-    pub(crate) fn add(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
+    pub(crate) fn add(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         let mut state = self.state();
         let from = state.add(rules)?;
         self.any.store(!state.rules.is_empty(), Ordering::Release);
-        Ok(state.standings(from))
+        Ok(state.statuses(from))
     }
 
     /// Puts rules in the place of all others, all or none.
-    pub(crate) fn replace(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStanding>, BadFault> {
+    pub(crate) fn replace(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         let mut new = State::default();
         new.add(rules)?;
         let mut state = self.state();
         *state = new;
         self.any.store(!state.rules.is_empty(), Ordering::Release);
-        Ok(state.standings(0))
+        Ok(state.statuses(0))
     }
 
     /// Forgets all rules, or the one of a name; how many there were.
@@ -307,17 +275,17 @@ impl Faults {
 }
 
 impl State {
-    fn standings(&self, from: usize) -> Vec<FaultStanding> {
-        let standing = |known: &Known| FaultStanding {
+    fn statuses(&self, from: usize) -> Vec<FaultStatus> {
+        let status = |known: &Known| FaultStatus {
             rule: FaultRule { name: Some(known.name.to_string()), ..known.rule.clone() },
             seen: known.seen,
             applied: known.applied,
         };
-        self.rules[from..].iter().map(standing).collect()
+        self.rules[from..].iter().map(status).collect()
     }
 
     /// Adds rules, all or none; tells the place of the first.
-    fn add(&mut self, rules: Vec<FaultRule>) -> Result<usize, BadFault> {
+    fn add(&mut self, rules: Vec<FaultRule>) -> Result<usize, FaultError> {
         let from = self.rules.len();
         let made = self.made;
         let of = rules.len();
@@ -330,14 +298,14 @@ impl State {
             if let Err(why) = added {
                 self.rules.truncate(from);
                 self.made = made;
-                return Err(BadFault { nth, of, ..why });
+                return Err(FaultError { nth, of, ..why });
             }
         }
         Ok(from)
     }
 
     /// The name that a rule gets, when nothing is wrong with it.
-    fn check(&self, rule: &FaultRule) -> Result<Arc<str>, BadFault> {
+    fn check(&self, rule: &FaultRule) -> Result<Arc<str>, FaultError> {
         if self.rules.len() == MAX_FAULTS {
             return bad(format!("an account keeps {MAX_FAULTS} faults; DELETE some first"));
         }
@@ -386,7 +354,7 @@ impl FaultRule {
     /// # Errors
     ///
     /// When a value is out of range, and when two effects exclude each other.
-    pub fn check(&self) -> Result<(), BadFault> {
+    pub fn check(&self) -> Result<(), FaultError> {
         let Self { name, matches, fault, times, .. } = self;
         let is_plain = |name: &str| {
             (1..=64).contains(&name.len())
@@ -417,7 +385,7 @@ impl FaultRule {
 }
 
 impl Fault {
-    fn check(&self, api: Option<ApiName>) -> Result<(), BadFault> {
+    fn check(&self, api: Option<ApiName>) -> Result<(), FaultError> {
         if *self == Self::default() {
             return bad("fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another");
         }
@@ -501,18 +469,18 @@ impl Fault {
     }
 }
 
-fn bad<T>(why: impl Into<String>) -> Result<T, BadFault> {
-    Err(BadFault { why: why.into(), nth: 0, of: 1 })
+fn bad<T>(why: impl Into<String>) -> Result<T, FaultError> {
+    Err(FaultError { why: why.into(), nth: 0, of: 1 })
 }
 
-impl BadFault {
+impl FaultError {
     /// What is wrong with the rule, without its place.
     pub(super) fn alone(&self) -> &str {
         &self.why
     }
 }
 
-impl fmt::Display for BadFault {
+impl fmt::Display for FaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.of {
             1 => f.write_str(&self.why),
@@ -521,13 +489,13 @@ impl fmt::Display for BadFault {
     }
 }
 
-impl std::error::Error for BadFault {}
+impl std::error::Error for FaultError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn faults(rules: &str) -> Result<Faults, BadFault> {
+    fn faults(rules: &str) -> Result<Faults, FaultError> {
         let faults = Faults::default();
         let rules = serde_json::from_str(rules).expect("rules in JSON");
         faults.add(rules).map(|_| faults)

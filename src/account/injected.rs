@@ -81,7 +81,7 @@ pub struct NewEvent {
 
 /// Why an event was not added.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum NotAdded {
+pub enum InjectError {
     /// A field is wrong: its name, what it may be, what came.
     Invalid(&'static str, String, String),
     /// The category does not have this field.
@@ -202,14 +202,14 @@ impl InjectedEvents {
         world: &World,
         new: &[NewEvent],
         now: Millis,
-    ) -> Result<Vec<Arc<Injected>>, (usize, NotAdded)> {
+    ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
         let mut known = self.known.lock();
         let (from, count, made) = {
             let state = self.state();
             (state.now, state.count, state.made)
         };
         if count + new.len() > MAX_INJECTED {
-            return Err((MAX_INJECTED - count, NotAdded::TooMany));
+            return Err((MAX_INJECTED - count, InjectError::TooMany));
         }
         let mut places = HashMap::new();
         let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
@@ -259,8 +259,8 @@ impl InjectedEvents {
         std::mem::take(count)
     }
 
-    /// Begins anew. Counting goes on, so that page tokens of before show nothing that is added afterwards.
-    pub(crate) fn begin_anew(&self) {
+    /// Begins anew. RateLimitLayer goes on, so that page tokens of before show nothing that is added afterwards.
+    pub(crate) fn reset(&self) {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
@@ -284,12 +284,12 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn make(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), NotAdded> {
+    fn make(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
         let new = self.new;
         let category = Category::ALL.into_iter().find(|category| category.code() == new.category).ok_or_else(|| {
             let wanted = format!("one of {}", Category::ALL.map(Category::code).join(", "));
             let got = if new.category.is_empty() { "none" } else { &new.category };
-            NotAdded::Invalid("category", wanted, got.to_owned())
+            InjectError::Invalid("category", wanted, got.to_owned())
         })?;
         self.check_fields(category)?;
         let mut at = new.timestamp.map_or(self.now, Instant::millis);
@@ -309,14 +309,14 @@ impl Maker<'_> {
             }
         }
         if !known.identities.insert((subject.clone(), at)) {
-            return Err(NotAdded::Twice(at.into()));
+            return Err(InjectError::Twice(at.into()));
         }
         let visible_at = match new.visible_at.map(Instant::millis) {
             None => at.max(self.now),
             Some(early) if early < at => {
                 known.identities.remove(&(subject, at));
                 let wanted = format!("not before the timestamp ({})", Instant::from(at));
-                return Err(NotAdded::Invalid("visible_at", wanted, Instant::from(early).to_string()));
+                return Err(InjectError::Invalid("visible_at", wanted, Instant::from(early).to_string()));
             }
             Some(visible_at) => visible_at,
         };
@@ -325,7 +325,7 @@ impl Maker<'_> {
     }
 
     /// Refuses fields that the category does not have, and texts that are too long.
-    fn check_fields(&self, category: Category) -> Result<(), NotAdded> {
+    fn check_fields(&self, category: Category) -> Result<(), InjectError> {
         let new = self.new;
         let device: &[Category] = &[Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity];
         let (report, admin, webhook, activity): (&[_], &[_], &[_], &[_]) =
@@ -350,23 +350,23 @@ impl Maker<'_> {
         ] {
             let Some(text) = text else { continue };
             if !categories.contains(&category) {
-                return Err(NotAdded::NotOfTheCategory(name, category));
+                return Err(InjectError::NotOfTheCategory(name, category));
             }
             if text.chars().count() > MAX_TEXT {
                 let shown = format!("{} characters", text.chars().count());
-                return Err(NotAdded::Invalid(name, format!("at most {MAX_TEXT} characters"), shown));
+                return Err(InjectError::Invalid(name, format!("at most {MAX_TEXT} characters"), shown));
             }
         }
         if new.last_seen.is_some() && category != Category::DeviceReport {
-            return Err(NotAdded::NotOfTheCategory("last_seen", category));
+            return Err(InjectError::NotOfTheCategory("last_seen", category));
         }
         if new.response_code.is_some() && category != Category::Webhook {
-            return Err(NotAdded::NotOfTheCategory("response_code", category));
+            return Err(InjectError::NotOfTheCategory("response_code", category));
         }
         Ok(())
     }
 
-    fn entry(&mut self, category: Category, at: Millis) -> Result<(Record, u8, Option<AgentType>), NotAdded> {
+    fn entry(&mut self, category: Category, at: Millis) -> Result<(Record, u8, Option<AgentType>), InjectError> {
         let new = self.new;
         let details = |usual: String| new.details.clone().unwrap_or(usual);
         if category == Category::Admin {
@@ -393,7 +393,7 @@ impl Maker<'_> {
                 let response_code = new.response_code.unwrap_or(200);
                 if !(100..=599).contains(&response_code) {
                     let wanted = "an HTTP status from 100 to 599".to_owned();
-                    return Err(NotAdded::Invalid("response_code", wanted, response_code.to_string()));
+                    return Err(InjectError::Invalid("response_code", wanted, response_code.to_string()));
                 }
                 let response_body = new.response_body.clone().unwrap_or_else(|| "OK".to_owned()).into();
                 let entry = WebhookRecord { at, event, details, device, response_code, response_body };
@@ -401,7 +401,7 @@ impl Maker<'_> {
             }
             Category::DeviceReport => {
                 if let Some(event) = new.event.as_ref().filter(|event| *event != "device_report") {
-                    return Err(NotAdded::Invalid("event", "device_report".to_owned(), event.clone()));
+                    return Err(InjectError::Invalid("event", "device_report".to_owned(), event.clone()));
                 }
                 (Record::Report(self.report(device, self.status(status)?, at)?), 0, agent)
             }
@@ -421,7 +421,7 @@ impl Maker<'_> {
         })
     }
 
-    fn report(&self, device: Arc<Device>, status: Status, at: Millis) -> Result<DeviceReport, NotAdded> {
+    fn report(&self, device: Arc<Device>, status: Status, at: Millis) -> Result<DeviceReport, InjectError> {
         const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::NoIssue];
         let new = self.new;
         let usual = if status == Status::Compliant { Severity::NoIssue } else { Severity::Warning };
@@ -439,13 +439,14 @@ impl Maker<'_> {
         })
     }
 
-    fn status(&self, known: Status) -> Result<Status, NotAdded> {
+    fn status(&self, known: Status) -> Result<Status, InjectError> {
         const STATUSES: [Status; 3] = [Status::Compliant, Status::NonCompliant, Status::Exempted];
         Ok(choice("status", self.new.status.as_deref(), &STATUSES, Status::code)?.unwrap_or(known))
     }
 
-    fn code<T: Copy, const N: usize>(&self, all: [T; N], code: fn(T) -> &'static str) -> Result<T, NotAdded> {
-        let wanted = || NotAdded::Invalid("event", format!("one of {}", all.map(code).join(", ")), "none".to_owned());
+    fn code<T: Copy, const N: usize>(&self, all: [T; N], code: fn(T) -> &'static str) -> Result<T, InjectError> {
+        let wanted =
+            || InjectError::Invalid("event", format!("one of {}", all.map(code).join(", ")), "none".to_owned());
         choice("event", self.new.event.as_deref(), &all, code)?.ok_or_else(wanted)
     }
 
@@ -496,11 +497,11 @@ fn choice<T: Copy>(
     given: Option<&str>,
     all: &[T],
     code: fn(T) -> &'static str,
-) -> Result<Option<T>, NotAdded> {
+) -> Result<Option<T>, InjectError> {
     let Some(given) = given else { return Ok(None) };
     let known = all.iter().copied().find(|one| code(*one) == given);
     let codes: Vec<&str> = all.iter().map(|one| code(*one)).collect();
-    known.map(Some).ok_or_else(|| NotAdded::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
+    known.map(Some).ok_or_else(|| InjectError::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
 }
 
 /// Whom or what an entry is about.
@@ -514,7 +515,7 @@ fn subject(entry: &Record) -> String {
     }
 }
 
-impl fmt::Display for NotAdded {
+impl fmt::Display for InjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(field, wanted, got) => {
@@ -531,4 +532,4 @@ impl fmt::Display for NotAdded {
     }
 }
 
-impl std::error::Error for NotAdded {}
+impl std::error::Error for InjectError {}

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::quota::Standing;
+use super::quota::QuotaStatus;
 use crate::clock::Instant;
 
 /// How many requests an account's journal keeps, unless the account says otherwise.
@@ -56,7 +56,7 @@ pub struct Request {
     pub entries: Option<u64>,
     /// Where the bucket of its quota stood afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota: Option<Standing>,
+    pub quota: Option<QuotaStatus>,
     /// The fault that broke it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -99,8 +99,8 @@ struct State {
     bytes: usize,
     noted: u64,
     keep: usize,
-    /// Which life of the account it is of.
-    life: u64,
+    /// Which epoch of the account it is of.
+    epoch: u64,
 }
 
 /// A part of a journal.
@@ -114,7 +114,7 @@ pub struct Requests {
     pub noted: u64,
     /// How often the account began anew before.
     #[serde(skip)]
-    pub life: u64,
+    pub epoch: u64,
 }
 
 impl Parameters {
@@ -171,15 +171,15 @@ impl Total {
 
 impl Journal {
     pub(super) fn new(keep: u32, total: Arc<Total>) -> Self {
-        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize, life: 0 };
+        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize, epoch: 0 };
         Self { state: Mutex::new(state), last: watch::Sender::new(0), total }
     }
 
-    /// Notes a request that came in a life of the account; its number is given here.
-    pub(crate) fn note(&self, mut request: Request, life: u64) {
+    /// Notes a request that came in a epoch of the account; its number is given here.
+    pub(crate) fn record(&self, mut request: Request, epoch: u64) {
         let bytes = request.bytes();
         let mut state = self.state();
-        if state.life != life {
+        if state.epoch != epoch {
             return;
         }
         state.noted += 1;
@@ -234,10 +234,10 @@ impl Journal {
         };
         let requests: Vec<Arc<Request>> =
             state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
-        let (noted, life) = (state.noted, state.life);
+        let (noted, epoch) = (state.noted, state.epoch);
         drop(state);
         let next_after = requests.last().map_or(number, |last| last.number);
-        Requests { requests, next_after, noted, life }
+        Requests { requests, next_after, noted, epoch }
     }
 
     /// Tells whenever something was noted.
@@ -246,10 +246,10 @@ impl Journal {
     }
 
     /// Forgets all, and counts from 1 again.
-    pub(super) fn begin_anew(&self, life: u64) {
+    pub(super) fn reset(&self, epoch: u64) {
         let mut state = self.state();
         self.forget(&mut state);
-        (state.noted, state.life) = (0, life);
+        (state.noted, state.epoch) = (0, epoch);
         drop(state);
         self.render(0);
     }
@@ -334,7 +334,7 @@ mod tests {
         let total = Arc::new(Total::default());
         let journal = Journal::new(3, total.clone());
         for nth in 1..=5 {
-            journal.note(request(&format!("/{nth}")), 0);
+            journal.record(request(&format!("/{nth}")), 0);
         }
         let numbers = |after, limit| {
             let part = journal.after(after, limit, usize::MAX);
@@ -347,8 +347,8 @@ mod tests {
         let few = journal.after(0, 10, 2 * request("/1").bytes());
         assert_eq!((few.requests.len(), few.next_after), (2, 4), "as many as fit");
         assert_eq!(journal.after(0, 10, 1).requests.len(), 1, "and one however large it is");
-        journal.note(request("/late"), 1);
-        assert_eq!(numbers(5, 10), (vec![], 5, 5), "what comes from another life is not noted");
+        journal.record(request("/late"), 1);
+        assert_eq!(numbers(5, 10), (vec![], 5, 5), "what comes from another epoch is not noted");
         assert!(total.bytes.load(Ordering::Relaxed) > 0);
         assert_eq!(total.journals.load(Ordering::Relaxed), 1);
         drop(journal);
@@ -361,14 +361,14 @@ mod tests {
         let (noisy, quiet) = (Journal::new(1_000_000, total.clone()), Journal::new(10_000, total.clone()));
         let large = "x".repeat(500_000);
         for _ in 0..200 {
-            noisy.note(request(&large), 0);
+            noisy.record(request(&large), 0);
         }
         assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
         for _ in 0..50 {
-            quiet.note(request(&large), 0);
+            quiet.record(request(&large), 0);
         }
         assert_eq!(quiet.len(), 50, "below its share, a journal keeps all");
-        noisy.note(request(&large), 0);
+        noisy.record(request(&large), 0);
         assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
         assert_eq!(quiet.len(), 50);
     }

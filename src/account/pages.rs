@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::profile::Dress;
+use super::profile::RowFormat;
 use crate::world::{Category, Event, Millis, Record, World};
 
 /// How many events are rendered together.
@@ -41,13 +41,13 @@ struct Chunks {
 struct Address {
     seed: u64,
     devices: u32,
-    dress: Dress,
+    row_format: RowFormat,
     category: Category,
     number: u64,
 }
 
 /// Appends a row.
-type Render = fn(&Record, Dress, &mut Vec<u8>);
+type Render = fn(&Record, RowFormat, &mut Vec<u8>);
 
 /// Neighbouring events, rendered newest first with commas between them.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl PageCache {
         world: &World,
         (category, places): (Category, Range<u64>),
         hint: Millis,
-        (dress, render): (Dress, Render),
+        (row_format, render): (RowFormat, Render),
         into: &mut Vec<Bytes>,
     ) {
         let mut end = places.end;
@@ -74,7 +74,7 @@ impl PageCache {
             let start = places.start.max(first);
             // A lag changes when events are seen, not what they say.
             let (seed, devices) = (world.config().seed, world.config().devices);
-            let chunk = self.chunk(world, Address { seed, devices, dress, category, number }, hint, render);
+            let chunk = self.chunk(world, Address { seed, devices, row_format, category, number }, hint, render);
             if end < places.end {
                 into.push(Bytes::from_static(b","));
             }
@@ -88,9 +88,9 @@ impl PageCache {
             return chunk.clone();
         }
         // Made without the lock: two may make the same chunk at once, and it is the same.
-        let Address { dress, category, number, .. } = address;
+        let Address { row_format, category, number, .. } = address;
         let events = world.slice(category, number * CHUNK..(number + 1) * CHUNK, hint);
-        let chunk = Arc::new(Chunk::new(world, &events, dress, render));
+        let chunk = Arc::new(Chunk::new(world, &events, row_format, render));
         self.lock().insert(address, chunk.clone());
         chunk
     }
@@ -122,7 +122,7 @@ impl Chunks {
 }
 
 impl Chunk {
-    fn new(world: &World, events: &[Event], dress: Dress, render: Render) -> Self {
+    fn new(world: &World, events: &[Event], row_format: RowFormat, render: Render) -> Self {
         let mut bytes = Vec::with_capacity(events.len() * 256);
         let mut places = Vec::with_capacity(events.len());
         // A chunk of 256 events stays far below 4 GiB.
@@ -132,7 +132,7 @@ impl Chunk {
                 bytes.push(b',');
             }
             let start = place(&bytes);
-            render(&world.render(event), dress, &mut bytes);
+            render(&world.render(event), row_format, &mut bytes);
             places.push(start..place(&bytes));
         }
         Self { bytes: bytes.into_boxed_slice().into(), places }

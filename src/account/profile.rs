@@ -219,7 +219,7 @@ impl From<PageOrder> for Order {
 
 /// How rows are written where the profile leaves a choice.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Dress {
+pub(crate) struct RowFormat {
     pub(crate) details: Details,
     pub(crate) hour: ActivityHour,
     pub(crate) zone_hours: i64,

@@ -5,15 +5,8 @@
 //! quota is there again, which the headers promise. Size, algorithm and scope can be changed at any time; the buckets are
 //! full then.
 
-use std::{cell::Cell, collections::HashMap, fmt, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, num::NonZeroU32, str::FromStr, sync::Arc};
 
-use governor::{
-    RateLimiter,
-    clock::Clock,
-    middleware::NoOpMiddleware,
-    nanos::Nanos,
-    state::{NotKeyed, StateStore},
-};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
@@ -190,7 +183,7 @@ impl fmt::Display for QuotaLimit {
 
 /// Where a quota stands after (or without) a request: what the `X-RateLimit-*` headers say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-pub struct Standing {
+pub struct QuotaStatus {
     /// How many requests the bucket holds when it is full.
     pub limit: u32,
     /// How many more requests would be let through at once.
@@ -213,13 +206,13 @@ pub struct Bucket {
     /// At which API, where APIs have buckets of their own.
     pub api: Option<&'static str>,
     /// Where it stands.
-    pub standing: Standing,
+    pub status: QuotaStatus,
 }
 
 /// A request that came too early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct TooMany {
-    pub(crate) standing: Standing,
+pub(crate) struct QuotaExceeded {
+    pub(crate) status: QuotaStatus,
     /// After how many seconds one request is let through, rounded up.
     pub(crate) wait_seconds: u64,
 }
@@ -242,7 +235,7 @@ struct State {
 /// What a request has taken: enough to give it back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Taken {
-    pub(crate) standing: Standing,
+    pub(crate) status: QuotaStatus,
     level: Level,
     change: u64,
 }
@@ -281,7 +274,7 @@ impl Quota {
     }
 
     /// Begins anew.
-    pub(crate) fn begin_anew(&self, settings: QuotaSettings) {
+    pub(crate) fn reset(&self, settings: QuotaSettings) {
         let mut state = self.state();
         *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
     }
@@ -289,7 +282,12 @@ impl Quota {
     /// Lets one request through, or not; a request that is refused leaves the bucket as it is.
     ///
     /// `None` when requests are not counted.
-    pub(crate) fn take(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Result<Option<Taken>, TooMany> {
+    pub(crate) fn take(
+        &self,
+        token: &Arc<str>,
+        api: &'static str,
+        now: Millis,
+    ) -> Result<Option<Taken>, QuotaExceeded> {
         let mut state = self.state();
         let size = Size::of(state.settings);
         if !state.settings.enabled {
@@ -306,17 +304,23 @@ impl Quota {
                     state.make_room(size, now);
                     state.buckets.insert(key, level);
                 }
-                Ok(Some(Taken { standing: size.standing(level, now), level, change: state.change }))
+                Ok(Some(Taken { status: size.status(level, now), level, change: state.change }))
             }
             Err(wait) => {
-                Err(TooMany { standing: size.standing(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
+                Err(QuotaExceeded { status: size.status(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
             }
         }
     }
 
     /// Takes back that a request was counted, as far as its bucket has not filled since; tells where the bucket then
     /// stands.
-    pub(crate) fn give_back(&self, token: &Arc<str>, api: &'static str, back: Taken, now: Millis) -> Option<Standing> {
+    pub(crate) fn give_back(
+        &self,
+        token: &Arc<str>,
+        api: &'static str,
+        back: Taken,
+        now: Millis,
+    ) -> Option<QuotaStatus> {
         let mut state = self.state();
         if !state.settings.enabled || state.change != back.change {
             return None;
@@ -324,16 +328,16 @@ impl Quota {
         let (size, key, now) = (Size::of(state.settings), state.key(token, api), nanos(now));
         let level = state.buckets.get_mut(&key)?;
         *level = size.give_back(*level, back.level, now);
-        Some(size.standing(*level, now))
+        Some(size.status(*level, now))
     }
 
     /// Where a bucket stands, without taking anything from it. `None` when requests are not counted, or when nothing is known
     /// of the API and each has a bucket of its own.
-    pub(crate) fn look(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<Standing> {
+    pub(crate) fn look(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<QuotaStatus> {
         let state = self.state();
         let size = Size::of(state.settings);
         let level = state.buckets.get(&state.key(token, api)).copied().unwrap_or_else(|| size.full());
-        state.settings.enabled.then(|| size.standing(level, nanos(now)))
+        state.settings.enabled.then(|| size.status(level, nanos(now)))
     }
 
     /// All buckets from which something was taken and that are not full again.
@@ -347,7 +351,7 @@ impl Quota {
             .map(|(BucketKey { token, api }, level)| Bucket {
                 token: token.clone(),
                 api: *api,
-                standing: size.standing(*level, now),
+                status: size.status(*level, now),
             })
             .collect();
         drop(state);
@@ -414,16 +418,12 @@ impl Size {
     fn take(self, level: Level, now: u64) -> Result<Level, u64> {
         match level {
             Level::FullAt(full_at) => {
-                let engine = governor::Quota::with_period(Duration::from_nanos(self.each))
-                    .expect("the period is at least a nanosecond")
-                    .allow_burst(self.requests);
-                let full_at = Cell::new(full_at);
-                let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
-                    RateLimiter::new(engine, Filling { full_at: &full_at, now }, At(now.into()));
-                let outcome = limiter.check();
-                match outcome {
-                    Ok(()) => Ok(Level::FullAt(full_at.get())),
-                    Err(not_until) => Err(not_until.earliest_possible().as_u64().saturating_sub(now)),
+                // The generic cell rate algorithm: the bucket drains evenly, and a request adds one cell to it.
+                let full_at = full_at.max(now) + self.each;
+                let burst = self.each * u64::from(self.requests.get());
+                match (full_at - now).checked_sub(burst) {
+                    None | Some(0) => Ok(Level::FullAt(full_at)),
+                    Some(wait) => Err(wait),
                 }
             }
             Level::Used { window, requests } => {
@@ -464,7 +464,7 @@ impl Size {
         self.full_at(level) <= now
     }
 
-    fn standing(self, level: Level, now: u64) -> Standing {
+    fn status(self, level: Level, now: u64) -> QuotaStatus {
         let full_at = self.full_at(level);
         let owed = match level {
             Level::FullAt(full_at) => full_at.saturating_sub(now).div_ceil(self.each),
@@ -472,40 +472,7 @@ impl Size {
         };
         let limit = self.requests.get();
         let remaining = limit.saturating_sub(u32::try_from(owed).unwrap_or(u32::MAX));
-        Standing { limit, remaining, reset_seconds: full_at.max(now).div_ceil(NANOS_PER_SECOND).cast_signed() }
-    }
-}
-
-/// A bucket while a request is decided. Governor counts from the limiter's beginning, which here is now.
-struct Filling<'a> {
-    full_at: &'a Cell<u64>,
-    now: u64,
-}
-
-impl StateStore for Filling<'_> {
-    type Key = NotKeyed;
-
-    /// Nobody else writes in between: the lock of the buckets is held.
-    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, decide: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let ahead = self.full_at.get().saturating_sub(self.now);
-        let (outcome, ahead) = decide((ahead > 0).then(|| ahead.into()))?;
-        self.full_at.set(self.now + ahead.as_u64());
-        Ok(outcome)
-    }
-}
-
-/// The instant of the request, as it was read from the account's clock at its beginning.
-#[derive(Clone, Debug)]
-struct At(Nanos);
-
-impl Clock for At {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0
+        QuotaStatus { limit, remaining, reset_seconds: full_at.max(now).div_ceil(NANOS_PER_SECOND).cast_signed() }
     }
 }
 
@@ -544,17 +511,16 @@ mod tests {
         let quota = quota();
         let now = Millis(1_768_478_400_500);
         for left in (0..10).rev() {
-            let standing =
-                quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").standing;
-            assert_eq!((standing.limit, standing.remaining), (10, left));
+            let status = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").status;
+            assert_eq!((status.limit, status.remaining), (10, left));
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
         // Half a second into the minute: all is there again 60 s later, rounded up to a whole second.
-        assert_eq!(refused.standing, Standing { limit: 10, remaining: 0, reset_seconds: 1_768_478_461 });
+        assert_eq!(refused.status, QuotaStatus { limit: 10, remaining: 0, reset_seconds: 1_768_478_461 });
         assert_eq!(refused.wait_seconds, 6);
-        let reset = Millis(refused.standing.reset_seconds * 1000);
-        assert_eq!(quota.look(&"a".into(), API, reset).map(|standing| standing.remaining), Some(10));
-        assert_eq!(quota.look(&"b".into(), API, now).map(|standing| standing.remaining), Some(10));
+        let reset = Millis(refused.status.reset_seconds * 1000);
+        assert_eq!(quota.look(&"a".into(), API, reset).map(|status| status.remaining), Some(10));
+        assert_eq!(quota.look(&"b".into(), API, now).map(|status| status.remaining), Some(10));
     }
 
     #[test]
@@ -573,16 +539,15 @@ mod tests {
         // A quarter of a minute before the next one.
         let now = Millis(1_768_478_445_000);
         for left in (0..10).rev() {
-            let standing =
-                quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").standing;
-            assert_eq!(standing, Standing { limit: 10, remaining: left, reset_seconds: 1_768_478_460 });
+            let status = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").status;
+            assert_eq!(status, QuotaStatus { limit: 10, remaining: left, reset_seconds: 1_768_478_460 });
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
-        assert_eq!((refused.standing.remaining, refused.wait_seconds), (0, 15));
-        let standing = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("a new window");
+        assert_eq!((refused.status.remaining, refused.wait_seconds), (0, 15));
+        let status = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("a new window");
         assert_eq!(
-            standing.map(|taken| taken.standing),
-            Some(Standing { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 })
+            status.map(|taken| taken.status),
+            Some(QuotaStatus { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 })
         );
     }
 
@@ -608,7 +573,7 @@ mod tests {
             let take =
                 |now| quota.take(&"a".into(), API, now).expect("within the quota").expect("requests are counted");
             let taken: Vec<Taken> = (0..10).map(|_| take(first)).collect();
-            assert_eq!(quota.give_back(&"a".into(), API, taken[9], first).map(|standing| standing.remaining), Some(1));
+            assert_eq!(quota.give_back(&"a".into(), API, taken[9], first).map(|status| status.remaining), Some(1));
             take(first);
             for _ in 0..10 {
                 take(later);
@@ -705,22 +670,22 @@ mod tests {
                         let wait = reference.wait(bucket(token, api), now, settings);
                         let (name, api_name) = (token.to_string().into(), APIS[usize::from(api)]);
                         match quota.take(&name, api_name, Millis(now)) {
-                            Ok(standing) => {
+                            Ok(status) => {
                                 // The reference counts in floats: a millisecond to either side is undecided.
                                 prop_assert!(wait < 1.0, "let through {wait} ms too early");
                                 reference.0.entry(bucket(token, api)).or_default().push(now);
-                                let taken = standing.expect("requests are counted");
+                                let taken = status.expect("requests are counted");
                                 taken_last.insert(bucket(token, api), taken);
-                                let standing = taken.standing;
-                                prop_assert_eq!(Some(standing), quota.look(&name, api_name, Millis(now)));
+                                let status = taken.status;
+                                prop_assert_eq!(Some(status), quota.look(&name, api_name, Millis(now)));
                                 // At the reset time all is there: as many as the bucket holds, and no more.
-                                let reset = Millis(standing.reset_seconds * 1000);
+                                let reset = Millis(status.reset_seconds * 1000);
                                 prop_assert_eq!(quota.look(&name, api_name, reset).map(|whole| whole.remaining), Some(requests));
                             }
                             Err(too_many) => {
                                 prop_assert!(wait > 0.0, "refused without a reason");
                                 prop_assert!((too_many.wait_seconds as f64 - (wait / 1000.0).ceil()).abs() <= 1.0);
-                                prop_assert_eq!(too_many.standing.remaining, 0);
+                                prop_assert_eq!(too_many.status.remaining, 0);
                             }
                         }
                     }

@@ -14,13 +14,19 @@ use super::{
     journal::{DEFAULT_JOURNAL, MAX_JOURNAL},
     profile::Profile,
     quota::{Algorithm, QuotaChange, QuotaLimit, QuotaSettings, RetryAfter, Scope},
-    shape,
+    strict,
 };
 use crate::{
     clock::{Instant, Start},
     world::{Lag, MAX_DEVICES, Millis, World, WorldConfig},
 };
 
+/// The access token that the vendor's documents print (D).
+pub const DOCUMENTED_TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+/// The client that the vendor's documents print (D).
+pub const DOCUMENTED_CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
+/// The secret of that client. No document prints one; it looks like the others.
+pub const DEFAULT_CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
 /// What the names of implicit accounts begin with.
 pub const SANDBOX: &str = "sandbox-";
 /// The client secret of every implicit account.
@@ -40,7 +46,7 @@ pub struct Settings {
     /// Names the account on the control surface.
     pub name: Name,
     /// What its company is made from.
-    pub shape: WorldConfig,
+    pub world: WorldConfig,
     /// The access token that is valid from the start and never expires by itself.
     pub access_token: Credential,
     /// Names the client that asks for tokens.
@@ -98,15 +104,15 @@ pub struct NewAccount {
     #[serde(deserialize_with = "redirect_uris")]
     pub redirect_uris: Option<Vec<RedirectUri>>,
     /// Further tokens that are valid from the start; at most [`MAX_TOKENS`].
-    #[serde(deserialize_with = "shape::objects::<MAX_TOKENS, _, _>")]
+    #[serde(deserialize_with = "strict::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
     /// How it breaks requests from the start.
-    #[serde(deserialize_with = "shape::objects::<MAX_FAULTS, _, _>")]
+    #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
 }
 
 fn redirect_uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RedirectUri>>, D::Error> {
-    shape::list::<MAX_REDIRECT_URIS, _, _>(deserializer).map(Some)
+    strict::list::<MAX_REDIRECT_URIS, _, _>(deserializer).map(Some)
 }
 
 /// A change of an account. What is left out stays as it is.
@@ -179,16 +185,16 @@ pub struct JournalSize(u32);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LagSeconds(pub Lag);
 
-impl Settings {
-    /// What an account named `default` is made from when nobody says anything else.
-    pub(crate) fn new(name: Name, credentials: [Credential; 3]) -> Self {
-        let [access_token, client_id, client_secret] = credentials;
+/// What the account `default` is made from where nothing else is configured.
+impl Default for Settings {
+    fn default() -> Self {
+        let credential = |text: &str| Credential(text.to_owned());
         Self {
-            name,
-            shape: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE },
-            access_token,
-            client_id,
-            client_secret,
+            name: Name("default".to_owned()),
+            world: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE },
+            access_token: credential(DOCUMENTED_TOKEN),
+            client_id: credential(DOCUMENTED_CLIENT_ID),
+            client_secret: credential(DEFAULT_CLIENT_SECRET),
             redirect_uris: Vec::new(),
             quota: QuotaSettings::DEFAULT,
             retention_days: 30,
@@ -199,7 +205,9 @@ impl Settings {
             faults: Vec::new(),
         }
     }
+}
 
+impl Settings {
     /// What an account is made from that somebody asks for on a server whose `default` is made from these settings.
     pub(crate) fn of(&self, new: NewAccount, name: Name) -> Self {
         let (id, is_sandbox) = (name.0.clone(), name.0.starts_with(SANDBOX));
@@ -207,10 +215,10 @@ impl Settings {
         let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { made_up(nth) };
         let quota = new.quota.unwrap_or_default();
         Self {
-            shape: WorldConfig {
+            world: WorldConfig {
                 seed: new.seed.unwrap_or(hash(&id) & u64::from(u32::MAX)),
-                devices: new.devices.map_or(self.shape.devices, |Devices(devices)| devices),
-                lag: new.lag.map_or(self.shape.lag, |LagSeconds(lag)| lag),
+                devices: new.devices.map_or(self.world.devices, |Devices(devices)| devices),
+                lag: new.lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
             },
             access_token: new.access_token.unwrap_or_else(|| own(0, &id)),
             client_id: new.client_id.unwrap_or_else(|| Credential(id.clone())),
@@ -232,10 +240,10 @@ impl Settings {
         let AccountChange { seed, devices, profile, retention_days, lag, redirect_uris, quota } = change;
         let quota = quota.unwrap_or_default();
         Self {
-            shape: WorldConfig {
-                seed: seed.unwrap_or(self.shape.seed),
-                devices: devices.map_or(self.shape.devices, |Devices(devices)| devices),
-                lag: lag.map_or(self.shape.lag, |LagSeconds(lag)| lag),
+            world: WorldConfig {
+                seed: seed.unwrap_or(self.world.seed),
+                devices: devices.map_or(self.world.devices, |Devices(devices)| devices),
+                lag: lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
             },
             profile: self.profile.changed(profile, quota),
             quota: self.quota.changed(quota),

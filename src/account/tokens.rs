@@ -71,8 +71,8 @@ struct Table {
     /// The last token of each grant.
     current: [Option<Current>; 2],
     codes: VecDeque<Code>,
-    /// Which life of the account it is of.
-    life: u64,
+    /// Which epoch of the account it is of.
+    epoch: u64,
     /// The account is gone; a request that is still under way leaves nothing in the index.
     is_closed: bool,
 }
@@ -137,15 +137,15 @@ impl Tokens {
         Self { owner, seed, index, table: Mutex::default() }
     }
 
-    /// Begins a life of the account, with tokens that are valid for ever or until an instant; what was issued in a former
-    /// life is forgotten. At no moment is one of these unknown that was known before. An error names the place of the first
+    /// Begins a epoch of the account, with tokens that are valid for ever or until an instant; what was issued in a former
+    /// epoch is forgotten. At no moment is one of these unknown that was known before. An error names the place of the first
     /// one that is another account's; the others are valid then.
-    pub(super) fn begin(&self, tokens: &[(Arc<str>, Option<Millis>)], life: u64) -> Result<(), usize> {
+    pub(super) fn begin(&self, tokens: &[(Arc<str>, Option<Millis>)], epoch: u64) -> Result<(), usize> {
         let mut table = self.table();
         if table.is_closed {
             return Ok(());
         }
-        let former = std::mem::replace(&mut *table, Table { life, ..Table::default() });
+        let former = std::mem::replace(&mut *table, Table { epoch, ..Table::default() });
         let mut taken = None;
         for (nth, (token, until)) in tokens.iter().enumerate() {
             let is_own = self.remember(&mut table, token.clone(), until.map_or(Life::Endless, Life::Until));
@@ -182,10 +182,10 @@ impl Tokens {
         }
     }
 
-    /// Lets a token expire now, for a request that came in a life of the account.
-    pub(crate) fn expire(&self, token: &str, now: Millis, life: u64) {
+    /// Lets a token expire now, for a request that came in a epoch of the account.
+    pub(crate) fn expire(&self, token: &str, now: Millis, epoch: u64) {
         let mut table = self.table();
-        if table.life == life {
+        if table.epoch == epoch {
             table.end(token, Life::Until(now));
         }
     }
@@ -198,8 +198,8 @@ impl Tokens {
     /// Lets all tokens expire that were issued, those that are there from the beginning not among them; how many there were.
     pub(super) fn expire_issued(&self, now: Millis) -> usize {
         let mut table = self.table();
-        let lives = table.known.values_mut().filter(|life| matches!(life, Life::Until(end) if now < *end));
-        lives.map(|life| *life = Life::Until(now)).count()
+        let lives = table.known.values_mut().filter(|epoch| matches!(epoch, Life::Until(end) if now < *end));
+        lives.map(|epoch| *epoch = Life::Until(now)).count()
     }
 
     /// The token of a grant: the one that lives, with the time that is left to it, or a new one.
@@ -227,8 +227,8 @@ impl Tokens {
             current.and_then(|current| current.refresh.as_deref()) == Some(refresh)
         })?;
         let Current { access, refresh: known } = table.current[grant as usize].clone()?;
-        if let Some(life) = table.known.get_mut(&access) {
-            *life = Life::Revoked;
+        if let Some(epoch) = table.known.get_mut(&access) {
+            *epoch = Life::Revoked;
         }
         let refresh = match profile.refresh_token_use {
             RefreshTokenUse::Many => known,
@@ -302,11 +302,11 @@ impl Tokens {
     }
 
     /// Makes a token known; `false` when it is another account's, or when the account is gone.
-    fn remember(&self, table: &mut Table, token: Arc<str>, life: Life) -> bool {
+    fn remember(&self, table: &mut Table, token: Arc<str>, epoch: Life) -> bool {
         if table.is_closed || !self.index.claim(&token, &self.owner) {
             return false;
         }
-        if let Life::Until(_) = life {
+        if let Life::Until(_) = epoch {
             if table.order.len() == MAX_ISSUED
                 && let Some(oldest) = table.order.pop_front()
             {
@@ -315,7 +315,7 @@ impl Tokens {
             }
             table.order.push_back(token.clone());
         }
-        table.known.insert(token, life);
+        table.known.insert(token, epoch);
         true
     }
 
@@ -340,14 +340,14 @@ impl Tokens {
 }
 
 impl Table {
-    /// Ends the life of a token; `false` when it is not known, or was taken back.
+    /// Ends the epoch of a token; `false` when it is not known, or was taken back.
     fn end(&mut self, token: &str, end: Life) -> bool {
         match self.known.get_mut(token) {
             None | Some(Life::Revoked) => false,
             // What has expired stays so.
             Some(Life::Until(until)) if matches!(end, Life::Until(now) if *until <= now) => true,
-            Some(life) => {
-                *life = end;
+            Some(epoch) => {
+                *epoch = end;
                 true
             }
         }

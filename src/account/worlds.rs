@@ -1,7 +1,7 @@
 //! The companies that accounts asked for lately.
 //!
 //! A world takes some ten microseconds to make and some ten kilobytes to keep, so an account has none of its own: those
-//! that were used last are kept for all. Accounts of the same shape share one.
+//! that were used last are kept for all. Accounts of the same config share one.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -29,22 +29,23 @@ impl Worlds {
         self.0.lock().worlds.len()
     }
 
-    /// The world of a shape.
-    pub(crate) fn of(&self, shape: WorldConfig) -> Arc<World> {
+    /// The world of a config.
+    pub(crate) fn of(&self, config: WorldConfig) -> Arc<World> {
         let mut kept = self.0.lock();
         kept.uses += 1;
         let use_ = kept.uses;
-        if let Some((last_use, world)) = kept.worlds.get_mut(&shape) {
+        if let Some((last_use, world)) = kept.worlds.get_mut(&config) {
             *last_use = use_;
             return world.clone();
         }
         drop(kept);
         // Made without the lock: two may make the same world at once, and it is the same.
-        let world = Arc::new(World::new(shape));
+        let world = Arc::new(World::new(config));
         let mut kept = self.0.lock();
-        kept.worlds.insert(shape, (use_, world.clone()));
+        kept.worlds.insert(config, (use_, world.clone()));
         if kept.worlds.len() > MAX_WORLDS
-            && let Some(oldest) = kept.worlds.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&shape, _)| shape)
+            && let Some(oldest) =
+                kept.worlds.iter().min_by_key(|(_, (last_use, _))| *last_use).map(|(&config, _)| config)
         {
             kept.worlds.remove(&oldest);
         }

@@ -5,8 +5,8 @@ use jiff::civil::Date;
 
 use super::{
     body::{Fields, Json},
-    error::Refusal,
-    gate::Caller,
+    context::Authenticated,
+    error::ApiError,
     limits::{Limit, PageNumber},
     page::{Begin, Page},
     search,
@@ -28,29 +28,29 @@ struct ActivitiesQuery {
 }
 
 /// Lists a page: a bare array (D).
-pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let visit = &caller.visit;
-    let query = ActivitiesQuery::read(&fields, visit.now, visit.setup.dress.zone_hours)?;
-    let profile = visit.setup.profile();
+pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
+    let context = &caller.context;
+    let query = ActivitiesQuery::read(&fields, context.now, context.config.row_format.zone_hours)?;
+    let profile = context.config.profile();
     let page = Page {
         category: Category::Activity,
-        window: visit.setup.readable(query.window, visit.now),
+        window: context.config.readable(query.window, context.now),
         filter: query.filter,
         order: profile.order.into(),
         begin: Begin::Entries(query.page.skip(query.limit)),
         take: query.limit.entries(),
-        seen_at: visit.now,
-        snapshot: visit.account.injected.snapshot(),
+        seen_at: context.now,
+        snapshot: context.account.injected.snapshot(),
     };
-    let rows = page.rows(visit).await?;
+    let rows = page.rows(context).await?;
     if rows.count == 0 && profile.empty_page == EmptyPage::Refused {
-        return Err(Refusal::NothingOnPage { page: query.page.get() });
+        return Err(ApiError::NothingOnPage { page: query.page.get() });
     }
     Ok(rows.answer("[", "]"))
 }
 
 impl ActivitiesQuery {
-    fn read(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Self, Refusal> {
+    fn read(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Self, ApiError> {
         let window = window(fields, now, zone_hours)?;
         let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
         let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
@@ -61,14 +61,14 @@ impl ActivitiesQuery {
 }
 
 /// Days from `start_date` to `end_date`, the end day whole (D); without both of them, `age` hours back from now.
-fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, Refusal> {
+fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, ApiError> {
     const AGE: &str = "an integer of hours from 1";
     let start = date(fields, "start_date")?;
     let end = date(fields, "end_date")?;
     let age_hours = fields.integer("age", AGE)?;
     if let (Some(start), Some(end)) = (start, end) {
         if end <= start {
-            return Err(Refusal::invalid("end_date", "later than start_date", written(end)));
+            return Err(ApiError::invalid("end_date", "later than start_date", written(end)));
         }
         let midnight = |date| midnight(date) - zone_hours * HOUR_MS;
         let (from, to) = (midnight(start), midnight(end) + DAY_MS - 1);
@@ -76,7 +76,7 @@ fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, Refus
     }
     // A day by default (D); an age that reaches beyond all time is all that retention keeps.
     match age_hours.unwrap_or(24) {
-        hours @ ..1 => Err(Refusal::invalid("age", AGE, hours)),
+        hours @ ..1 => Err(ApiError::invalid("age", AGE, hours)),
         hours => Ok(Window { from: Millis(now.0.saturating_sub(hours.saturating_mul(HOUR_MS))), to: now }),
     }
 }
@@ -89,11 +89,11 @@ fn midnight(date: Date) -> i64 {
 const DATE: &str = "a day as MM/DD/YYYY";
 
 /// A day, in two, two and four digits.
-fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, Refusal> {
+fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, ApiError> {
     let Some(text) = fields.text(name, DATE)? else { return Ok(None) };
     match Date::strptime("%m/%d/%Y", &*text) {
         Ok(date) if written(date) == text => Ok(Some(date)),
-        _ => Err(Refusal::invalid(name, DATE, Json::Text(text.into_owned()))),
+        _ => Err(ApiError::invalid(name, DATE, Json::Text(text.into_owned()))),
     }
 }
 
@@ -102,17 +102,17 @@ fn written(date: Date) -> String {
 }
 
 /// The actions that are wanted, as bits; none and an empty array mean all (A for the empty array).
-fn actions(fields: &Fields) -> Result<Option<u32>, Refusal> {
+fn actions(fields: &Fields) -> Result<Option<u32>, ApiError> {
     const WANTED: &str = "an array of allowed, blocked, monitored_block, monitored_allow";
     let list = match fields.get("action") {
         None => return Ok(None),
         Some(Json::List(list)) => list,
-        Some(other) => return Err(Refusal::invalid("action", WANTED, other)),
+        Some(other) => return Err(ApiError::invalid("action", WANTED, other)),
     };
     let mut bits = 0;
     for value in list {
         let known = Action::ALL.into_iter().find(|action| matches!(value, Json::Text(text) if text == action.code()));
-        bits |= 1 << known.ok_or_else(|| Refusal::invalid("action", WANTED, value))? as u32;
+        bits |= 1 << known.ok_or_else(|| ApiError::invalid("action", WANTED, value))? as u32;
     }
     Ok((bits != 0).then_some(bits))
 }

@@ -7,35 +7,35 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{error::Refusal, gate::Visit, params::Params};
+use super::{context::RequestContext, error::ApiError, params::Params};
 
 /// Sends the browser to `redirect_uri` with a code of six characters, and hands `state` back.
-pub(super) async fn consent(visit: Visit, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let params = Params::parse(query.as_deref().unwrap_or_default(), visit.setup.profile().repeated_parameter)?;
-    let settings = &visit.setup.settings;
+pub(super) async fn consent(context: RequestContext, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let params = Params::parse(query.as_deref().unwrap_or_default(), context.config.profile().repeated_parameter)?;
+    let settings = &context.config.settings;
     if params.get("client_id") != Some(settings.client_id.as_str()) {
-        return Err(Refusal::BadClient);
+        return Err(ApiError::BadClient);
     }
     let wanted = "an address of this machine, or one that --redirect-uri names";
     let Some(redirect_uri) = params.get("redirect_uri").filter(|uri| !uri.is_empty()) else {
-        return Err(Refusal::Missing { parameter: "redirect_uri", wanted });
+        return Err(ApiError::Missing { parameter: "redirect_uri", wanted });
     };
     let registered = settings.redirect_uris.iter().any(|known| known.as_str() == redirect_uri);
     if !(registered || is_loopback(redirect_uri)) {
-        return Err(Refusal::invalid("redirect_uri", wanted, redirect_uri));
+        return Err(ApiError::invalid("redirect_uri", wanted, redirect_uri));
     }
     match params.get("response_type") {
         Some("code") => {}
-        None => return Err(Refusal::Missing { parameter: "response_type", wanted: "code" }),
-        Some(other) => return Err(Refusal::UnsupportedResponseType(other.to_owned())),
+        None => return Err(ApiError::Missing { parameter: "response_type", wanted: "code" }),
+        Some(other) => return Err(ApiError::UnsupportedResponseType(other.to_owned())),
     }
     if HeaderValue::from_str(redirect_uri).is_err() || !redirect_uri.is_ascii() {
-        return Err(Refusal::invalid("redirect_uri", "an address that can stand in a header", redirect_uri));
+        return Err(ApiError::invalid("redirect_uri", "an address that can stand in a header", redirect_uri));
     }
-    let code = visit.account.tokens.make_code(redirect_uri, visit.now);
+    let code = context.account.tokens.make_code(redirect_uri, context.now);
     let location = with_answer(redirect_uri, &code, params.get("state"));
     // Visible ASCII: the address was looked at, the code is made of letters and digits, the state is escaped.
-    let location = HeaderValue::try_from(location).map_err(|_| Refusal::ServerError)?;
+    let location = HeaderValue::try_from(location).map_err(|_| ApiError::ServerError)?;
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }
 

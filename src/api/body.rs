@@ -13,9 +13,8 @@ use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    error::Refusal,
-    gate::{Caller, Visit},
-    note,
+    context::{Authenticated, RequestContext},
+    error::ApiError,
 };
 use crate::account::profile::WrongTypes;
 
@@ -40,40 +39,36 @@ pub(super) enum Json {
 }
 
 impl<S: Sync> FromRequest<S> for Fields {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let Caller { visit, .. } = parts.extensions.get().ok_or(Refusal::ServerError)?;
+        let Authenticated { context, .. } = parts.extensions.get().ok_or(ApiError::ServerError)?;
         // The type is judged before the body is read, but a request without a body needs none.
         let media_type = check_media_type(&parts.headers, "application/json");
-        if let (Err(refusal), true) = (&media_type, has_body(&parts.headers)) {
-            let notes = visit.notes.clone();
-            let headers = parts.headers.clone();
+        if let (Err(error), true) = (&media_type, has_body(&parts.headers)) {
             let mut unread = Request::new(body);
-            *unread.headers_mut() = headers;
-            if let Some(reading) = note::reading(unread, notes) {
-                reading.await;
-            }
-            return Err(refusal.clone());
+            *unread.headers_mut() = parts.headers.clone();
+            context.recorder.refused_body(unread).await;
+            return Err(error.clone());
         }
-        let bytes = read(body, visit).await?;
+        let bytes = read(body, context).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        visit.notes.body(&bytes);
+        context.recorder.body(&bytes);
         media_type?;
-        Ok(Self { wrong_types: visit.setup.profile().wrong_types, ..Self::parse(&bytes)? })
+        Ok(Self { wrong_types: context.config.profile().wrong_types, ..Self::parse(&bytes)? })
     }
 }
 
 /// Reads a body up to the largest size. Upstream's documents have no number for it, and 413 means something else there (A).
-pub(super) async fn read(body: axum::body::Body, visit: &Visit) -> Result<Bytes, Refusal> {
-    visit.bodies.read(body).await.map_err(|why| {
+pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Result<Bytes, ApiError> {
+    context.bodies.read(body).await.map_err(|why| {
         if let Some(limit) = why.limit() {
-            visit.notes.limited(limit);
+            context.recorder.limited(limit);
         }
-        Refusal::Unreadable(why.to_string())
+        ApiError::Unreadable(why.to_string())
     })
 }
 
@@ -85,13 +80,13 @@ fn has_body(headers: &HeaderMap) -> bool {
 
 /// Whether the content type is `wanted`, in UTF-8 if it names a charset, and the body is not compressed (A: a servlet does not
 /// decompress requests by itself).
-pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Refusal> {
+pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), ApiError> {
     let is_plain = |encoding: &&HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).iter().find(|encoding| !is_plain(encoding)) {
-        return Err(Refusal::UnsupportedEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+        return Err(ApiError::UnsupportedEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
     }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Err(Refusal::UnsupportedMediaType { got: None, wanted });
+        return Err(ApiError::UnsupportedMediaType { got: None, wanted });
     };
     let got = String::from_utf8_lossy(value.as_bytes()).into_owned();
     let mut parts = got.split(';').map(str::trim);
@@ -100,17 +95,17 @@ pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Res
         !name.eq_ignore_ascii_case("charset")
             || ["utf-8", "utf8"].iter().any(|utf8| value.trim_matches('"').eq_ignore_ascii_case(utf8))
     });
-    if is_wanted && is_utf8 { Ok(()) } else { Err(Refusal::UnsupportedMediaType { got: Some(got), wanted }) }
+    if is_wanted && is_utf8 { Ok(()) } else { Err(ApiError::UnsupportedMediaType { got: Some(got), wanted }) }
 }
 
 impl Fields {
-    fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let json = serde_json::from_slice(bytes)
-            .map_err(|error| Refusal::Unreadable(format!("The body cannot be read as JSON: {error}")))?;
+            .map_err(|error| ApiError::Unreadable(format!("The body cannot be read as JSON: {error}")))?;
         match json {
             Json::Object(fields) => Ok(fields),
             Json::List(list) if list.is_empty() => Ok(Self::default()),
-            other => Err(Refusal::Unreadable(format!("The body must be a JSON object, got {other}"))),
+            other => Err(ApiError::Unreadable(format!("The body must be a JSON object, got {other}"))),
         }
     }
 
@@ -124,26 +119,26 @@ impl Fields {
     }
 
     /// A whole number.
-    pub(super) fn integer(&self, name: &'static str, wanted: &str) -> Result<Option<i64>, Refusal> {
+    pub(super) fn integer(&self, name: &'static str, wanted: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Integer(number)) => Ok(Some(*number)),
             Some(Json::Text(text)) if self.converts() && text.trim().parse::<i64>().is_ok() => {
                 Ok(text.trim().parse().ok())
             }
-            Some(other) => Err(Refusal::invalid(name, wanted, other)),
+            Some(other) => Err(ApiError::invalid(name, wanted, other)),
         }
     }
 
     /// A text.
-    pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+    pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text.into())),
             Some(number @ (Json::Integer(_) | Json::Number(_))) if self.converts() => {
                 Ok(Some(number.to_string().into()))
             }
-            Some(other) => Err(Refusal::invalid(name, wanted, other)),
+            Some(other) => Err(ApiError::invalid(name, wanted, other)),
         }
     }
 

@@ -12,63 +12,57 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{
-    admission::House,
-    body,
-    error::Refusal,
-    fault,
-    gate::{self, Visit},
-    params::Params,
-};
-use crate::account::Entered;
+use super::{body, context::RequestContext, error::ApiError, fault, head, params::Params, state::ApiState};
+use crate::{account::InFlightGuard, api_name::ApiName};
 
 /// The gate of the routes that need no token.
-pub(super) async fn known(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
-    let arrived = match Arrived::read(&house, request).await {
+pub(super) async fn identify(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+    let arrived = match Arrived::read(&state, request).await {
         Ok(arrived) => arrived,
-        Err(refusal) => return refusal.into_response(),
+        Err(error) => return error.into_response(),
     };
     // Under way until it is answered.
-    let Arrived { visit, request, entered: _entered } = arrived;
-    let api = super::api_at(request.uri().path());
-    let seed = visit.setup.settings.shape.seed;
-    match api.and_then(|api| visit.account.faults.apply(api, seed, visit.now)) {
-        Some(applied) => fault::answered(&applied, &visit, None, next.run(request)).await,
+    let Arrived { context, request, in_flight: _in_flight } = arrived;
+    let api = ApiName::at(request.uri().path());
+    let seed = context.config.settings.world.seed;
+    match api.and_then(|api| context.account.faults.apply(api, seed, context.now)) {
+        Some(applied) => fault::answered(&applied, &context, None, next.run(request)).await,
         None => next.run(request).await,
     }
 }
 
 /// A request whose body was read, and whose account is known.
 struct Arrived {
-    visit: Visit,
+    context: RequestContext,
     request: Request,
     /// One of the account's that are under way, if a client of its asks.
-    entered: Option<Entered>,
+    in_flight: Option<InFlightGuard>,
 }
 
 impl Arrived {
-    async fn read(house: &House, request: Request) -> Result<Self, Refusal> {
-        gate::check_lines(&request)?;
+    async fn read(state: &ApiState, request: Request) -> Result<Self, ApiError> {
+        head::check(&request)?;
         let (mut parts, body) = request.into_parts();
-        let first = parts.extensions.get::<Visit>().cloned().ok_or(Refusal::ServerError)?;
+        let first = parts.extensions.get::<RequestContext>().cloned().ok_or(ApiError::ServerError)?;
         let form = body::read(body, &first).await?;
         let text = String::from_utf8_lossy(&form);
-        first.notes.form(&text);
+        first.recorder.form(&text);
         let id = basic(&parts.headers)
             .map(|(id, _)| id)
             .or_else(|| Params::first_lossy(parts.uri.query().unwrap_or_default(), "client_id"))
             .or_else(|| Params::first_lossy(&text, "client_id"));
-        let account = id.and_then(|id| house.accounts.of_client(&id));
-        let visit = account.as_ref().map(|account| Visit::of(account, first.notes.clone(), first.bodies.clone()));
-        let visit = visit.unwrap_or(first);
-        visit.notes.visit(&visit);
-        let entered = account.map(|_| house.enter(&visit)).transpose()?;
-        parts.extensions.insert(visit.clone());
-        Ok(Self { visit, entered, request: Request::from_parts(parts, Body::from(form)) })
+        let account = id.and_then(|id| state.accounts.of_client(&id));
+        let context =
+            account.as_ref().map(|account| RequestContext::new(account, first.recorder.clone(), first.bodies.clone()));
+        let context = context.unwrap_or(first);
+        context.recorder.target(context.target.clone());
+        let in_flight = account.map(|_| state.begin_request(&context.account)).transpose()?;
+        parts.extensions.insert(context.clone());
+        Ok(Self { context, in_flight, request: Request::from_parts(parts, Body::from(form)) })
     }
 }
 
-impl Visit {
+impl RequestContext {
     /// The client's id and secret: by HTTP Basic, or as parameters.
     pub(super) fn client(headers: &HeaderMap, params: &Params<'_>) -> Option<(String, String)> {
         basic(headers).or_else(|| {

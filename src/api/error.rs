@@ -16,10 +16,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tower_governor::GovernorError;
 use tower_http::catch_panic::ResponseForPanic;
 
-use super::wire::JSON;
+use super::encode::JSON;
 use crate::metrics::Metrics;
 
 /// How many characters of a client's value are repeated in a description.
@@ -27,7 +26,7 @@ const MAX_ECHO: usize = 100;
 
 /// A reason not to answer, which is also the answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Refusal {
+pub(super) enum ApiError {
     /// The request names no token.
     NoToken,
     /// Nobody issued this token, or it was revoked.
@@ -82,18 +81,10 @@ struct Words<'a> {
     error_description: &'a str,
 }
 
-impl Refusal {
+impl ApiError {
     /// A parameter is wrong: what it may be, and what came.
     pub(super) fn invalid(parameter: &'static str, wanted: impl Into<String>, got: impl fmt::Display) -> Self {
         Self::Invalid { parameter, wanted: wanted.into(), got: got.to_string() }
-    }
-
-    /// How long a 429 asks to wait.
-    pub(super) fn wait_seconds(&self) -> Option<u64> {
-        match self {
-            Self::TooManyRequests { wait_seconds } => Some(*wait_seconds),
-            _ => None,
-        }
     }
 
     /// Status and code of the row.
@@ -125,7 +116,7 @@ impl Refusal {
 }
 
 /// The sentence in `error_description`.
-impl fmt::Display for Refusal {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoToken => f.write_str("Full authentication is required to access this resource"),
@@ -165,7 +156,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, error) = self.row();
         let description = self.to_string();
@@ -178,15 +169,6 @@ impl IntoResponse for Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
-    }
-}
-
-impl From<GovernorError> for Refusal {
-    fn from(error: GovernorError) -> Self {
-        match error {
-            GovernorError::TooManyRequests { wait_time, .. } => Self::TooManyRequests { wait_seconds: wait_time },
-            GovernorError::UnableToExtractKey | GovernorError::Other { .. } => Self::ServerError,
-        }
     }
 }
 
@@ -247,11 +229,11 @@ impl ResponseForPanic for Panicked {
 }
 
 /// Whatever has no route.
-pub(super) async fn no_such_path(uri: Uri) -> Refusal {
-    Refusal::NoSuchPath(uri.path().to_owned())
+pub(super) async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::NoSuchPath(uri.path().to_owned())
 }
 
 /// Whatever has a route, but not for this method. The router adds `Allow`.
-pub(super) async fn method_not_allowed(method: Method) -> Refusal {
-    Refusal::MethodNotAllowed(method)
+pub(super) async fn method_not_allowed(method: Method) -> ApiError {
+    ApiError::MethodNotAllowed(method)
 }

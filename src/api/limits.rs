@@ -1,6 +1,6 @@
 //! How much a page holds, and which one it is.
 
-use super::error::Refusal;
+use super::error::ApiError;
 
 /// How many entries a page may hold, from 1 to `MAX`.
 ///
@@ -23,13 +23,13 @@ impl<const MAX: u16> Limit<MAX> {
 }
 
 impl<const MAX: u16> TryFrom<i64> for Limit<MAX> {
-    type Error = Refusal;
+    type Error = ApiError;
 
-    fn try_from(limit: i64) -> Result<Self, Refusal> {
+    fn try_from(limit: i64) -> Result<Self, ApiError> {
         match u16::try_from(limit) {
-            _ if limit < 1 => Err(Refusal::invalid("limit", Self::wanted(), limit)),
+            _ if limit < 1 => Err(ApiError::invalid("limit", Self::wanted(), limit)),
             Ok(limit) if limit <= MAX => Ok(Self(limit)),
-            _ => Err(Refusal::LimitTooLarge { max: MAX, got: limit }),
+            _ => Err(ApiError::LimitTooLarge { max: MAX, got: limit }),
         }
     }
 }
@@ -52,12 +52,12 @@ impl PageNumber {
 }
 
 impl TryFrom<i64> for PageNumber {
-    type Error = Refusal;
+    type Error = ApiError;
 
-    fn try_from(page: i64) -> Result<Self, Refusal> {
+    fn try_from(page: i64) -> Result<Self, ApiError> {
         match u64::try_from(page) {
             Ok(page) if page > 0 => Ok(Self(page)),
-            _ => Err(Refusal::invalid("page", Self::WANTED, page)),
+            _ => Err(ApiError::invalid("page", Self::WANTED, page)),
         }
     }
 }

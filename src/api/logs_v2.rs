@@ -4,12 +4,12 @@ use axum::{extract::RawQuery, response::Response};
 use serde::Serialize;
 
 use super::{
-    error::Refusal,
-    gate::Caller,
+    context::Authenticated,
+    encode,
+    error::ApiError,
     limits::{Limit, PageNumber},
     page::{self, Begin, Page},
     params::Params,
-    wire,
 };
 use crate::{
     account::profile::EmptyPage,
@@ -36,43 +36,43 @@ struct Day {
 }
 
 /// Lists a page. `limit` counts entries, not days (D: the documented request with 10 gets ten under one date).
-pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let Caller { visit, .. } = caller;
-    let profile = visit.setup.profile();
+pub(super) async fn list(caller: Authenticated, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let Authenticated { context, .. } = caller;
+    let profile = context.config.profile();
     let params = Params::parse(query.as_deref().unwrap_or_default(), profile.repeated_parameter)?;
     let query = LogsQuery::read(&params)?;
     let page = Page {
         category: query.category,
-        window: visit.setup.readable(Window { from: Millis(0), to: visit.now }, visit.now),
+        window: context.config.readable(Window { from: Millis(0), to: context.now }, context.now),
         filter: Filter::default(),
         order: profile.order.into(),
         begin: Begin::Entries(query.page.skip(query.limit)),
         take: query.limit.entries(),
-        seen_at: visit.now,
-        snapshot: visit.account.injected.snapshot(),
+        seen_at: context.now,
+        snapshot: context.account.injected.snapshot(),
     };
-    let entries = page.entries(&visit).await?;
+    let entries = page.entries(&context).await?;
     if entries.is_empty() && profile.empty_page == EmptyPage::Refused {
-        return Err(Refusal::NothingOnPage { page: query.page.get() });
+        return Err(ApiError::NothingOnPage { page: query.page.get() });
     }
     let mut logs: Vec<Day> = Vec::new();
-    for (date, line) in entries.iter().filter_map(|entry| wire::v2_line(entry, visit.setup.dress)) {
+    for (date, line) in entries.iter().filter_map(|entry| encode::v2_line(entry, context.config.row_format)) {
         match logs.last_mut() {
             Some(day) if day.date == date => day.eventlog.push(line),
             _ => logs.push(Day { date, eventlog: vec![line] }),
         }
     }
     // Texts always have a form in JSON.
-    Ok(page::answer(serde_json::to_vec(&Logs { logs }).map_err(|_| Refusal::ServerError)?))
+    Ok(page::answer(serde_json::to_vec(&Logs { logs }).map_err(|_| ApiError::ServerError)?))
 }
 
 impl LogsQuery {
-    fn read(params: &Params<'_>) -> Result<Self, Refusal> {
+    fn read(params: &Params<'_>) -> Result<Self, ApiError> {
         const EVENT_TYPE: &str = "1 (device events) or 2 (administrator events)";
         let category = match params.integer("event_type", EVENT_TYPE, 1)? {
             1 => Category::Device,
             2 => Category::Admin,
-            other => return Err(Refusal::invalid("event_type", EVENT_TYPE, other)),
+            other => return Err(ApiError::invalid("event_type", EVENT_TYPE, other)),
         };
         let page = params.integer("page", PageNumber::WANTED, 1)?.try_into()?;
         // Last, because what is wrong in another way comes before a limit that is too large. One entry by default (D).

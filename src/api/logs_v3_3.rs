@@ -4,8 +4,8 @@ use axum::response::Response;
 
 use super::{
     body::{Fields, Json},
-    error::Refusal,
-    gate::{Caller, Visit},
+    context::{Authenticated, RequestContext},
+    error::ApiError,
     limits::Limit,
     page::{Begin, Page, Place},
     page_token::PageToken,
@@ -26,9 +26,9 @@ const MAX_AGE_SECONDS: i64 = 86_400;
 /// The answer's `token` is never empty on a page with data, the last one included: a client that gets data and an empty
 /// token starts over for ever (C). The page after the last one is empty and has an empty token (A; profile
 /// `after_last_page`).
-pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Refusal> {
-    let visit = &caller.visit;
-    let query = read(&fields, visit)?;
+pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
+    let context = &caller.context;
+    let query = read(&fields, context)?;
     let page = Page {
         category: query.category,
         window: query.window,
@@ -39,12 +39,12 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
         seen_at: query.seen_at,
         snapshot: query.snapshot,
     };
-    let rows = page.rows(visit).await?;
+    let rows = page.rows(context).await?;
     let stays = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
     let next = match rows.count {
-        0 if visit.setup.profile().after_last_page == AfterLastPage::Refused => return Err(Refusal::AfterLastPage),
+        0 if context.config.profile().after_last_page == AfterLastPage::Refused => return Err(ApiError::AfterLastPage),
         0 => String::new(),
-        _ => PageToken { begin: if stays { query.begin } else { rows.end }, ..query }.seal(&visit.setup),
+        _ => PageToken { begin: if stays { query.begin } else { rows.end }, ..query }.seal(&context.config),
     };
     Ok(rows.answer(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
@@ -52,15 +52,15 @@ pub(super) async fn list(caller: Caller, fields: Fields) -> Result<Response, Ref
 /// The query of a first page, or the one that the page token carries. With a token, the fields that it carries are still
 /// checked, and then ignored, as clients send them again (C); only a `limit` that is given replaces the token's (A; profile
 /// `limit_with_token`).
-fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
-    let profile = visit.setup.profile();
+fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError> {
+    let profile = context.config.profile();
     let category = category(fields)?;
-    let window = window(fields, visit.now, profile)?;
+    let window = window(fields, context.now, profile)?;
     let filter = filter(fields, category, profile)?;
     let sealed = match fields.text("token", "the token of the page before, or an empty string")? {
         None => None,
         Some(text) if text.is_empty() => None,
-        Some(text) => Some(open(&text, category, visit)?),
+        Some(text) => Some(open(&text, category, context)?),
     };
     // Last, because what is wrong in another way comes before a limit that is too large. Twenty entries by default (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
@@ -71,48 +71,48 @@ fn read(fields: &Fields, visit: &Visit) -> Result<PageToken, Refusal> {
         let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
         PageToken {
             category,
-            window: visit.setup.readable(window, visit.now),
+            window: context.config.readable(window, context.now),
             filter,
             limit,
             order: profile.order.into(),
             begin: Place::default(),
-            seen_at: visit.now,
-            snapshot: visit.account.injected.snapshot(),
+            seen_at: context.now,
+            snapshot: context.account.injected.snapshot(),
         }
     })
 }
 
-fn open(text: &str, category: Category, visit: &Visit) -> Result<PageToken, Refusal> {
+fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageToken, ApiError> {
     // One from the future was made by another clock, which this account has never shown.
-    let Some(token) = PageToken::open(text, &visit.setup).filter(|token| token.seen_at <= visit.now) else {
+    let Some(token) = PageToken::open(text, &context.config).filter(|token| token.seen_at <= context.now) else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
-        return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
+        return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     };
-    let life_seconds = i64::from(visit.setup.profile().page_token_life_seconds);
-    if life_seconds > 0 && visit.now.0 - token.seen_at.0 >= life_seconds * 1000 {
+    let life_seconds = i64::from(context.config.profile().page_token_life_seconds);
+    if life_seconds > 0 && context.now.0 - token.seen_at.0 >= life_seconds * 1000 {
         let wanted = format!("the token of a first page that was read less than {life_seconds} s ago");
-        return Err(Refusal::invalid("token", wanted, Json::Text(text.to_owned())));
+        return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     }
     if token.category != category {
         let wanted = format!("{}, which the token was made for", token.category.code());
-        return Err(Refusal::invalid("event_category", wanted, category.code()));
+        return Err(ApiError::invalid("event_category", wanted, category.code()));
     }
     Ok(token)
 }
 
 const CATEGORIES: [Category; 4] = [Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
 
-fn category(fields: &Fields) -> Result<Category, Refusal> {
+fn category(fields: &Fields) -> Result<Category, ApiError> {
     const WANTED: &str = "device, admin, webhook or device_report";
-    let missing = Refusal::Missing { parameter: "event_category", wanted: WANTED };
+    let missing = ApiError::Missing { parameter: "event_category", wanted: WANTED };
     let text = fields.text("event_category", WANTED)?.ok_or(missing)?;
     let known = CATEGORIES.into_iter().find(|&category| category.code() == text);
-    known.ok_or_else(|| Refusal::invalid("event_category", WANTED, Json::Text(text.into_owned())))
+    known.ok_or_else(|| ApiError::invalid("event_category", WANTED, Json::Text(text.into_owned())))
 }
 
 /// From `start_time` to `end_time`, both ends included (A; profile `window_end`); without both, `age` seconds back from now. `age` is skipped
 /// when one of them is given (C: a client asks for 30 days by times alone).
-fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Refusal> {
+fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, ApiError> {
     const AGE: &str = "an integer of seconds from 1 to 86400";
     let start = instant(fields, "start_time")?;
     let end = instant(fields, "end_time")?;
@@ -121,7 +121,7 @@ fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Ref
         (None, None) => {
             let age_seconds = age_seconds.unwrap_or(DEFAULT_AGE_SECONDS);
             if !(1..=MAX_AGE_SECONDS).contains(&age_seconds) {
-                return Err(Refusal::invalid("age", AGE, age_seconds));
+                return Err(ApiError::invalid("age", AGE, age_seconds));
             }
             Window { from: Millis(now.0 - age_seconds * 1000), to: now }
         }
@@ -131,7 +131,7 @@ fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Ref
     };
     if window.from > window.to && profile.reversed_window == ReversedWindow::Refused {
         let what = if end.is_some() { "end_time" } else { "now, where the window ends without end_time" };
-        return Err(Refusal::invalid("start_time", format!("at most {what} ({})", window.to.0), window.from.0));
+        return Err(ApiError::invalid("start_time", format!("at most {what} ({})", window.to.0), window.from.0));
     }
     Ok(match profile.window_end {
         WindowEnd::Inclusive => window,
@@ -141,22 +141,22 @@ fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Ref
     })
 }
 
-fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, Refusal> {
+fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, ApiError> {
     const WANTED: &str = "an integer of milliseconds since 1970, from 0";
     match fields.integer(name, WANTED)? {
-        Some(negative @ ..0) => Err(Refusal::invalid(name, WANTED, negative)),
+        Some(negative @ ..0) => Err(ApiError::invalid(name, WANTED, negative)),
         millis => Ok(millis.map(Millis)),
     }
 }
 
 /// What `filter` asks for, as far as the category has it; the rest of it is ignored (A; profile `inapplicable_filter`).
-fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, Refusal> {
+fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, ApiError> {
     let asked = match fields.get("filter") {
         None => return Ok(Filter::default()),
         Some(Json::Object(asked)) => asked,
         // An empty map of PHP is written as an empty array.
         Some(Json::List(list)) if list.is_empty() => return Ok(Filter::default()),
-        Some(other) => return Err(Refusal::invalid("filter", "an object", other)),
+        Some(other) => return Err(ApiError::invalid("filter", "an object", other)),
     };
     if profile.inapplicable_filter == InapplicableFilter::Refused {
         refuse_inapplicable(asked, category)?;
@@ -174,14 +174,14 @@ fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filt
 }
 
 /// Refuses what a category does not have.
-fn refuse_inapplicable(asked: &Fields, category: Category) -> Result<(), Refusal> {
+fn refuse_inapplicable(asked: &Fields, category: Category) -> Result<(), ApiError> {
     for (parameter, name, categories) in [
         ("filter.events", "events", &[Category::Device, Category::Admin, Category::Webhook][..]),
         ("filter.agent_types", "agent_types", &[Category::Device]),
         ("filter.search", "search", &[Category::Device, Category::DeviceReport, Category::Webhook]),
     ] {
         if asked.has(name) && !categories.contains(&category) {
-            return Err(Refusal::invalid(parameter, format!("left out for {}", category.code()), "one"));
+            return Err(ApiError::invalid(parameter, format!("left out for {}", category.code()), "one"));
         }
     }
     Ok(())
@@ -189,43 +189,43 @@ fn refuse_inapplicable(asked: &Fields, category: Category) -> Result<(), Refusal
 
 /// The codes that are wanted, as bits. The document's type says a string, its text says events: a string, several in one
 /// with commas, and an array of strings are taken (A). None of them means all.
-fn kinds(asked: &Fields, codes: &[&str]) -> Result<Option<u32>, Refusal> {
+fn kinds(asked: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
     let wanted = || format!("one or more of {}", codes.join(", "));
     let mut bits = 0;
     let mut want = |text: &str| {
         for code in text.split(',').map(str::trim).filter(|code| !code.is_empty()) {
             let place = codes.iter().position(|known| *known == code);
-            let refusal = || Refusal::invalid("filter.events", wanted(), Json::Text(code.to_owned()));
-            bits |= 1 << place.ok_or_else(refusal)?;
+            let error = || ApiError::invalid("filter.events", wanted(), Json::Text(code.to_owned()));
+            bits |= 1 << place.ok_or_else(error)?;
         }
-        Ok::<(), Refusal>(())
+        Ok::<(), ApiError>(())
     };
     match asked.get("events") {
         None => {}
         Some(Json::Text(text)) => want(text)?,
         Some(Json::List(list)) => {
             for value in list {
-                let Json::Text(text) = value else { return Err(Refusal::invalid("filter.events", wanted(), value)) };
+                let Json::Text(text) = value else { return Err(ApiError::invalid("filter.events", wanted(), value)) };
                 want(text)?;
             }
         }
-        Some(other) => return Err(Refusal::invalid("filter.events", wanted(), other)),
+        Some(other) => return Err(ApiError::invalid("filter.events", wanted(), other)),
     }
     Ok((bits != 0).then_some(bits))
 }
 
 /// The kinds of agents that are wanted; an empty array means all.
-fn agents(asked: &Fields) -> Result<Option<Vec<AgentType>>, Refusal> {
+fn agents(asked: &Fields) -> Result<Option<Vec<AgentType>>, ApiError> {
     const WANTED: &str = "an array of 0 (MetaDefender Endpoint) and 2 (OPSWAT Domain Controller Client)";
     let list = match asked.get("agent_types") {
         None => return Ok(None),
         Some(Json::List(list)) => list,
-        Some(other) => return Err(Refusal::invalid("filter.agent_types", WANTED, other)),
+        Some(other) => return Err(ApiError::invalid("filter.agent_types", WANTED, other)),
     };
     let known = list.iter().map(|value| match value {
         Json::Integer(0) => Ok(AgentType::Endpoint),
         Json::Integer(2) => Ok(AgentType::DomainController),
-        other => Err(Refusal::invalid("filter.agent_types", WANTED, other)),
+        other => Err(ApiError::invalid("filter.agent_types", WANTED, other)),
     });
     let agents: Vec<AgentType> = known.collect::<Result<_, _>>()?;
     Ok((!agents.is_empty()).then_some(agents))

@@ -5,100 +5,122 @@
 //! company behind it is [`world`](crate::world).
 
 mod activities_v3;
-mod admission;
+mod auth;
 mod authorize;
 mod body;
 mod client;
-mod counting;
-mod entries;
+mod context;
+mod encode;
 mod error;
 mod fault;
-mod gate;
+mod head;
 mod limits;
 mod logs_v2;
 mod logs_v3_3;
-mod note;
+mod masking;
 pub(crate) mod openapi;
 mod page;
 mod page_token;
 mod params;
+mod rate_limit;
+mod record;
+mod recorder;
 pub(crate) mod rows;
 mod search;
+mod state;
 mod token;
-mod wire;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    middleware::from_fn_with_state,
-    response::IntoResponse,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{
-    admission::{Admission, House},
-    counting::Counting,
-    error::Refusal,
-    fault::Breaking,
-};
-pub(crate) use self::{error::Panicked, fault::BrokenOff};
+pub(crate) use self::error::Panicked;
+use self::{context::Authenticated, error::ApiError, recorder::Recording, state::ApiState};
 use crate::{
-    account::{Accounts, fault::ApiName},
+    account::Accounts,
+    api_name::{AUTHORIZE_PATH, ApiName},
+    bodies::BodyBudget,
     limits::Limits,
     metrics::Metrics,
 };
 
-/// Where a person would consent.
-const AUTHORIZE: &str = "/o/oauth/authorize";
-
-/// Where an API is.
-const fn path_of(api: ApiName) -> &'static str {
-    match api {
-        ApiName::Token => "/o/oauth/token",
-        ApiName::LogsV2 => "/o/api/v2/logs",
-        ApiName::ActivitiesV3 => "/o/api/v3/activities",
-        ApiName::LogsV3_3 => "/o/api/v3.3/logs",
-    }
-}
-
-/// The API at a path.
-fn api_at(path: &str) -> Option<ApiName> {
-    ApiName::ALL.into_iter().find(|&api| path_of(api) == path)
-}
+/// How long a client is asked to wait that has too many requests in flight, in seconds, where the profile asks for the header.
+const RETRY_SECONDS: u64 = 1;
 
 /// Everything under `/o`, and the refusal of every other path.
-pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Router {
-    let house = Arc::new(House::new(accounts, limits, metrics));
+pub(crate) fn router(
+    accounts: Arc<Accounts>,
+    budget: Arc<BodyBudget>,
+    limits: &Limits,
+    metrics: Arc<Metrics>,
+) -> Router {
+    let state = Arc::new(ApiState::new(accounts, budget, limits, metrics));
     let of_clients = Router::new()
-        .route(path_of(ApiName::Token), get(token::by_query).post(token::by_form))
-        .route(AUTHORIZE, get(authorize::consent))
-        .route_layer(from_fn_with_state(house.clone(), client::known));
+        .route(ApiName::Token.path(), get(token::by_query).post(token::by_form))
+        .route(AUTHORIZE_PATH, get(authorize::consent))
+        .route_layer(from_fn_with_state(state.clone(), client::identify));
     let routes = Router::new()
         .merge(of_clients)
-        .route(path_of(ApiName::LogsV2), limited(ApiName::LogsV2, get(logs_v2::list)))
-        .route(path_of(ApiName::ActivitiesV3), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
-        .route(path_of(ApiName::LogsV3_3), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
-    guarded(routes, house)
+        .route(ApiName::LogsV2.path(), limited(ApiName::LogsV2, get(logs_v2::list)))
+        .route(ApiName::ActivitiesV3.path(), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
+        .route(ApiName::LogsV3_3.path(), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
+    admitted(routes, state)
 }
 
-/// Routes behind the first gate, with the refusal of all else. A handler that panics is answered for, and the server goes on.
-fn guarded(routes: Router, house: Arc<House>) -> Router {
+/// Routes behind the authentication, and the refusal of all other paths and methods. A handler that panics is answered with
+/// 500.
+fn admitted(routes: Router, state: Arc<ApiState>) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(CatchPanicLayer::custom(Panicked {
-            metrics: house.metrics.clone(),
-            answer: || Refusal::ServerError.into_response(),
+            metrics: state.metrics.clone(),
+            answer: || ApiError::ServerError.into_response(),
         }))
-        .layer(Admission(house))
+        .layer(from_fn_with_state(state, admit))
 }
 
-/// A route behind the faults and the quota of its API. Methods that it does not have are refused in front of them.
+/// The first layer: records the request, and lets it pass if its token is valid. That 401 comes first is documented (D); the
+/// order of the others (404, 405, faults, 429, 415, 400 …) is the usual one of a Java filter chain (A).
+async fn admit(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
+    let needs_token = auth::needs_token(request.uri().path());
+    let presented = if needs_token { auth::presented(&request) } else { None };
+    let recording = Recording::begin(&state, &request, presented);
+    let context = &recording.context;
+    if !needs_token {
+        request.extensions_mut().insert(context.clone());
+        let mut response = next.run(request).await;
+        recording.finish(None, &mut response);
+        return response;
+    }
+    let credentials = (recording.presented.as_deref(), recording.owner.as_ref());
+    let in_flight = auth::authenticate(&state, context, credentials, &mut request);
+    let token = request.extensions().get::<Authenticated>().map(|caller| caller.token.clone());
+    let mut response = match &in_flight {
+        Ok(_) => next.run(request).await,
+        Err(error) => {
+            context.recorder.refused_body(request).await;
+            error.clone().into_response()
+        }
+    };
+    if let Err(ApiError::TooManyAtOnce { .. }) = in_flight {
+        let form = context.config.profile().retry_after;
+        rate_limit::set_retry_after(&mut response, form, RETRY_SECONDS, context.now);
+    }
+    recording.finish(token.as_ref(), &mut response);
+    response
+}
+
+/// A route behind the faults and the quota of its API. Methods that it does not have are refused before both.
 fn limited(api: ApiName, route: MethodRouter) -> MethodRouter {
-    route.route_layer(Counting { api }).route_layer(Breaking { api })
+    route.route_layer(from_fn_with_state(api, fault::inject))
 }
 
 #[cfg(test)]
@@ -118,7 +140,10 @@ mod tests {
             .route("/o/api/works", get(async || "works"));
         let metrics = Arc::new(Metrics::new());
         let accounts = local.shared_accounts();
-        let server = guarded(routes, Arc::new(House::new(accounts.clone(), &Limits::default(), metrics.clone())));
+        let server = admitted(
+            routes,
+            Arc::new(ApiState::new(accounts.clone(), Arc::default(), &Limits::default(), metrics.clone())),
+        );
         let token = local.account().describe().access_token;
         for (path, status, body) in [
             ("/o/api/panics", 500, r#"{"error":"server_error","error_description":"Internal server error"}"#),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::wire;
+use super::encode;
 use crate::world::{Action, AdminEvent, Category, DeviceEvent, WebhookEvent};
 
 /// A golden file, by its path below `fixtures`.
@@ -35,7 +35,7 @@ pub(crate) fn describe() -> (Map<String, Value>, Map<String, Value>) {
 fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
     let mut add = |name: &str, schema: Value| drop(schemas.insert(name.to_owned(), schema));
-    add("Refusal", object(&["error", "error_description"]));
+    add("ApiError", object(&["error", "error_description"]));
     add(
         "IssuedToken",
         json!({
@@ -67,7 +67,7 @@ fn schemas() -> Map<String, Value> {
             "additionalProperties": false,
         }),
     );
-    let mut activity = object(wire::fields(Category::Activity));
+    let mut activity = object(encode::fields(Category::Activity));
     activity["properties"]["action"] = codes(&Action::ALL.map(Action::code));
     activity["properties"]["device_status"] = codes(&["Compliant", "Non-compliant", "Exempted"]);
     add("Activity", activity);
@@ -77,7 +77,7 @@ fn schemas() -> Map<String, Value> {
         ("WebhookEvent", Category::Webhook, codes(&WebhookEvent::ALL.map(WebhookEvent::code))),
         ("DeviceReport", Category::DeviceReport, codes(&["device_report"])),
     ] {
-        let mut row = object(wire::fields(category));
+        let mut row = object(encode::fields(category));
         row["properties"]["event"] = events;
         row["properties"]["timestamp"] = iso();
         if category == Category::DeviceReport {
@@ -119,7 +119,7 @@ fn token_by_query() -> Value {
 
 fn token_by_form() -> Value {
     let mut responses = token_responses();
-    responses["415"] = refusal("The body is no form.", &[]);
+    responses["415"] = error("The body is no form.", &[]);
     json!({
         "operationId": "tokenByForm",
         "summary": "A token",
@@ -142,12 +142,12 @@ fn token_fields() -> Value {
 fn token_responses() -> Value {
     json!({
         "200": with_headers(answer("A token.", &named("IssuedToken"), &[]), &["Cache-Control", "Pragma"]),
-        "400": refusal("The grant is missing or unknown, or its code or refresh token is.", &[
+        "400": error("The grant is missing or unknown, or its code or refresh token is.", &[
             ("missing grant type", golden!("refusals/400-missing-grant-type.http")),
             ("bad refresh token", golden!("refusals/400-bad-refresh-token.http")),
         ]),
         "401": unauthorized(&[("bad client", golden!("refusals/401-bad-client.http"))]),
-        "429": refusal(AT_ONCE, &[]),
+        "429": error(AT_ONCE, &[]),
     })
 }
 
@@ -166,9 +166,9 @@ fn authorize() -> Value {
             "302": { "description": "Back to the client with a code.", "headers": {
                 "Location": { "required": true, "schema": text() },
             } },
-            "400": refusal("A parameter is wrong.", &[("redirect", golden!("refusals/400-redirect.http"))]),
+            "400": error("A parameter is wrong.", &[("redirect", golden!("refusals/400-redirect.http"))]),
             "401": unauthorized(&[]),
-            "429": refusal(AT_ONCE, &[]),
+            "429": error(AT_ONCE, &[]),
         },
     })
 }
@@ -191,10 +191,10 @@ fn logs_v2() -> Value {
                 ("device events", golden!("pages/logs-v2-device.json")),
                 ("administrator events", golden!("pages/logs-v2-admin.json")),
             ])),
-            "400": limited(refusal("A parameter is wrong.", &[("escape", golden!("refusals/400-escape.http"))])),
+            "400": limited(error("A parameter is wrong.", &[("escape", golden!("refusals/400-escape.http"))])),
             "401": unauthorized(&[("no token", golden!("refusals/401-no-token.http"))]),
-            "406": limited(refusal("limit is too large.", &[("limit", golden!("refusals/406-limit-v2.http"))])),
-            "413": limited(refusal("There is nothing on the page.", &[("page", golden!("refusals/413-page-v2.http"))])),
+            "406": limited(error("limit is too large.", &[("limit", golden!("refusals/406-limit-v2.http"))])),
+            "413": limited(error("There is nothing on the page.", &[("page", golden!("refusals/413-page-v2.http"))])),
             "429": too_many(),
         },
     })
@@ -233,15 +233,15 @@ fn activities_v3() -> Value {
         "requestBody": { "content": { "application/json": { "schema": body } } },
         "responses": {
             "200": limited(answer("A page.", &page, &[("activities", golden!("pages/activities-v3.json"))])),
-            "400": limited(refusal("The body is wrong.", &[
+            "400": limited(error("The body is wrong.", &[
                 ("dates", golden!("refusals/400-dates.http")),
                 ("wrong type", golden!("refusals/400-wrong-type.http")),
                 ("not JSON", golden!("refusals/400-not-json.http")),
             ])),
             "401": unauthorized(&[("unknown token", golden!("refusals/401-unknown-token.http"))]),
-            "406": limited(refusal("limit is too large.", &[("limit", golden!("refusals/406-limit-v3.http"))])),
-            "413": limited(refusal("There is nothing on the page.", &[("page", golden!("refusals/413-page.http"))])),
-            "415": limited(refusal("The body is no JSON.", &[("type", golden!("refusals/415-other-type.http"))])),
+            "406": limited(error("limit is too large.", &[("limit", golden!("refusals/406-limit-v3.http"))])),
+            "413": limited(error("There is nothing on the page.", &[("page", golden!("refusals/413-page.http"))])),
+            "415": limited(error("The body is no JSON.", &[("type", golden!("refusals/415-other-type.http"))])),
             "429": too_many(),
         },
     })
@@ -284,16 +284,16 @@ fn logs_v3_3() -> Value {
                 ("webhook", golden!("pages/logs-v3.3-webhook.json")),
                 ("device_report", golden!("pages/logs-v3.3-device_report.json")),
             ])),
-            "400": limited(refusal("The body is wrong.", &[
+            "400": limited(error("The body is wrong.", &[
                 ("missing", golden!("refusals/400-missing.http")),
                 ("page token", golden!("refusals/400-page-token.http")),
                 ("filter", golden!("refusals/400-filter.http")),
                 ("window", golden!("refusals/400-window.http")),
             ])),
             "401": unauthorized(&[("expired token", golden!("refusals/401-expired-token.http"))]),
-            "406": limited(refusal("limit is too large.", &[("limit", golden!("refusals/406-limit-v3.3.http"))])),
-            "413": limited(refusal("There is nothing after the last page, on accounts that say so.", &[])),
-            "415": limited(refusal("The body is no JSON.", &[("type", golden!("refusals/415-no-type.http"))])),
+            "406": limited(error("limit is too large.", &[("limit", golden!("refusals/406-limit-v3.3.http"))])),
+            "413": limited(error("There is nothing after the last page, on accounts that say so.", &[])),
+            "415": limited(error("The body is no JSON.", &[("type", golden!("refusals/415-no-type.http"))])),
             "429": too_many(),
         },
     })
@@ -338,7 +338,7 @@ fn answer(description: &str, schema: &Value, examples: &[(&str, &str)]) -> Value
     let examples: Map<String, Value> = examples
         .iter()
         .map(|(name, golden)| {
-            // Of a refusal the file has the whole answer; its body is the last line.
+            // Of a error the file has the whole answer; its body is the last line.
             let body = golden.rsplit_once("\n\n").map_or(*golden, |(_, body)| body);
             ((*name).to_owned(), json!({ "value": serde_json::from_str::<Value>(body).unwrap_or_default() }))
         })
@@ -356,18 +356,18 @@ fn answer(description: &str, schema: &Value, examples: &[(&str, &str)]) -> Value
     })
 }
 
-fn refusal(description: &str, examples: &[(&str, &str)]) -> Value {
-    answer(description, &named("Refusal"), examples)
+fn error(description: &str, examples: &[(&str, &str)]) -> Value {
+    answer(description, &named("ApiError"), examples)
 }
 
 fn unauthorized(examples: &[(&str, &str)]) -> Value {
-    with_headers(refusal("The token or the client is missing, unknown or expired.", examples), &["WWW-Authenticate"])
+    with_headers(error("The token or the client is missing, unknown or expired.", examples), &["WWW-Authenticate"])
 }
 
 fn too_many() -> Value {
     let examples = [("quota", golden!("refusals/429-quota.http"))];
     let mut response =
-        limited(refusal("The quota is used up, or too many requests of the account are under way.", &examples));
+        limited(error("The quota is used up, or too many requests of the account are under way.", &examples));
     response["headers"]["Retry-After"] = json!({ "description": "If the profile asks for it.", "schema": text() });
     response
 }

@@ -17,11 +17,11 @@ use axum::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{error::Refusal, gate::Visit, wire};
+use super::{context::RequestContext, encode, error::ApiError};
 use crate::{
     account::{
         injected::{Injected, Snapshot},
-        profile::{Dress, MoreThanLimit},
+        profile::{MoreThanLimit, RowFormat},
     },
     offload::offload,
     world::{Cancellation, Category, Event, Filter, Found, Lag, Millis, Order, Record, Selection, Window, World},
@@ -94,38 +94,38 @@ impl Listed {
 impl Page {
     /// Finds and writes the rows of the page. Without a filter they are ready more often than not; a search, which may
     /// take long, does not hold up those who serve other requests.
-    pub(super) async fn rows(self, visit: &Visit) -> Result<Rows, Refusal> {
-        let rows = self.compute(visit, Self::find).await?;
-        visit.notes.entries(rows.count);
+    pub(super) async fn rows(self, context: &RequestContext) -> Result<Rows, ApiError> {
+        let rows = self.compute(context, Self::find).await?;
+        context.recorder.entries(rows.count);
         Ok(rows)
     }
 
     /// Finds the entries of the page, for an API that writes them in another form.
-    pub(super) async fn entries(self, visit: &Visit) -> Result<Vec<Record>, Refusal> {
-        let find = |page: &Self, visit: &Visit, cancellation: &Cancellation| {
-            let world = visit.account.world_of(visit.setup.settings.shape);
-            let Listing { events, .. } = page.list(&world, visit, page.added(visit), cancellation)?;
-            Ok(events.iter().map(|event| event.told(&world)).collect::<Vec<_>>())
+    pub(super) async fn entries(self, context: &RequestContext) -> Result<Vec<Record>, ApiError> {
+        let find = |page: &Self, context: &RequestContext, cancellation: &Cancellation| {
+            let world = context.account.world_of(context.config.settings.world);
+            let Listing { events, .. } = page.list(&world, context, page.added(context), cancellation)?;
+            Ok(events.iter().map(|event| event.true_event(&world)).collect::<Vec<_>>())
         };
-        let entries = self.compute(visit, find).await?;
-        visit.notes.entries(entries.len() as u64);
+        let entries = self.compute(context, find).await?;
+        context.recorder.entries(entries.len() as u64);
         Ok(entries)
     }
 
     /// Runs a search, which may take long, beside the workers that serve other requests; anything else at once.
-    async fn compute<T, F>(self, visit: &Visit, find: F) -> Result<T, Refusal>
+    async fn compute<T, F>(self, context: &RequestContext, find: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&Self, &Visit, &Cancellation) -> Result<T, Refusal> + Send + 'static,
+        F: FnOnce(&Self, &RequestContext, &Cancellation) -> Result<T, ApiError> + Send + 'static,
     {
-        if self.filter.search.is_none() && !self.is_slow(visit) {
-            return find(&self, visit, &Cancellation::default());
+        if self.filter.search.is_none() && !self.is_slow(context) {
+            return find(&self, context, &Cancellation::default());
         }
-        let of = visit.clone();
+        let of = context.clone();
         // The semaphores are never closed. The search keeps its permits when the client has gone.
-        let own = visit.account.searches.clone().acquire_owned().await.map_err(|_| Refusal::ServerError)?;
-        let of_all = visit.account.shared.searches.clone();
-        let shared = of_all.acquire_owned().await.map_err(|_| Refusal::ServerError)?;
+        let own = context.account.searches.clone().acquire_owned().await.map_err(|_| ApiError::ServerError)?;
+        let of_all = context.account.shared.searches.clone();
+        let shared = of_all.acquire_owned().await.map_err(|_| ApiError::ServerError)?;
         let cancellation = Cancellation::default();
         // Dropped when the client goes before the answer comes.
         let _waiting = cancellation.cancel_on_drop();
@@ -138,45 +138,45 @@ impl Page {
     }
 
     /// Whether so many events may still be invisible to this client that looking at each of them takes long.
-    fn is_slow(&self, visit: &Visit) -> bool {
-        let shape = visit.setup.settings.shape;
-        shape.lag != Lag::NONE
-            && visit.account.world_of(shape).unsettled(self.category, self.window, self.seen_at) > MAX_UNSETTLED
+    fn is_slow(&self, context: &RequestContext) -> bool {
+        let world = context.config.settings.world;
+        world.lag != Lag::NONE
+            && context.account.world_of(world).unsettled(self.category, self.window, self.seen_at) > MAX_UNSETTLED
     }
 
-    fn find(&self, visit: &Visit, cancellation: &Cancellation) -> Result<Rows, Refusal> {
-        let world = visit.account.world_of(visit.setup.settings.shape);
-        let added = self.added(visit);
+    fn find(&self, context: &RequestContext, cancellation: &Cancellation) -> Result<Rows, ApiError> {
+        let world = context.account.world_of(context.config.settings.world);
+        let added = self.added(context);
         if added.is_empty()
-            && let Some(rows) = self.ready(&world, visit)
+            && let Some(rows) = self.ready(&world, context)
         {
             return Ok(rows);
         }
-        let Listing { events, end } = self.list(&world, visit, added, cancellation)?;
-        let entries = events.iter().map(|event| event.told(&world));
-        Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, visit.setup.dress)] })
+        let Listing { events, end } = self.list(&world, context, added, cancellation)?;
+        let entries = events.iter().map(|event| event.true_event(&world));
+        Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, context.config.row_format)] })
     }
 
     /// The rows of a page of generated events without a filter: slices of what is ready, after those that only some can
     /// see yet. `None` for any other page.
-    fn ready(&self, world: &World, visit: &Visit) -> Option<Rows> {
+    fn ready(&self, world: &World, context: &RequestContext) -> Option<Rows> {
         let is_usual = self.filter == Filter::default()
             && self.order == Order::NewestFirst
-            && visit.setup.profile().more_than_limit == MoreThanLimit::Paged;
+            && context.config.profile().more_than_limit == MoreThanLimit::Paged;
         if !is_usual {
             return None;
         }
         let selection = world.select_seen(self.category, self.window, Filter::default(), self.seen_at);
         let places = selection.places()?;
         let (Begin::Entries(skip) | Begin::At(Place { generated: skip, .. })) = self.begin;
-        let dress = visit.setup.dress;
+        let row_format = context.config.row_format;
         // Two chunks and what stands before, between and after.
         let mut pieces = Vec::with_capacity(6);
         let fresh = selection.fresh();
         let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
         let fresh = &fresh[left.saturating_sub(self.take)..left];
         if !fresh.is_empty() {
-            pieces.push(written(fresh.iter().rev().map(|event| world.render(event)), dress));
+            pieces.push(written(fresh.iter().rev().map(|event| world.render(event)), row_format));
         }
         let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
         let end = places.end.saturating_sub(solid_skip).max(places.start);
@@ -184,36 +184,42 @@ impl Page {
         if start < end && !fresh.is_empty() {
             pieces.push(Bytes::from_static(b","));
         }
-        let ready = &visit.account.shared.pages;
-        ready.append(world, (self.category, start..end), selection.hint(), (dress, wire::write_row), &mut pieces);
+        let ready = &context.account.shared.pages;
+        ready.append(
+            world,
+            (self.category, start..end),
+            selection.hint(),
+            (row_format, encode::write_row),
+            &mut pieces,
+        );
         let count = end - start + fresh.len() as u64;
         Some(Rows { count, end: Place { generated: skip.saturating_add(count), injected: 0 }, pieces })
     }
 
     /// The added events that belong to the pages, oldest first.
-    fn added(&self, visit: &Visit) -> Vec<Arc<Injected>> {
+    fn added(&self, context: &RequestContext) -> Vec<Arc<Injected>> {
         let Self { category, window, filter, seen_at, snapshot, .. } = self;
-        visit.account.injected.select(*category, *window, filter, *seen_at, Some(*snapshot))
+        context.account.injected.select(*category, *window, filter, *seen_at, Some(*snapshot))
     }
 
     /// The events of the page, one by one.
     fn list(
         &self,
         world: &World,
-        visit: &Visit,
+        context: &RequestContext,
         mut added: Vec<Arc<Injected>>,
         cancellation: &Cancellation,
-    ) -> Result<Listing, Refusal> {
+    ) -> Result<Listing, ApiError> {
         if self.order == Order::NewestFirst {
             added.reverse();
         }
         let Self { category, window, filter, seen_at, .. } = self;
         let selection = world.select_cancellable(*category, *window, filter.clone(), *seen_at, cancellation.clone());
         let merging = Merging { selection, added, order: self.order };
-        if visit.setup.profile().more_than_limit == MoreThanLimit::Refused
+        if context.config.profile().more_than_limit == MoreThanLimit::Refused
             && merging.after(Place::default(), self.take + 1).events.len() > self.take
         {
-            return Err(Refusal::MoreThanLimit { limit: self.take });
+            return Err(ApiError::MoreThanLimit { limit: self.take });
         }
         let begin = match self.begin {
             Begin::At(place) => place,
@@ -315,7 +321,7 @@ impl Merging<'_> {
 }
 
 impl Listed {
-    fn told(&self, world: &World) -> Record {
+    fn true_event(&self, world: &World) -> Record {
         match self {
             Self::Generated(event) => world.render(event),
             Self::Injected(event) => event.entry.clone(),
@@ -323,13 +329,13 @@ impl Listed {
     }
 }
 
-fn written(entries: impl Iterator<Item = Record>, dress: Dress) -> Bytes {
+fn written(entries: impl Iterator<Item = Record>, row_format: RowFormat) -> Bytes {
     let mut rows = Vec::new();
     for entry in entries {
         if !rows.is_empty() {
             rows.push(b',');
         }
-        wire::write_row(&entry, dress, &mut rows);
+        encode::write_row(&entry, row_format, &mut rows);
     }
     rows.into()
 }
@@ -342,13 +348,13 @@ impl Rows {
         pieces.push(after.into());
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
         let body = Body::new(Pieces { left, pieces: pieces.into_iter() });
-        ([(header::CONTENT_TYPE, wire::JSON)], body).into_response()
+        ([(header::CONTENT_TYPE, encode::JSON)], body).into_response()
     }
 }
 
 /// An answer of ready JSON.
 pub(super) fn answer(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, wire::JSON)], body).into_response()
+    ([(header::CONTENT_TYPE, encode::JSON)], body).into_response()
 }
 
 /// A body in pieces that are written one after the other without being joined.

@@ -10,7 +10,7 @@ use hmac::Mac;
 
 use super::{limits::Limit, page::Place};
 use crate::{
-    account::{self, Setup, injected::Snapshot},
+    account::{self, AccountConfig, injected::Snapshot},
     world::{AgentType, Category, Filter, Millis, Order, Window},
 };
 
@@ -39,7 +39,7 @@ pub(super) struct PageToken {
 
 impl PageToken {
     /// Writes the token for a client of an account.
-    pub(super) fn seal(&self, setup: &Setup) -> String {
+    pub(super) fn seal(&self, config: &AccountConfig) -> String {
         let Self { category, window, filter, limit, order, begin, seen_at, snapshot } = self;
         let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
         let mut bytes = Vec::with_capacity(96);
@@ -56,19 +56,19 @@ impl PageToken {
         bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
         bytes.push(agents);
         bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
-        let signature = setup.page_token_signer().chain_update(&bytes).finalize().into_bytes();
+        let signature = config.page_token_signer().chain_update(&bytes).finalize().into_bytes();
         bytes.extend(&signature[..SIGNATURE_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Reads a token that this account has sealed; `None` for any other text.
-    pub(super) fn open(text: &str, setup: &Setup) -> Option<Self> {
+    pub(super) fn open(text: &str, config: &AccountConfig) -> Option<Self> {
         if text.len() > MAX_CHARACTERS {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (bytes, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_BYTES)?)?;
-        if !account::is_signed(setup.page_token_signer().chain_update(bytes), signature) {
+        if !account::is_signed(config.page_token_signer().chain_update(bytes), signature) {
             return None;
         }
         let (version, rest) = take::<1>(bytes)?;

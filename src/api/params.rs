@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::error::Refusal;
+use super::error::ApiError;
 use crate::account::profile::RepeatedParameter;
 
 /// Decoded pairs, in the order in which they came.
@@ -19,7 +19,7 @@ pub(super) struct Params<'a> {
 
 impl<'a> Params<'a> {
     /// Reads `a=1&b=2`.
-    pub(super) fn parse(raw: &'a str, repeated: RepeatedParameter) -> Result<Self, Refusal> {
+    pub(super) fn parse(raw: &'a str, repeated: RepeatedParameter) -> Result<Self, ApiError> {
         let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -56,21 +56,21 @@ impl<'a> Params<'a> {
     }
 
     /// A whole number, or a default where the name is missing.
-    pub(super) fn integer(&self, name: &'static str, wanted: &str, default: i64) -> Result<i64, Refusal> {
+    pub(super) fn integer(&self, name: &'static str, wanted: &str, default: i64) -> Result<i64, ApiError> {
         match self.get(name) {
             None => Ok(default),
-            Some(text) => text.parse().map_err(|_| Refusal::invalid(name, wanted, format_args!("\"{text}\""))),
+            Some(text) => text.parse().map_err(|_| ApiError::invalid(name, wanted, format_args!("\"{text}\""))),
         }
     }
 }
 
-fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {
+fn decode(raw: &str) -> Result<Cow<'_, str>, ApiError> {
     let mut rest = raw;
     while let Some(at) = rest.find('%') {
         let escape = rest.as_bytes().get(at + 1..at + 3);
         if !escape.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
             let shown: String = rest[at..].chars().take(3).collect();
-            return Err(Refusal::Unreadable(format!(
+            return Err(ApiError::Unreadable(format!(
                 "A parameter has {shown} where % and two hexadecimal digits belong"
             )));
         }
@@ -81,5 +81,5 @@ fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {
         Cow::Borrowed(text) => percent_decode_str(text).decode_utf8(),
         Cow::Owned(ref text) => percent_decode_str(text).decode_utf8().map(|text| Cow::Owned(text.into_owned())),
     };
-    decoded.map_err(|_| Refusal::Unreadable("A parameter is not UTF-8 when its escapes are decoded".to_owned()))
+    decoded.map_err(|_| ApiError::Unreadable("A parameter is not UTF-8 when its escapes are decoded".to_owned()))
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{body, error::Refusal, gate::Visit, page, params::Params};
+use super::{body, context::RequestContext, error::ApiError, page, params::Params};
 use crate::account::tokens::{Grant, Issued};
 
 #[derive(Serialize)]
@@ -24,58 +24,66 @@ struct Answer<'a> {
     client_id: &'a str,
 }
 
-pub(super) async fn by_query(visit: Visit, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let repeated = visit.setup.profile().repeated_parameter;
-    grant(&visit, &headers, &Params::parse(query.as_deref().unwrap_or_default(), repeated)?)
+pub(super) async fn by_query(
+    context: RequestContext,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let repeated = context.config.profile().repeated_parameter;
+    grant(&context, &headers, &Params::parse(query.as_deref().unwrap_or_default(), repeated)?)
 }
 
-pub(super) async fn by_form(visit: Visit, RawQuery(query): RawQuery, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn by_form(
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let form = body::read(body, &visit).await?;
+    let form = body::read(body, &context).await?;
     if !form.is_empty() {
         body::check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
     }
-    let form = std::str::from_utf8(&form).map_err(|_| Refusal::Unreadable("The form is not UTF-8".to_owned()))?;
+    let form = std::str::from_utf8(&form).map_err(|_| ApiError::Unreadable("The form is not UTF-8".to_owned()))?;
     // A servlet reads the query first, then the form.
-    let repeated = visit.setup.profile().repeated_parameter;
+    let repeated = context.config.profile().repeated_parameter;
     let params =
         Params::parse(query.as_deref().unwrap_or_default(), repeated)?.followed_by(Params::parse(form, repeated)?);
-    grant(&visit, &parts.headers, &params)
+    grant(&context, &parts.headers, &params)
 }
 
 /// The client is checked first, then the grant (A: the order of Spring's filters).
-fn grant(visit: &Visit, headers: &HeaderMap, params: &Params<'_>) -> Result<Response, Refusal> {
-    let (settings, profile) = (&visit.setup.settings, visit.setup.profile());
-    let (id, secret) = Visit::client(headers, params).ok_or(Refusal::NoToken)?;
+fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> Result<Response, ApiError> {
+    let (settings, profile) = (&context.config.settings, context.config.profile());
+    let (id, secret) = RequestContext::client(headers, params).ok_or(ApiError::NoToken)?;
     if id != settings.client_id.as_str() || secret != settings.client_secret.as_str() {
-        return Err(Refusal::BadClient);
+        return Err(ApiError::BadClient);
     }
-    let tokens = &visit.account.tokens;
+    let tokens = &context.account.tokens;
     let issued = match params.get("grant_type").filter(|grant| !grant.is_empty()) {
-        None => return Err(Refusal::MissingGrantType),
+        None => return Err(ApiError::MissingGrantType),
         // No refresh token, and the same token again while it lives (A: Spring's defaults).
-        Some("client_credentials") => tokens.issue(Grant::Client, profile, visit.now),
+        Some("client_credentials") => tokens.issue(Grant::Client, profile, context.now),
         Some("authorization_code") => {
-            redeem(visit, params)?;
-            tokens.issue(Grant::Person, profile, visit.now)
+            redeem(context, params)?;
+            tokens.issue(Grant::Person, profile, context.now)
         }
         Some("refresh_token") => {
             let refresh = required(params, "refresh_token", "the one that came with the access token")?;
-            let invalid = || Refusal::InvalidGrant(format!("Invalid refresh token: {}", shortened(refresh)));
-            tokens.refresh(refresh, profile, visit.now).ok_or_else(invalid)?
+            let invalid = || ApiError::InvalidGrant(format!("Invalid refresh token: {}", shortened(refresh)));
+            tokens.refresh(refresh, profile, context.now).ok_or_else(invalid)?
         }
-        Some(other) => return Err(Refusal::UnsupportedGrantType(other.to_owned())),
+        Some(other) => return Err(ApiError::UnsupportedGrantType(other.to_owned())),
     };
     Ok(answer(&issued, settings.client_id.as_str()))
 }
 
 /// Uses up the code, which must have been sent to the address that is named now.
-fn redeem(visit: &Visit, params: &Params<'_>) -> Result<(), Refusal> {
+fn redeem(context: &RequestContext, params: &Params<'_>) -> Result<(), ApiError> {
     let code = required(params, "code", "the code that /o/oauth/authorize handed out")?;
-    let invalid = || Refusal::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
-    let sent_to = visit.account.tokens.redeem(code, visit.now).ok_or_else(invalid)?;
+    let invalid = || ApiError::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
+    let sent_to = context.account.tokens.redeem(code, context.now).ok_or_else(invalid)?;
     if params.get("redirect_uri") != Some(&sent_to) {
-        return Err(Refusal::InvalidGrant("Redirect URI mismatch.".to_owned()));
+        return Err(ApiError::InvalidGrant("Redirect URI mismatch.".to_owned()));
     }
     Ok(())
 }
@@ -98,8 +106,8 @@ fn answer(issued: &Issued, client_id: &str) -> Response {
     (not_kept, answer).into_response()
 }
 
-fn required<'a>(params: &'a Params<'_>, parameter: &'static str, wanted: &'static str) -> Result<&'a str, Refusal> {
-    params.get(parameter).filter(|text| !text.is_empty()).ok_or(Refusal::Missing { parameter, wanted })
+fn required<'a>(params: &'a Params<'_>, parameter: &'static str, wanted: &'static str) -> Result<&'a str, ApiError> {
+    params.get(parameter).filter(|text| !text.is_empty()).ok_or(ApiError::Missing { parameter, wanted })
 }
 
 fn shortened(text: &str) -> String {

@@ -8,7 +8,7 @@ mod trusting;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use crate::config::{self, Config, Stop};
+use crate::config::{self, Config, ConfigError};
 
 /// A value is wrong.
 const USAGE: u8 = 2;
@@ -23,7 +23,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Runs the command that the first argument names; without one, the server.
-fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Stop> {
+fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, ConfigError> {
     let mut arguments = arguments.peekable();
     let program = arguments.next().unwrap_or_default();
     let named = |name: &OsString| COMMANDS.into_iter().find(|known| name == known);
@@ -39,14 +39,14 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Stop>
         arguments.push("--help".into());
     }
     match command {
-        Some("generate") => generate::run(arguments).map_err(|error| Stop::from(&error)),
+        Some("generate") => generate::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("healthcheck") => {
             Config::load_with(healthcheck::command(), arguments).map(|config| healthcheck::run(&config))
         }
         Some(_) => Config::load_with(config::command(), arguments).map(|config| serve::run(&config)),
         None => match Config::load_with(config::command(), arguments.clone()) {
-            Err(Stop::Wrong(line)) if arguments.get(1).is_some_and(|first| is_no_flag(first, &line)) => {
-                Err(Stop::Wrong(format!("{line} (the commands are {})", COMMANDS.join(", "))))
+            Err(ConfigError::Invalid(line)) if arguments.get(1).is_some_and(|first| is_no_flag(first, &line)) => {
+                Err(ConfigError::Invalid(format!("{line} (the commands are {})", COMMANDS.join(", "))))
             }
             loaded => loaded.map(|config| serve::run(&config)),
         },
@@ -63,18 +63,18 @@ fn is_no_flag(argument: &OsString, line: &str) -> bool {
 }
 
 /// Says why there is nothing to run.
-fn end(stop: Stop) -> ExitCode {
+fn end(stop: ConfigError) -> ExitCode {
     match stop {
-        Stop::Asked(text) => {
+        ConfigError::Help(text) => {
             // Whoever reads it may have read enough.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
-        Stop::Wrong(line) => {
+        ConfigError::Invalid(line) => {
             complain(&line);
             ExitCode::from(USAGE)
         }
-        Stop::Unreadable(line) => {
+        ConfigError::Unreadable(line) => {
             complain(&line);
             ExitCode::FAILURE
         }

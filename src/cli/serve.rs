@@ -1,4 +1,4 @@
-//! Serving, the default command: bind, say so, run until a signal.
+//! ServeOptions, the default command: bind, say so, run until a signal.
 
 use std::{
     fmt::{self, Write as _},
@@ -41,8 +41,8 @@ const OTHER_FILES: u64 = 32;
 pub(super) fn run(config: &Config) -> ExitCode {
     let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
     logs::begin(config.log_level, config.log_format);
-    let max_connections = places(config.limits.max_connections);
-    let limits = Limits { max_connections, ..config.limits.clone() };
+    let limits = config.limits.limits();
+    let limits = Limits { max_connections: affordable_connections(limits.max_connections), ..limits };
     let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), limits);
     let local = match made {
         Ok(local) => local,
@@ -112,13 +112,13 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     };
     let surface = match config.control_addr {
         None => local.router(),
-        Some(_) => local.without_control(),
+        Some(_) => local.emulated_only(),
     };
-    let serving = local.serving(tls);
+    let serving = local.serve_options(tls);
     let main = server::run(listener, surface, serving.clone(), stopped(stop.subscribe()));
     let beside = async {
         if let Some(control) = control {
-            server::run(control, local.control_alone(access), serving, stopped(stop.subscribe())).await;
+            server::run(control, local.control_only(access), serving, stopped(stop.subscribe())).await;
         }
     };
     let ended = async { tokio::join!(main, beside) };
@@ -126,7 +126,7 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         signal.recv().await;
         info!("stopping");
         stop.send_replace(());
-        local.accounts().hang_up();
+        local.accounts().close_streams();
         // Whoever says it twice does not want to wait.
         signal.recv().await;
     };
@@ -185,7 +185,7 @@ fn tls(config: &Config) -> Result<Option<Tls>, String> {
 /// Lets the process have as many files as the machine allows, and tells how many of the connections that are wanted can be
 /// held so: each is a file.
 #[cfg(unix)]
-fn places(wanted: u32) -> u32 {
+fn affordable_connections(wanted: u32) -> u32 {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let most = u32::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX).max(1);
     if most < wanted {
@@ -195,7 +195,7 @@ fn places(wanted: u32) -> u32 {
 }
 
 #[cfg(not(unix))]
-fn places(wanted: u32) -> u32 {
+fn affordable_connections(wanted: u32) -> u32 {
     wanted
 }
 

@@ -1,16 +1,13 @@
-//! The TOML file: what it says becomes the default of the flag of that name, so it is checked and worded like a flag; the rest
-//! is what no flag can say.
+//! What the TOML file says that no flag can say.
 
 use serde::Deserialize;
-use toml::{Table, Value};
 
-use super::{command, stop::line};
 use crate::account::{
     accounts::MAX_ACCOUNTS,
     fault::{FaultRule, MAX_FAULTS},
     quota::QuotaChange,
     settings::{MAX_TOKENS, NewAccount, NewToken, ProfileChange},
-    shape,
+    strict,
 };
 
 /// What a file says that no flag can say: about the account `default`, and about others.
@@ -22,80 +19,12 @@ pub struct File {
     /// How requests are counted, where `--rate-limit` says too little.
     pub quota: QuotaChange,
     /// Further tokens of `default`.
-    #[serde(deserialize_with = "shape::objects::<MAX_TOKENS, _, _>")]
+    #[serde(deserialize_with = "strict::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
     /// How `default` breaks requests.
-    #[serde(deserialize_with = "shape::objects::<MAX_FAULTS, _, _>")]
+    #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
     /// Further accounts.
-    #[serde(deserialize_with = "shape::objects::<MAX_ACCOUNTS, _, _>")]
+    #[serde(deserialize_with = "strict::objects::<MAX_ACCOUNTS, _, _>")]
     pub accounts: Vec<NewAccount>,
-}
-
-/// Makes what a file says the defaults of the flags, and reads what no flag says.
-pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command, File), String> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
-    })?;
-    let mut said = Table::new();
-    for (key, value) in table {
-        if FILE_KEYS.contains(&key.as_str()) {
-            said.insert(key, without_instants(value));
-            continue;
-        }
-        let known: Vec<&str> =
-            flags.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config").collect();
-        if !known.contains(&key.as_str()) {
-            let shown: String = key.escape_debug().take(40).collect();
-            return Err(format!("unknown key {shown}; the keys are {}, {}", known.join(", "), FILE_KEYS.join(", ")));
-        }
-        let values = texts(&key, value)?;
-        if values.is_empty() {
-            return Err(format!("key {key}: an empty array cannot stand here"));
-        }
-        let given = values.iter().map(|value| format!("--{key}={value}"));
-        // Without the environment, which has its own say later.
-        let alone = command().mut_args(|argument| argument.env(None::<&'static str>));
-        alone
-            .try_get_matches_from(std::iter::once("opswat-mock".to_owned()).chain(given))
-            .map_err(|error| format!("key {key}: {}", line(&error)))?;
-        let id = key.replace('-', "_");
-        flags = flags.mut_arg(id, |argument| argument.default_values(values));
-    }
-    let said = serde_path_to_error::deserialize(Value::Table(said)).map_err(|error| {
-        let why = error.inner().to_string();
-        format!("key {}: {}", error.path(), why.lines().next().unwrap_or_default())
-    })?;
-    Ok((flags, said))
-}
-
-/// What [`File`] reads.
-const FILE_KEYS: [&str; 5] = ["profile", "quota", "tokens", "faults", "accounts"];
-
-/// The same with texts in the place of instants, which have a type of their own in a file only.
-fn without_instants(value: Value) -> Value {
-    match value {
-        Value::Datetime(instant) => Value::String(instant.to_string()),
-        Value::Array(values) => Value::Array(values.into_iter().map(without_instants).collect()),
-        Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key, without_instants(value))).collect())
-        }
-        other => other,
-    }
-}
-
-fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
-    Ok(match value {
-        Value::String(text) => vec![text],
-        Value::Integer(number) => vec![number.to_string()],
-        Value::Float(number) => vec![number.to_string()],
-        Value::Boolean(yes) => vec![yes.to_string()],
-        Value::Datetime(instant) => vec![instant.to_string()],
-        Value::Array(values) => {
-            let nested: Result<Vec<_>, _> = values.into_iter().map(|value| texts(key, value)).collect();
-            nested?.into_iter().flatten().collect()
-        }
-        table @ Value::Table(_) => return Err(format!("key {key}: a {} cannot stand here", table.type_str())),
-    })
 }

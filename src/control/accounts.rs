@@ -11,9 +11,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Named,
-    body::{Asked, Input},
+    body::{JsonBody, QueryParams},
     problem::Problem,
+    state::{NamedAccount, PathItem},
 };
 use crate::account::{
     Accounts, Description,
@@ -49,7 +49,7 @@ pub(super) struct List {
 
 pub(super) async fn list(
     State(accounts): State<Arc<Accounts>>,
-    Asked(page): Asked<Page>,
+    QueryParams(page): QueryParams<Page>,
 ) -> Result<Json<List>, Problem> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
         return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
@@ -64,7 +64,7 @@ pub(super) async fn list(
 
 pub(super) async fn make(
     State(accounts): State<Arc<Accounts>>,
-    Input(new): Input<NewAccount>,
+    JsonBody(new): JsonBody<NewAccount>,
 ) -> Result<Response, Problem> {
     let account = accounts.make(new)?;
     let location = format!("/_mock/accounts/{}", account.name());
@@ -73,23 +73,26 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(account.describe())).into_response())
 }
 
-pub(super) async fn show(Named(account): Named) -> Json<Description> {
+pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<Description> {
     Json(account.describe())
 }
 
-pub(super) async fn change(Named(account): Named, Input(change): Input<AccountChange>) -> Json<Description> {
+pub(super) async fn change(
+    NamedAccount(account): NamedAccount,
+    JsonBody(change): JsonBody<AccountChange>,
+) -> Json<Description> {
     account.change(change);
     Json(account.describe())
 }
 
-pub(super) async fn reset(Named(account): Named) -> Json<Description> {
+pub(super) async fn reset(NamedAccount(account): NamedAccount) -> Json<Description> {
     account.reset();
     Json(account.describe())
 }
 
 pub(super) async fn drop_account(
     State(accounts): State<Arc<Accounts>>,
-    Item(name): Item,
+    PathItem(name): PathItem,
 ) -> Result<StatusCode, Problem> {
     if accounts.drop_account(&name)? {
         Ok(StatusCode::NO_CONTENT)

@@ -8,31 +8,28 @@ use axum::{
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Control, problem::Problem};
+use super::{problem::Problem, state::ControlState};
 use crate::{
-    account::shape::{self, Object},
+    account::strict::{self, Object},
     offload::offload,
 };
-
-/// How large a body may be: ten thousand events fit.
-pub(super) const MAX_BODY_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Up to so many bytes are parsed by the worker that serves the request: well below a millisecond.
 const MAX_PARSED_AT_ONCE: usize = 64 * 1024;
 
 /// A JSON body. What it is called does not matter: a shell sends it as a form.
-pub(super) struct Input<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
 /// A JSON body that is one object, a list of at most so many, or a line for each.
-pub(super) struct Inputs<T, const MAX: usize>(pub(super) Vec<T>);
+pub(super) struct JsonList<T, const MAX: usize>(pub(super) Vec<T>);
 
 /// The parameters of a query.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct QueryParams<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send + 'static> FromRequest<Control> for Input<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<ControlState> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
+    async fn from_request(request: Request, control: &ControlState) -> Result<Self, Problem> {
         let bytes = read(request, control).await?;
         parsed(bytes, one).await.map(Self)
     }
@@ -71,10 +68,10 @@ fn many<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<Vec<T>, P
     Ok(list)
 }
 
-impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest<Control> for Inputs<T, MAX> {
+impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest<ControlState> for JsonList<T, MAX> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, control: &Control) -> Result<Self, Problem> {
+    async fn from_request(request: Request, control: &ControlState) -> Result<Self, Problem> {
         let bytes = read(request, control).await?;
         parsed(bytes, many::<T, MAX>).await.map(Self)
     }
@@ -85,11 +82,11 @@ struct Few<T, const MAX: usize>(Vec<T>);
 
 impl<'de, T: DeserializeOwned, const MAX: usize> Deserialize<'de> for Few<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        shape::objects::<MAX, D, T>(deserializer).map(Self)
+        strict::objects::<MAX, D, T>(deserializer).map(Self)
     }
 }
 
-impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -104,7 +101,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-async fn read(request: Request, control: &Control) -> Result<Bytes, Problem> {
+async fn read(request: Request, control: &ControlState) -> Result<Bytes, Problem> {
     control.bodies.read(request.into_body()).await.map_err(|why| {
         if let Some(limit) = why.limit() {
             control.metrics.limited(limit);

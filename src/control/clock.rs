@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use serde::Deserialize;
 
-use super::{Named, body::Input, problem::Problem};
-use crate::clock::{Instant, LAST, Reading, Turn};
+use super::{body::JsonBody, problem::Problem, state::NamedAccount};
+use crate::clock::{ClockChange, ClockReading, Instant, LAST};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,15 +14,21 @@ pub(super) struct Advance {
     seconds: f64,
 }
 
-pub(super) async fn show(Named(account): Named) -> Json<Reading> {
+pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<ClockReading> {
     Json(account.clock().reading())
 }
 
-pub(super) async fn turn(Named(account): Named, Input(turn): Input<Turn>) -> Result<Json<Reading>, Problem> {
-    account.clock().turn(turn).map(Json).map_err(|why| Problem::invalid(why.to_string()))
+pub(super) async fn turn(
+    NamedAccount(account): NamedAccount,
+    JsonBody(turn): JsonBody<ClockChange>,
+) -> Result<Json<ClockReading>, Problem> {
+    account.clock().set(turn).map(Json).map_err(|why| Problem::invalid(why.to_string()))
 }
 
-pub(super) async fn advance(Named(account): Named, Input(by): Input<Advance>) -> Result<Json<Reading>, Problem> {
+pub(super) async fn advance(
+    NamedAccount(account): NamedAccount,
+    JsonBody(by): JsonBody<Advance>,
+) -> Result<Json<ClockReading>, Problem> {
     let wanted = || format!("seconds must be from 0, the clock never goes back but by a reset, got {}", by.seconds);
     let left = Duration::from_millis((LAST.0 - account.clock().now().0).max(0).unsigned_abs());
     if by.seconds > left.as_secs_f64() {

@@ -11,9 +11,9 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Named,
-    body::{Asked, Inputs},
+    body::{JsonList, QueryParams},
     problem::Problem,
+    state::NamedAccount,
 };
 use crate::{
     account::{
@@ -34,7 +34,7 @@ const PART_BYTES: usize = 32 * 1024;
 /// Which events: of a category, from one instant to another, both included; by default, of the last day.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct TruthQuery {
     category: String,
     from: Option<Instant>,
     to: Option<Instant>,
@@ -47,9 +47,9 @@ pub(super) struct Forgotten {
 
 /// Tells a window, oldest first: as JSON, or a line each for whoever accepts NDJSON.
 pub(super) async fn list(
-    Named(account): Named,
+    NamedAccount(account): NamedAccount,
     headers: HeaderMap,
-    Asked(wanted): Asked<Wanted>,
+    QueryParams(wanted): QueryParams<TruthQuery>,
 ) -> Result<Response, Problem> {
     let stream = category(&wanted.category)?;
     let to = wanted.to.map_or_else(|| account.clock().now(), Instant::millis);
@@ -60,7 +60,7 @@ pub(super) async fn list(
     }
     let is_lines =
         headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("ndjson")));
-    let renderer = Renderer { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
+    let renderer = TruthBody { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
     // The history of years is told as fast as it is read: a part is made when the one before it was taken.
     let parts = stream::unfold(renderer, |mut renderer| async move {
         let part = renderer.part()?;
@@ -73,7 +73,7 @@ pub(super) async fn list(
 }
 
 /// Tells the truth part by part.
-struct Renderer<T> {
+struct TruthBody<T> {
     truth: T,
     is_lines: bool,
     place: Place,
@@ -87,7 +87,7 @@ enum Place {
     End,
 }
 
-impl<T: Iterator<Item = TrueEvent>> Renderer<T> {
+impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
     fn part(&mut self) -> Option<Bytes> {
         let mut part = Vec::with_capacity(PART_BYTES + 1024);
         match self.place {
@@ -109,7 +109,7 @@ impl<T: Iterator<Item = TrueEvent>> Renderer<T> {
                 part.push(b',');
             }
             is_first = false;
-            rows::told(&told, &mut part);
+            rows::true_event(&told, &mut part);
             if self.is_lines {
                 part.push(b'\n');
             }
@@ -131,8 +131,8 @@ fn category(text: &str) -> Result<Category, Problem> {
 
 /// Adds events, all or none, and answers with what they tell.
 pub(super) async fn add(
-    Named(account): Named,
-    Inputs(new): Inputs<NewEvent, MAX_INJECTED>,
+    NamedAccount(account): NamedAccount,
+    JsonList(new): JsonList<NewEvent, MAX_INJECTED>,
 ) -> Result<Response, Problem> {
     // Finding devices by their ids looks at the whole fleet.
     let added = offload(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why))).await;
@@ -145,12 +145,12 @@ pub(super) async fn add(
             body.push(b',');
         }
         let (at, visible_at, entry) = (event.at, event.visible_at, event.entry.clone());
-        rows::told(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
+        rows::true_event(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
     }
     body.extend_from_slice(b"]}");
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-pub(super) async fn forget(Named(account): Named) -> Json<Forgotten> {
+pub(super) async fn forget(NamedAccount(account): NamedAccount) -> Json<Forgotten> {
     Json(Forgotten { forgotten: account.forget_events() })
 }

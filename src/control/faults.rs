@@ -3,45 +3,52 @@
 use axum::{Json, http::StatusCode};
 use serde::Serialize;
 
-use super::{Item, Named, body::Inputs, problem::Problem};
-use crate::account::fault::{BadFault, FaultRule, FaultStanding, MAX_FAULTS};
+use super::{
+    body::JsonList,
+    problem::Problem,
+    state::{NamedAccount, PathItem},
+};
+use crate::account::fault::{FaultError, FaultRule, FaultStatus, MAX_FAULTS};
 
 #[derive(Serialize)]
 pub(super) struct List {
-    faults: Vec<FaultStanding>,
+    faults: Vec<FaultStatus>,
 }
 
-impl From<BadFault> for Problem {
-    fn from(why: BadFault) -> Self {
+impl From<FaultError> for Problem {
+    fn from(why: FaultError) -> Self {
         Self::invalid(why.to_string())
     }
 }
 
-pub(super) async fn list(Named(account): Named) -> Json<List> {
+pub(super) async fn list(NamedAccount(account): NamedAccount) -> Json<List> {
     Json(List { faults: account.faults() })
 }
 
 pub(super) async fn replace(
-    Named(account): Named,
-    Inputs(rules): Inputs<FaultRule, MAX_FAULTS>,
+    NamedAccount(account): NamedAccount,
+    JsonList(rules): JsonList<FaultRule, MAX_FAULTS>,
 ) -> Result<Json<List>, Problem> {
     Ok(Json(List { faults: account.replace_faults(rules)? }))
 }
 
 /// Answers with the rules that were added.
 pub(super) async fn add(
-    Named(account): Named,
-    Inputs(rules): Inputs<FaultRule, MAX_FAULTS>,
+    NamedAccount(account): NamedAccount,
+    JsonList(rules): JsonList<FaultRule, MAX_FAULTS>,
 ) -> Result<(StatusCode, Json<List>), Problem> {
     Ok((StatusCode::CREATED, Json(List { faults: account.add_faults(rules)? })))
 }
 
-pub(super) async fn forget_all(Named(account): Named) -> StatusCode {
+pub(super) async fn forget_all(NamedAccount(account): NamedAccount) -> StatusCode {
     account.forget_faults(None);
     StatusCode::NO_CONTENT
 }
 
-pub(super) async fn forget(Named(account): Named, Item(name): Item) -> Result<StatusCode, Problem> {
+pub(super) async fn forget(
+    NamedAccount(account): NamedAccount,
+    PathItem(name): PathItem,
+) -> Result<StatusCode, Problem> {
     if account.forget_faults(Some(&name)) > 0 {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -5,6 +5,7 @@
 //! saying where it came from (`Origin`). With a control token none of that matters: no page has it.
 
 use axum::{
+    Router,
     extract::{Request, State},
     http::{HeaderMap, Method, header, uri::Authority},
     middleware::Next,
@@ -12,6 +13,11 @@ use axum::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use tower::ServiceExt;
+#[cfg(feature = "cli")]
+use tower_governor::{
+    GovernorError, GovernorLayer, governor::GovernorConfigBuilder, key_extractor::GlobalKeyExtractor,
+};
 
 use super::problem::Problem;
 
@@ -38,41 +44,97 @@ fn signer(token: &str) -> Hmac<Sha256> {
     key.chain_update(token)
 }
 
-/// Lets a request through, or answers it.
-pub(super) async fn check(State(access): State<Access>, request: Request, next: Next) -> Response {
-    match access.refusal(&request) {
-        None => next.run(request).await,
-        Some(problem) => problem.into_response(),
+/// What checks a request before it reaches a handler.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    access: Access,
+    /// Answers requests with a wrong token.
+    wrong_token: Router,
+}
+
+impl Guard {
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, wrong_token: wrong_token() }
     }
 }
 
+/// Lets a request through, or answers it.
+pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.access.error(&request) {
+        None => next.run(request).await,
+        Some(Denied::WrongToken) => {
+            let Ok(response) = guard.wrong_token.oneshot(request).await;
+            response
+        }
+        Some(Denied::Other(problem)) => problem.into_response(),
+    }
+}
+
+/// Why a request may not control the mock.
+enum Denied {
+    /// It has a token, and not the right one.
+    WrongToken,
+    Other(Problem),
+}
+
+impl From<Problem> for Denied {
+    fn from(problem: Problem) -> Self {
+        Self::Other(problem)
+    }
+}
+
+/// How many wrong tokens are answered at once, so that a token cannot be found by trying; one a second after that.
+#[cfg(feature = "cli")]
+const WRONG_TOKENS: u32 = 10;
+
+/// Answers requests with a wrong token: 401, and 429 where there are too many of them. They are counted by the machine's time,
+/// for all clients together: the right token is never held up.
+fn wrong_token() -> Router {
+    let answer = Router::new().fallback(async || Problem::unauthorized("This is not the token of --control-token"));
+    #[cfg(feature = "cli")]
+    let answer = {
+        let mut limit = GovernorConfigBuilder::default().key_extractor(GlobalKeyExtractor);
+        let limit = limit.per_second(1).burst_size(WRONG_TOKENS).finish().expect("neither number is 0");
+        answer.layer(GovernorLayer::new(limit).error_handler(|error| {
+            // Rounded down by the limiter.
+            let wait_seconds = match error {
+                GovernorError::TooManyRequests { wait_time, .. } => wait_time + 1,
+                GovernorError::UnableToExtractKey | GovernorError::Other { .. } => 1,
+            };
+            Problem::too_many_requests(wait_seconds).into_response()
+        }))
+    };
+    answer
+}
+
 impl Access {
-    fn refusal(&self, request: &Request) -> Option<Problem> {
+    fn error(&self, request: &Request) -> Option<Denied> {
         let headers = request.headers();
         if self.signature.is_some() {
             let token = bearer(headers);
             return match token {
-                None => Some(Problem::unauthorized(
-                    "The control surface wants the token of --control-token as Authorization: Bearer",
-                )),
+                None => {
+                    let detail = "The control surface wants the token of --control-token as Authorization: Bearer";
+                    Some(Problem::unauthorized(detail).into())
+                }
                 Some(token) if self.is_of(token) => None,
-                Some(_) => Some(Problem::unauthorized("This is not the token of --control-token")),
+                Some(_) => Some(Denied::WrongToken),
             };
         }
         let hosts = match hosts(request) {
             Ok(hosts) => hosts,
-            Err(problem) => return Some(problem),
+            Err(problem) => return Some(problem.into()),
         };
         if let Some(foreign) = hosts.iter().find(|host| is_foreign(host.host()) || host.as_str().contains('@')) {
             let shown: String = foreign.host().chars().take(100).collect();
-            return Some(Problem::forbidden(format!(
+            return Some(Denied::Other(Problem::forbidden(format!(
                 "Host must be an address, localhost, or a name without a dot, got {shown}; under any name with --control-token"
-            )));
+            ))));
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_origin(headers, hosts.first()) {
-            return Some(Problem::forbidden(
+            return Some(Denied::Other(Problem::forbidden(
                 "A page of another origin may not write here; with --control-token whoever has the token may",
-            ));
+            )));
         }
         None
     }

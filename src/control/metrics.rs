@@ -10,14 +10,14 @@ use axum::{
 };
 use tracing::debug;
 
-use super::Control;
+use super::state::ControlState;
 use crate::{
     clock::{self, Stopwatch},
     metrics::{self, CONTENT_TYPE, Metrics, OTHER, Served},
 };
 
-pub(super) async fn show(State(control): State<Control>) -> impl IntoResponse {
-    let Control { accounts, metrics, .. } = control;
+pub(super) async fn show(State(control): State<ControlState>) -> impl IntoResponse {
+    let ControlState { accounts, metrics, .. } = control;
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text(&accounts.sizes()))
 }
 

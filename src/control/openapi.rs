@@ -9,11 +9,7 @@ use axum::{
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    account::{fault::ApiName, profile::Profile},
-    api,
-    world::Category,
-};
+use crate::{account::profile::Profile, api, api_name::ApiName, world::Category};
 
 /// The document, made when it is asked for first: the same for all servers of a process.
 pub(super) async fn show() -> Response {
@@ -131,7 +127,7 @@ fn control_paths() -> Map<String, Value> {
                 "get": operation("showClock", "What the clock shows", ("200", answer("The clock.", &named("Clock"))), &["400", "404"]),
                 "put": with_body(
                     operation("turnClock", "Changes how the clock runs and what it shows", ("200", answer("The clock.", &named("Clock"))), &["400", "404"]),
-                    &named("Turn"), &json!({ "mode": "frozen", "now": "2026-01-15T23:59:30Z" }),
+                    &named("ClockChange"), &json!({ "mode": "frozen", "now": "2026-01-15T23:59:30Z" }),
                 ),
             }),
         ),
@@ -292,7 +288,7 @@ fn control_schemas() -> Map<String, Value> {
         "retry_after": { "enum": ["off", "seconds", "http-date"] },
         "enabled": { "type": "boolean" },
     });
-    let standing = json!({
+    let status = json!({
         "type": "object", "required": ["limit", "remaining", "reset_at"],
         "properties": { "limit": number(1), "remaining": number(0), "reset_at": instant() },
     });
@@ -376,7 +372,7 @@ fn control_schemas() -> Map<String, Value> {
     let request = json!({
         "number": number(1), "at": instant(), "method": text(), "path": text(), "api": { "type": "string", "enum": apis },
         "token": text(), "parameters": { "type": "object" }, "status": { "type": ["integer", "null"] },
-        "entries": number(0), "quota": standing, "fault": text(), "duration_us": number(0),
+        "entries": number(0), "quota": status, "fault": text(), "duration_us": number(0),
     });
     let new_account = json!({
         "name": name, "seed": number(0), "devices": number(0), "now": instant(), "quota": named("QuotaChange"),
@@ -418,7 +414,7 @@ fn control_schemas() -> Map<String, Value> {
                 "properties": { "mode": modes, "now": instant(), "rate": rate }, "additionalProperties": false,
             }),
         ),
-        ("Turn".to_owned(), some(json!({ "mode": modes, "now": instant(), "rate": rate }))),
+        ("ClockChange".to_owned(), some(json!({ "mode": modes, "now": instant(), "rate": rate }))),
         (
             "NewToken".to_owned(),
             some(json!({ "token": credential, "expires_in": { "type": "integer", "minimum": 0 } })),

@@ -7,13 +7,15 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::account::NotMade;
+use crate::account::CreateAccountError;
 
-/// A refusal. Its `type` is `about:blank`, so its title is that of the status.
+/// A error. Its `type` is `about:blank`, so its title is that of the status.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
+    /// Seconds, for `Retry-After`.
+    retry_after: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -24,41 +26,52 @@ struct Words<'a> {
 }
 
 impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), retry_after: None }
+    }
+
     /// A body or a value is wrong.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
+        Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// Nobody says who asks.
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
+        Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     /// Whoever asks may not.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
+        Self::new(StatusCode::FORBIDDEN, detail)
     }
 
     /// There is nothing of that name.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// There were too many wrong tokens; the next one is looked at after so many seconds.
+    #[cfg(feature = "cli")]
+    pub(super) fn too_many_requests(wait_seconds: u64) -> Self {
+        let detail = format!("There were too many wrong tokens; the next one is looked at in {wait_seconds} s");
+        Self { status: StatusCode::TOO_MANY_REQUESTS, detail, retry_after: Some(wait_seconds) }
     }
 
     /// Something else is in the way.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::CONFLICT, detail: detail.into() }
+        Self::new(StatusCode::CONFLICT, detail)
     }
 }
 
-impl From<NotMade> for Problem {
-    fn from(why: NotMade) -> Self {
+impl From<CreateAccountError> for Problem {
+    fn from(why: CreateAccountError) -> Self {
         match why {
-            NotMade::Invalid(_) => Self::invalid(why.to_string()),
-            NotMade::NameTaken(_)
-            | NotMade::ClientTaken(_)
-            | NotMade::TokenTaken(_)
-            | NotMade::TooMany(_)
-            | NotMade::Default => Self::conflict(why.to_string()),
+            CreateAccountError::Invalid(_) => Self::invalid(why.to_string()),
+            CreateAccountError::NameTaken(_)
+            | CreateAccountError::ClientTaken(_)
+            | CreateAccountError::TokenTaken(_)
+            | CreateAccountError::TooMany(_)
+            | CreateAccountError::Default => Self::conflict(why.to_string()),
         }
     }
 }
@@ -75,6 +88,9 @@ impl IntoResponse for Problem {
             let challenge = HeaderValue::from_static(r#"Bearer realm="control""#);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -82,7 +98,7 @@ impl IntoResponse for Problem {
 /// A handler has panicked.
 pub(super) fn panicked() -> Response {
     let detail = "The control surface has broken over this request; the standard error says where".to_owned();
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail }.into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
 pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
@@ -92,5 +108,5 @@ pub(super) async fn no_such_path(OriginalUri(uri): OriginalUri) -> Problem {
 
 pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
     let detail = format!("{} is not called with {method}; the header Allow has the methods", uri.path());
-    Problem { status: StatusCode::METHOD_NOT_ALLOWED, detail }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use serde::Serialize;
 
-use super::{Named, body::Input};
+use super::{body::JsonBody, state::NamedAccount};
 use crate::{
     account::{
         Account, QuotaDescription,
@@ -37,8 +37,8 @@ impl From<Bucket> for ShownBucket {
         Self {
             token: bucket.token.as_deref().map(masked),
             api: bucket.api,
-            remaining: bucket.standing.remaining,
-            reset_at: Millis(bucket.standing.reset_seconds * 1000).into(),
+            remaining: bucket.status.remaining,
+            reset_at: Millis(bucket.status.reset_seconds * 1000).into(),
         }
     }
 }
@@ -48,11 +48,14 @@ fn shown(account: &Account) -> Json<Shown> {
     Json(Shown { quota: account.quota(), buckets })
 }
 
-pub(super) async fn show(Named(account): Named) -> Json<Shown> {
+pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<Shown> {
     shown(&account)
 }
 
-pub(super) async fn change(Named(account): Named, Input(change): Input<QuotaChange>) -> Json<Shown> {
+pub(super) async fn change(
+    NamedAccount(account): NamedAccount,
+    JsonBody(change): JsonBody<QuotaChange>,
+) -> Json<Shown> {
     account.set_quota(change);
     shown(&account)
 }

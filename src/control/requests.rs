@@ -14,7 +14,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::{Named, body::Asked, problem::Problem};
+use super::{body::QueryParams, problem::Problem, state::NamedAccount};
 use crate::account::{
     Account,
     journal::{CLOSED, Request, Requests},
@@ -48,7 +48,10 @@ pub(super) struct From {
     after: Option<u64>,
 }
 
-pub(super) async fn list(Named(account): Named, Asked(page): Asked<Page>) -> Result<Json<Requests>, Problem> {
+pub(super) async fn list(
+    NamedAccount(account): NamedAccount,
+    QueryParams(page): QueryParams<Page>,
+) -> Result<Json<Requests>, Problem> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
         return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
     }
@@ -60,12 +63,12 @@ struct Follower {
     account: Arc<Account>,
     noted: watch::Receiver<u64>,
     after: u64,
-    life: u64,
+    epoch: u64,
     ready: VecDeque<Arc<Request>>,
 }
 
 /// What a follower is told.
-enum News {
+enum FeedItem {
     Request(Arc<Request>),
     /// The account began anew, and counts from 1 again.
     Reset,
@@ -73,7 +76,11 @@ enum News {
 
 /// Sends requests as they are noted: those after `after` or after `Last-Event-ID`, and without either those that are still
 /// to come.
-pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, headers: HeaderMap) -> impl IntoResponse {
+pub(super) async fn stream(
+    NamedAccount(account): NamedAccount,
+    QueryParams(from): QueryParams<From>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
     // Subscribed before it is looked what there is, so that nothing falls between.
     let noted = account.subscribe();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
@@ -83,11 +90,11 @@ pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, head
         // what the journal has now. Any other follower gets what is still to come.
         if last_seen.is_some() { 0 } else { now.noted }
     });
-    let follower = Follower { account, noted, after, life: now.life, ready: VecDeque::new() };
+    let follower = Follower { account, noted, after, epoch: now.epoch, ready: VecDeque::new() };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = match follower.next().await? {
-            News::Reset => Event::default().event("reset").data("{}"),
-            News::Request(request) => {
+            FeedItem::Reset => Event::default().event("reset").data("{}"),
+            FeedItem::Request(request) => {
                 let event = Event::default().event("request").id(request.number.to_string());
                 // A request always has a form in JSON.
                 event.json_data(&*request).unwrap_or_default()
@@ -100,18 +107,18 @@ pub(super) async fn stream(Named(account): Named, Asked(from): Asked<From>, head
 
 impl Follower {
     /// What is next, when there is something; `None` when the account is gone.
-    async fn next(&mut self) -> Option<News> {
+    async fn next(&mut self) -> Option<FeedItem> {
         loop {
             if let Some(request) = self.ready.pop_front() {
-                return Some(News::Request(request));
+                return Some(FeedItem::Request(request));
             }
             if *self.noted.borrow_and_update() == CLOSED {
                 return None;
             }
-            let Requests { requests, life, .. } = self.account.requests(self.after, READ_AHEAD);
-            if life != self.life {
-                (self.life, self.after) = (life, 0);
-                return Some(News::Reset);
+            let Requests { requests, epoch, .. } = self.account.requests(self.after, READ_AHEAD);
+            if epoch != self.epoch {
+                (self.epoch, self.after) = (epoch, 0);
+                return Some(FeedItem::Reset);
             }
             if let Some(last) = requests.last() {
                 self.after = last.number;

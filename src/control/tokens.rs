@@ -3,9 +3,13 @@
 use axum::{Json, http::StatusCode};
 use serde::Serialize;
 
-use super::{Item, Named, body::Input, problem::Problem};
+use super::{
+    body::JsonBody,
+    problem::Problem,
+    state::{NamedAccount, PathItem},
+};
 use crate::{
-    account::{NotMinted, settings::NewToken},
+    account::{MintTokenError, settings::NewToken},
     clock::Instant,
 };
 
@@ -21,21 +25,24 @@ pub(super) struct Expired {
 }
 
 pub(super) async fn mint(
-    Named(account): Named,
-    Input(new): Input<NewToken>,
+    NamedAccount(account): NamedAccount,
+    JsonBody(new): JsonBody<NewToken>,
 ) -> Result<(StatusCode, Json<Minted>), Problem> {
     let made = account.mint_token(&new).map_err(|why| match why {
-        NotMinted::Invalid(why) => Problem::invalid(why),
-        NotMinted::Taken => Problem::conflict("token must be unique, another account has it"),
+        MintTokenError::Invalid(why) => Problem::invalid(why),
+        MintTokenError::Taken => Problem::conflict("token must be unique, another account has it"),
     })?;
     Ok((StatusCode::CREATED, Json(Minted { access_token: made.token, expires_at: made.expires_at.into() })))
 }
 
-pub(super) async fn expire(Named(account): Named) -> Json<Expired> {
+pub(super) async fn expire(NamedAccount(account): NamedAccount) -> Json<Expired> {
     Json(Expired { expired: account.expire_tokens() })
 }
 
-pub(super) async fn revoke(Named(account): Named, Item(token): Item) -> Result<StatusCode, Problem> {
+pub(super) async fn revoke(
+    NamedAccount(account): NamedAccount,
+    PathItem(token): PathItem,
+) -> Result<StatusCode, Problem> {
     if account.revoke_token(&token) {
         Ok(StatusCode::NO_CONTENT)
     } else {

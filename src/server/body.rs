@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use tokio::time;
 
-use super::line::{Line, Speaks, UnderWay, Waiting};
+use super::connection::{ConnectionState, InFlight, Protocol, WriteWait};
 
 /// How much of a body that nobody wanted is read and thrown away before the connection is given up.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
@@ -26,20 +26,20 @@ const HTTP_2_PIECE: usize = 16 * 1024;
 
 /// A request's body that is taken off the line when nobody reads it to its end: a client that is in the middle of sending
 /// would otherwise find its connection reset, and never see why it was refused.
-pub(super) struct Drained {
+pub(super) struct DrainedBody {
     body: Option<Incoming>,
     /// How long throwing away may take.
     time: Duration,
-    line: Arc<Line>,
+    line: Arc<ConnectionState>,
 }
 
-impl Drained {
-    pub(super) fn new(body: Incoming, time: Duration, line: Arc<Line>) -> Self {
+impl DrainedBody {
+    pub(super) fn new(body: Incoming, time: Duration, line: Arc<ConnectionState>) -> Self {
         Self { body: Some(body), time, line }
     }
 }
 
-impl Body for Drained {
+impl Body for DrainedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -64,7 +64,7 @@ impl Body for Drained {
     }
 }
 
-impl Drop for Drained {
+impl Drop for DrainedBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
         let draining = self.line.drain();
@@ -90,22 +90,22 @@ impl Drop for Drained {
 
 /// An answer's body. Its request is under way until all of it was taken, or the client has gone.
 ///
-/// HTTP/2 buffers whatever it is given, whether or not the client takes it. It is given little at a time, and told of the end
+/// HTTP/2 buffers whatever it is given, whether or not the client takes it. It is given little at a time, and announced of the end
 /// only when it has room for more: so who takes nothing costs little, and is seen.
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     body: AnyBody,
     /// What the body gave that is not given on yet.
     rest: Bytes,
     /// Of HTTP/2, while the client is waited for.
-    waiting: Option<Waiting>,
+    waiting: Option<WriteWait>,
     has_ended: bool,
-    under_way: UnderWay,
+    in_flight: InFlight,
 }
 
-impl Answer {
-    pub(super) fn new(body: AnyBody, under_way: UnderWay) -> Self {
+impl ResponseBody {
+    pub(super) fn new(body: AnyBody, in_flight: InFlight) -> Self {
         let has_ended = body.is_end_stream();
-        let mut answer = Self { body, rest: Bytes::new(), waiting: None, has_ended, under_way };
+        let mut answer = Self { body, rest: Bytes::new(), waiting: None, has_ended, in_flight };
         if !has_ended {
             answer.wait();
         }
@@ -113,16 +113,16 @@ impl Answer {
     }
 
     fn is_http_2(&self) -> bool {
-        self.under_way.line().speaks() == Speaks::Http2
+        self.in_flight.line().protocol() == Protocol::Http2
     }
 
     /// From now on the client is waited for. Of HTTP/1, the socket shows that.
     fn wait(&mut self) {
-        self.waiting = self.is_http_2().then(|| self.under_way.line().wait());
+        self.waiting = self.is_http_2().then(|| self.in_flight.line().wait());
     }
 }
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -6,8 +6,13 @@
 //! Plain connections speak HTTP/1.1; those with TLS also HTTP/2, if the client says so when they begin.
 
 mod body;
-mod line;
+mod connection;
 mod socket;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+/// Stands in for TLS where the crate is built without it.
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
 pub(crate) mod tls;
 
 use std::{
@@ -24,12 +29,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::future::Either;
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+#[cfg(feature = "tls")]
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -37,21 +40,21 @@ use tokio::{
     task::JoinSet,
     time::{self, Instant},
 };
-use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use self::{
-    body::{Answer, Drained},
-    line::{Cut, Ended, Line, Speaks},
+    body::{DrainedBody, ResponseBody},
+    connection::{CloseReason, ConnectionError, ConnectionState, Protocol},
     socket::{Socket, TLS_HANDSHAKE},
-    tls::{H2, Tls},
+    tls::{Tls, TlsStream},
 };
-use crate::{api::BrokenOff, limits::Limits, metrics::Metrics};
+use crate::{abort::ConnectionAbortedError, limits::Limits, metrics::Metrics};
 
 /// How many header lines are read; beyond, the answer is 431.
 const MAX_HEADERS: usize = 256;
 /// How many requests of a connection of HTTP/2 are under way at a time.
+#[cfg(feature = "tls")]
 const MAX_STREAMS: u32 = 100;
 /// How long to wait when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -68,27 +71,27 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a listener serves with.
 #[derive(Clone)]
-pub(crate) struct Serving {
+pub(crate) struct ServeOptions {
     limits: Limits,
     tls: Option<Tls>,
     metrics: Arc<Metrics>,
-    /// A place for each connection, of all listeners.
-    places: Arc<Semaphore>,
-    /// A place for each client that is refused in words.
+    /// A permit for each connection, of all listeners.
+    permits: Arc<Semaphore>,
+    /// A permit for each client that is refused in words.
     refused: Arc<Semaphore>,
 }
 
-impl Serving {
+impl ServeOptions {
     pub(crate) fn new(limits: Limits, tls: Option<Tls>, metrics: Arc<Metrics>) -> Self {
-        let places = Arc::new(Semaphore::new(limits.max_connections as usize));
-        Self { limits, tls, metrics, places, refused: Arc::new(Semaphore::new(MAX_REFUSED)) }
+        let permits = Arc::new(Semaphore::new(limits.max_connections as usize));
+        Self { limits, tls, metrics, permits, refused: Arc::new(Semaphore::new(MAX_REFUSED)) }
     }
 }
 
 /// Serves until `stop` is there, then finishes what is under way. Dropped before that, it ends with all its connections.
-pub(crate) async fn run(listener: TcpListener, router: Router, serving: Serving, stop: impl Future<Output = ()>) {
-    let grace = serving.limits.grace_seconds.get();
-    let serving = Arc::new(serving);
+pub(crate) async fn run(listener: TcpListener, router: Router, options: ServeOptions, stop: impl Future<Output = ()>) {
+    let grace = options.limits.grace_seconds.get();
+    let options = Arc::new(options);
     let (closing, is_closing) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut complained: Option<Instant> = None;
@@ -101,7 +104,7 @@ pub(crate) async fn run(listener: TcpListener, router: Router, serving: Serving,
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => take(stream, &router, &serving, &is_closing, &mut connections),
+            Ok((stream, _)) => take(stream, &router, &options, &is_closing, &mut connections),
             // The client has gone already.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
@@ -121,59 +124,59 @@ pub(crate) async fn run(listener: TcpListener, router: Router, serving: Serving,
     }
 }
 
-/// Serves a connection that has come, or refuses it where there is no place.
+/// Serves a connection that has come, or refuses it where there is no permit.
 fn take(
     stream: TcpStream,
     router: &Router,
-    serving: &Arc<Serving>,
+    options: &Arc<ServeOptions>,
     closing: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) {
-    serving.metrics.connected();
-    let (serving, router, mut closing) = (serving.clone(), router.clone(), closing.clone());
-    let Ok(place) = serving.places.clone().try_acquire_owned() else {
-        serving.metrics.limited("max-connections");
-        if let Ok(place) = serving.refused.clone().try_acquire_owned() {
+    options.metrics.connected();
+    let (options, router, mut closing) = (options.clone(), router.clone(), closing.clone());
+    let Ok(permit) = options.permits.clone().try_acquire_owned() else {
+        options.metrics.limited("max-connections");
+        if let Ok(permit) = options.refused.clone().try_acquire_owned() {
             connections.spawn(async move {
                 tokio::select! {
-                    () = refuse(stream, &serving) => {}
-                    () = line::closed(&mut closing) => {}
+                    () = refuse(stream, &options) => {}
+                    () = connection::closed(&mut closing) => {}
                 }
-                drop(place);
+                drop(permit);
             });
         }
         return;
     };
     connections.spawn(async move {
-        let open = serving.metrics.hold_connection();
-        match serve(stream, router, &serving, closing).await {
+        let open = options.metrics.hold_connection();
+        match serve(stream, router, &options, closing).await {
             Ok(()) => {}
-            Err(Ended::Cut(cut)) => {
+            Err(ConnectionError::CloseReason(cut)) => {
                 if let Some(limit) = limit_of(cut) {
-                    serving.metrics.limited(limit);
+                    options.metrics.limited(limit);
                     debug!(limit, "connection ended");
                 }
             }
-            Err(Ended::Broken(error)) => {
+            Err(ConnectionError::Broken(error)) => {
                 if error.is_parse_too_large() {
-                    serving.metrics.limited("max-header-bytes");
+                    options.metrics.limited("max-header-bytes");
                 }
                 // A client that breaks off is its own affair.
                 debug!(%error, "connection broken");
             }
         }
-        drop((open, place));
+        drop((open, permit));
     });
 }
 
 /// The flag of a limit.
-fn limit_of(cut: Cut) -> Option<&'static str> {
+fn limit_of(cut: CloseReason) -> Option<&'static str> {
     match cut {
-        Cut::Head => Some("header-seconds"),
-        Cut::Idle => Some("idle-seconds"),
-        Cut::Write => Some("write-seconds"),
-        Cut::Requests => Some(MAX_REQUESTS),
-        Cut::Closing => None,
+        CloseReason::Head => Some("header-seconds"),
+        CloseReason::Idle => Some("idle-seconds"),
+        CloseReason::Write => Some("write-seconds"),
+        CloseReason::Requests => Some(MAX_REQUESTS),
+        CloseReason::Closing => None,
     }
 }
 
@@ -181,64 +184,62 @@ fn limit_of(cut: Cut) -> Option<&'static str> {
 async fn serve(
     stream: TcpStream,
     router: Router,
-    serving: &Serving,
+    options: &ServeOptions,
     mut closing: watch::Receiver<bool>,
-) -> Result<(), Ended> {
+) -> Result<(), ConnectionError> {
     // A page is written at once; waiting to fill a packet would only delay it.
     let _ = stream.set_nodelay(true);
-    let limits = &serving.limits;
+    let limits = &options.limits;
     let mut socket = Socket::new(stream);
-    let Some(tls) = &serving.tls else {
-        let line = Line::new(limits, Speaks::Http1);
+    let Some(tls) = &options.tls else {
+        let line = ConnectionState::new(limits, Protocol::Http1);
         socket.tell(line.clone());
-        return speak(socket, router, &line, serving, closing).await;
+        return speak(socket, router, &line, options, closing).await;
     };
     let shaken = tokio::select! {
         shaken = time::timeout(limits.header_seconds.get(), shake_hands(socket, tls)) => shaken,
-        () = line::closed(&mut closing) => return Ok(()),
+        () = connection::closed(&mut closing) => return Ok(()),
     };
-    let Ok(shaken) = shaken else { return Err(Ended::Cut(Cut::Head)) };
+    let Ok(shaken) = shaken else { return Err(ConnectionError::CloseReason(CloseReason::Head)) };
     let Some(mut stream) = shaken else { return Ok(()) };
-    let (socket, connection) = stream.get_mut();
-    let speaks = if connection.alpn_protocol() == Some(H2) { Speaks::Http2 } else { Speaks::Http1 };
-    let line = Line::new(limits, speaks);
-    socket.tell(line.clone());
-    speak(stream, router, &line, serving, closing).await
+    let line = ConnectionState::new(limits, tls::protocol(&stream));
+    tls::socket(&mut stream).tell(line.clone());
+    speak(stream, router, &line, options, closing).await
 }
 
-/// Begins TLS, unless the client speaks something else.
-async fn shake_hands(mut socket: Socket, tls: &Tls) -> Option<TlsStream<Socket>> {
+/// Begins TLS, unless the client speaks another protocol.
+async fn shake_hands(mut socket: Socket, tls: &Tls) -> Option<TlsStream> {
     if socket.first_byte().await.ok()? != TLS_HANDSHAKE {
         let why = "This port speaks HTTPS (--tls), not HTTP";
         refuse_in_words(&mut socket, "400 Bad Request", "invalid_request", why).await;
         return None;
     }
-    tls.acceptor().accept(socket).await.inspect_err(|error| debug!(%error, "no handshake")).ok()
+    tls.accept(socket).await.inspect_err(|error| debug!(%error, "no handshake")).ok()
 }
 
-/// Speaks HTTP.
+/// Speaks HTTP on a connection.
 async fn speak<S>(
     stream: S,
     router: Router,
-    line: &Arc<Line>,
-    serving: &Serving,
+    line: &Arc<ConnectionState>,
+    options: &ServeOptions,
     closing: watch::Receiver<bool>,
-) -> Result<(), Ended>
+) -> Result<(), ConnectionError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = &serving.limits;
+    let limits = &options.limits;
     let body_time = limits.body_seconds.get();
-    let metrics = serving.metrics.clone();
+    let metrics = options.metrics.clone();
     let answered = line.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (under_way, has_room) = answered.begin();
+        let (in_flight, has_room) = answered.begin();
         let is_last = !has_room && request.version() <= Version::HTTP_11;
         if is_last {
             metrics.limited(MAX_REQUESTS);
         }
         let misnamed = misnamed_host(&request);
-        let request = request.map(|body| Drained::new(body, body_time, answered.clone()));
+        let request = request.map(|body| DrainedBody::new(body, body_time, answered.clone()));
         let answer = match misnamed {
             None => Either::Left(router.clone().oneshot(request)),
             Some(why) => Either::Right(ready(Ok(bad_host(why)))),
@@ -246,30 +247,33 @@ where
         async move {
             let Ok(mut response): Result<Response, _> = answer.await;
             // Where a fault says so, there is no answer, and the connection ends; of HTTP/2, the stream.
-            if BrokenOff::ends(&response) {
-                return Err(BrokenOff);
+            if ConnectionAbortedError::ends(&response) {
+                return Err(ConnectionAbortedError);
             }
             if is_last {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| Answer::new(body, under_way)))
+            Ok(response.map(|body| ResponseBody::new(body, in_flight)))
         }
     });
     let stream = TokioIo::new(stream);
-    match line.speaks() {
-        Speaks::Http1 => {
+    match line.protocol() {
+        Protocol::Http1 => {
             let mut builder = http1::Builder::new();
             let head = limits.max_header_bytes as usize;
             builder.max_buf_size(head).max_header_size(head).max_headers(MAX_HEADERS);
             // The line measures the time. A client that has closed its side while it waits for an answer has left: the socket
             // reports that after a short time, and hyper then drops the request.
             builder.header_read_timeout(None).half_close(false);
-            line::hold(builder.serve_connection(stream, service), line, closing).await
+            connection::hold(builder.serve_connection(stream, service), line, closing).await
         }
-        Speaks::Http2 => {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+        #[cfg(not(feature = "tls"))]
+        Protocol::Http2 => Ok(()),
+        #[cfg(feature = "tls")]
+        Protocol::Http2 => {
+            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(limits.max_header_bytes).max_concurrent_streams(MAX_STREAMS);
-            line::hold(builder.serve_connection(stream, service), line, closing).await
+            connection::hold(builder.serve_connection(stream, service), line, closing).await
         }
     }
 }
@@ -297,16 +301,16 @@ fn error_body(error: &str, why: &str) -> String {
     format!(r#"{{"error":"{error}","error_description":"{why}"}}"#)
 }
 
-/// Tells a client that there is no place for it. One that speaks TLS could not be told before a handshake.
-async fn refuse(stream: TcpStream, serving: &Serving) {
-    if serving.tls.is_none() {
-        let most = serving.limits.max_connections;
+/// Tells a client that there is no permit for it. One that protocol TLS could not be announced before a handshake.
+async fn refuse(stream: TcpStream, options: &ServeOptions) {
+    if options.tls.is_none() {
+        let most = options.limits.max_connections;
         let why = format!("The server holds as many connections as it may: {most}");
         refuse_in_words(&mut Socket::new(stream), "503 Service Unavailable", "service_unavailable", &why).await;
     }
 }
 
-/// Answers in the place of HTTP, and ends the connection.
+/// Answers in the permit of HTTP, and ends the connection.
 async fn refuse_in_words(socket: &mut Socket, status: &str, error: &str, why: &str) {
     let body = error_body(error, why);
     let answer = format!(

@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 
-use super::line::Line;
+use super::connection::ConnectionState;
 
 /// How long a client that has closed its side of the connection may still wait for an answer. Some clients send all they have
 /// to send, close their side and read; most have left. Upstream's proxies do not wait at all (A).
@@ -27,8 +27,8 @@ const HALF_CLOSED_FOR: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    /// What is told; during the handshake of TLS, nobody is.
-    line: Option<Arc<Line>>,
+    /// What is announced; during the handshake of TLS, nobody is.
+    line: Option<Arc<ConnectionState>>,
     /// The client has closed its side; until this ends, its request goes on.
     half_closed: Option<Pin<Box<Sleep>>>,
 }
@@ -38,7 +38,7 @@ impl Socket {
         Self { stream, line: None, half_closed: None }
     }
 
-    pub(super) fn tell(&mut self, line: Arc<Line>) {
+    pub(super) fn tell(&mut self, line: Arc<ConnectionState>) {
         self.line = Some(line);
     }
 
@@ -79,7 +79,7 @@ impl AsyncRead for Socket {
         if let Some(line) = &this.line
             && let Some(first) = into.filled().get(before)
         {
-            line.came();
+            line.received();
             if line.is_new() && matches!(*first, TLS_HANDSHAKE | b'P') {
                 hint(into.filled());
             }
@@ -119,7 +119,7 @@ impl AsyncWrite for Socket {
 /// The first byte of whoever begins with TLS, and no byte of a method.
 pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Logs once what the first client that speaks another protocol than HTTP/1.1 on a plain port could not be told.
+/// Logs once what the first client that protocol another protocol than HTTP/1.1 on a plain port could not be announced.
 fn hint(first: &[u8]) {
     static TLS: AtomicBool = AtomicBool::new(false);
     static HTTP_2: AtomicBool = AtomicBool::new(false);

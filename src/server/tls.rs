@@ -1,6 +1,6 @@
 //! HTTPS: whose certificate is shown, and how it is made when nobody brings one.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -19,6 +19,7 @@ use tokio_rustls::{
     },
 };
 
+use super::{connection::Protocol, socket::Socket};
 use crate::world::Millis;
 
 /// Whom the made certificate is for, besides those that are asked for: where the mock mostly is, and whom it stands in for.
@@ -72,6 +73,7 @@ impl Tls {
     /// # Errors
     ///
     /// When one of the two cannot be read, and when they do not belong together.
+    #[cfg(feature = "cli")]
     pub(crate) fn brought(chain: &[u8], key: &[u8]) -> Result<Self, String> {
         let no_chain = |error: pem::Error| format!("the certificate cannot be read as PEM: {error}");
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(no_chain)?;
@@ -97,13 +99,27 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    pub(super) fn acceptor(&self) -> &TlsAcceptor {
-        &self.0
+    /// Begins TLS on a connection.
+    pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream> {
+        self.0.accept(socket).await
     }
 }
 
-/// What HTTP/2 is called when a connection begins.
-pub(super) const H2: &[u8] = b"h2";
+/// A connection on which TLS has begun.
+pub(super) type TlsStream = tokio_rustls::server::TlsStream<Socket>;
+
+/// The protocol that both sides have chosen.
+pub(super) fn protocol(stream: &TlsStream) -> Protocol {
+    if stream.get_ref().1.alpn_protocol() == Some(H2) { Protocol::Http2 } else { Protocol::Http1 }
+}
+
+/// The socket below.
+pub(super) fn socket(stream: &mut TlsStream) -> &mut Socket {
+    stream.get_mut().0
+}
+
+/// The name of HTTP/2 in the handshake.
+const H2: &[u8] = b"h2";
 
 #[cfg(test)]
 mod tests {

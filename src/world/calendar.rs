@@ -4,7 +4,7 @@
 //! *ActiveTime* is time weighted by how busy its hour is; spread evenly over active_ms, events fall into the busy hours of the
 //! calendar. ActiveTime is a whole number, a week of it is a small table, and both directions are a look-up.
 
-use super::Millis;
+use super::time::Millis;
 
 /// A Monday at midnight before everything: 2013-09-30T00:00:00Z. ActiveTime is counted from here.
 const MONDAY: i64 = 1_380_499_200_000;

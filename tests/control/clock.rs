@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opswat_mock::clock::{Mode, Rate, Turn};
+use opswat_mock::clock::{ClockChange, Mode, Rate};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, NOW_SECONDS, TOKEN, builder};
@@ -135,8 +135,8 @@ async fn a_fixed_window_follows_a_jump_too() {
 async fn a_scaled_clock_runs_at_its_rate() {
     let mock = Client::new();
     let clock = mock.account().clock();
-    let turn = Turn { mode: Some(Mode::Scaled), rate: Rate::try_from(1e6).ok(), ..Turn::default() };
-    clock.turn(turn).expect("a turn that fits");
+    let turn = ClockChange { mode: Some(Mode::Scaled), rate: Rate::try_from(1e6).ok(), ..ClockChange::default() };
+    clock.set(turn).expect("a turn that fits");
     // A thousand seconds of the clock are a millisecond of the machine.
     let from = clock.now();
     while clock.now().0 < from.0 + 1_000_000 {

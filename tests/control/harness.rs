@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use opswat_mock::{Builder, ConnectionEnded, Local, Mock, account::Account};
+use opswat_mock::{Builder, ConnectionClosedError, Local, Mock, account::Account};
 use serde_json::{Value, json};
 
 use crate::document;
@@ -51,7 +51,7 @@ impl Client {
         self.try_send(request).await.expect("a whole answer")
     }
 
-    pub(crate) async fn try_send(&self, request: Request<Bytes>) -> Result<Answer, ConnectionEnded> {
+    pub(crate) async fn try_send(&self, request: Request<Bytes>) -> Result<Answer, ConnectionClosedError> {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let answer = self.local.answer(request).await?;
         // What a fault did is the fault's affair.

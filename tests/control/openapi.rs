@@ -14,16 +14,18 @@ fn read(path: &str) -> String {
 fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let source = source.split("#[cfg(test)]").next().unwrap_or(source);
+    let names = read("src/api_name.rs");
     for route in source.split(".route(").skip(1) {
-        // The APIs' paths stand in a function, by the API's name.
-        let path = match route.strip_prefix("path_of(ApiName::").and_then(|rest| rest.split(')').next()) {
-            None if route.starts_with("AUTHORIZE") => {
-                source.split("AUTHORIZE: &str = \"").nth(1).expect("a path").split('"').next()
+        // The APIs' paths are in a table, by the API's name.
+        let path = match route.strip_prefix("ApiName::").and_then(|rest| rest.split('.').next()) {
+            None if route.starts_with("AUTHORIZE_PATH") => {
+                names.split("AUTHORIZE_PATH: &str = \"").nth(1).expect("a path").split('"').next()
             }
-            Some(name) => source.split(&format!("ApiName::{name} => \"")).nth(1).expect("a path").split('"').next(),
+            Some(name) => names.split(&format!("Self::{name} => \"/")).nth(1).expect("a path").split('"').next(),
             None => route.split('"').nth(1),
         };
         let path = path.expect("a path");
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let handlers = route.split("\n        .").next().expect("handlers");
         for method in ["get", "put", "post", "patch", "delete"] {
             if handlers

@@ -1,6 +1,6 @@
 //! One connection: what it is doing, and how long it may go on doing so.
 //!
-//! A [`Line`] is told what happens: bytes come or leave, a request begins or ends. From that follows what the client is
+//! A [`ConnectionState`] is announced what happens: bytes come or leave, a request begins or ends. From that follows what the client is
 //! waited for, and until when. [`hold`] drives a connection and looks at that whenever something happened on it, so that a
 //! connection on which nothing happens costs one timer.
 
@@ -25,9 +25,9 @@ use crate::limits::{Limits, Seconds};
 /// How long a client of HTTP/2 has to hear that the server ends.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// Which HTTP a connection speaks.
+/// Which HTTP a connection protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Speaks {
+pub(super) enum Protocol {
     /// One request after the other.
     Http1,
     /// Many at a time, and between them bytes that belong to none.
@@ -36,7 +36,7 @@ pub(super) enum Speaks {
 
 /// Why a connection was ended by the server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cut {
+pub(super) enum CloseReason {
     /// The head of a request did not come.
     Head,
     /// Nothing was asked for.
@@ -51,8 +51,8 @@ pub(super) enum Cut {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Line {
-    speaks: Speaks,
+pub(super) struct ConnectionState {
+    protocol: Protocol,
     header_seconds: Seconds,
     idle_seconds: Seconds,
     write_seconds: Seconds,
@@ -64,13 +64,13 @@ pub(super) struct Line {
 struct State {
     /// Since when no request is under way, if none is.
     free_since: Instant,
-    /// When the first byte of a request's head came, if no request is under way.
+    /// When the first byte of a request's head received, if no request is under way.
     head_since: Option<Instant>,
     /// How many requests are under way.
-    under_way: u32,
+    in_flight: u32,
     /// How many bodies are thrown away.
     draining: u32,
-    /// How many requests came.
+    /// How many requests received.
     requests: u32,
     /// Since when answers of HTTP/2 wait until their client takes more of them, in the order in which they began to.
     waiting: BTreeMap<u64, Instant>,
@@ -78,41 +78,41 @@ struct State {
     waits: u64,
     /// Since when the socket takes no more, if it does not.
     blocked_since: Option<Instant>,
-    /// When the client was told that the connection ends, and why.
-    told: Option<(Instant, Cut)>,
+    /// When the client was announced that the connection ends, and why.
+    announced: Option<(Instant, CloseReason)>,
 }
 
 /// A request that is under way, until it is dropped.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Line>);
+pub(super) struct InFlight(Arc<ConnectionState>);
 
 /// A body that is thrown away, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Draining(Arc<Line>);
+pub(super) struct Draining(Arc<ConnectionState>);
 
 /// An answer of HTTP/2 that waits for its client, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    line: Arc<Line>,
+pub(super) struct WriteWait {
+    line: Arc<ConnectionState>,
     wait: u64,
 }
 
-impl Line {
-    pub(super) fn new(limits: &Limits, speaks: Speaks) -> Arc<Self> {
+impl ConnectionState {
+    pub(super) fn new(limits: &Limits, protocol: Protocol) -> Arc<Self> {
         let now = Instant::now();
         let state = State {
             free_since: now,
             head_since: None,
-            under_way: 0,
+            in_flight: 0,
             draining: 0,
             requests: 0,
             waiting: BTreeMap::new(),
             waits: 0,
             blocked_since: None,
-            told: None,
+            announced: None,
         };
         Arc::new(Self {
-            speaks,
+            protocol,
             header_seconds: limits.header_seconds,
             idle_seconds: limits.idle_seconds,
             write_seconds: limits.write_seconds,
@@ -121,17 +121,17 @@ impl Line {
         })
     }
 
-    pub(super) fn speaks(&self) -> Speaks {
-        self.speaks
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// A request begins. Tells whether the connection has room for another one after it.
-    pub(super) fn begin(self: &Arc<Self>) -> (UnderWay, bool) {
+    pub(super) fn begin(self: &Arc<Self>) -> (InFlight, bool) {
         let mut state = self.state();
         state.requests = state.requests.saturating_add(1);
-        state.under_way += 1;
+        state.in_flight += 1;
         state.head_since = None;
-        (UnderWay(self.clone()), state.requests < self.max_requests)
+        (InFlight(self.clone()), state.requests < self.max_requests)
     }
 
     /// A body is thrown away.
@@ -143,45 +143,45 @@ impl Line {
     }
 
     /// An answer of HTTP/2 has more, and waits until its client takes it.
-    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+    pub(super) fn wait(self: &Arc<Self>) -> WriteWait {
         let mut state = self.state();
         state.waits += 1;
         let wait = state.waits;
         state.waiting.insert(wait, Instant::now());
-        Waiting { line: self.clone(), wait }
+        WriteWait { line: self.clone(), wait }
     }
 
     /// What the client is waited for, and until when.
-    fn due(&self) -> Option<(Cut, Instant)> {
+    fn due(&self) -> Option<(CloseReason, Instant)> {
         let state = self.state();
-        if self.speaks == Speaks::Http2 && state.requests >= self.max_requests && state.told.is_none() {
-            return Some((Cut::Requests, state.free_since));
+        if self.protocol == Protocol::Http2 && state.requests >= self.max_requests && state.announced.is_none() {
+            return Some((CloseReason::Requests, state.free_since));
         }
         let waiting = state.waiting.first_key_value().map(|(_, since)| *since);
         if let Some(since) = state.blocked_since.into_iter().chain(waiting).min() {
-            return Some((Cut::Write, since + self.write_seconds.get()));
+            return Some((CloseReason::Write, since + self.write_seconds.get()));
         }
         // When the server ends, whoever is still sending what was refused is not waited for.
-        let is_closing = matches!(state.told, Some((_, Cut::Closing)));
-        if state.under_way > 0 || state.draining > 0 && !is_closing {
+        let is_closing = matches!(state.announced, Some((_, CloseReason::Closing)));
+        if state.in_flight > 0 || state.draining > 0 && !is_closing {
             return None;
         }
-        let (cut, since, time) = match (state.told, state.head_since) {
+        let (cut, since, time) = match (state.announced, state.head_since) {
             // Nor is who has only begun to ask. A client of HTTP/2 has some time to say that it has heard.
-            (Some((told, Cut::Closing)), _) => {
-                let time = if self.speaks == Speaks::Http1 { Duration::ZERO } else { FAREWELL };
-                (Cut::Closing, told.max(state.free_since), time)
+            (Some((announced, CloseReason::Closing)), _) => {
+                let time = if self.protocol == Protocol::Http1 { Duration::ZERO } else { FAREWELL };
+                (CloseReason::Closing, announced.max(state.free_since), time)
             }
-            (Some((told, cut)), _) => (cut, told.max(state.free_since), self.header_seconds.get()),
-            (None, _) if state.requests == 0 => (Cut::Head, state.free_since, self.header_seconds.get()),
-            (None, Some(first)) => (Cut::Head, first, self.header_seconds.get()),
-            (None, None) => (Cut::Idle, state.free_since, self.idle_seconds.get()),
+            (Some((announced, cut)), _) => (cut, announced.max(state.free_since), self.header_seconds.get()),
+            (None, _) if state.requests == 0 => (CloseReason::Head, state.free_since, self.header_seconds.get()),
+            (None, Some(first)) => (CloseReason::Head, first, self.header_seconds.get()),
+            (None, None) => (CloseReason::Idle, state.free_since, self.idle_seconds.get()),
         };
         Some((cut, since + time))
     }
 
     /// Comes when the client has let a time pass.
-    fn overdue(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Cut> {
+    fn overdue(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let now = Instant::now();
             let due = match self.due() {
@@ -205,14 +205,14 @@ impl Line {
 
     /// Whether a request is in flight.
     pub(super) fn is_answering(&self) -> bool {
-        self.state().under_way > 0
+        self.state().in_flight > 0
     }
 
-    /// Something came from the client.
-    pub(super) fn came(&self) {
+    /// Something received from the client.
+    pub(super) fn received(&self) {
         let mut state = self.state();
         // What comes between the requests of HTTP/2 is no head.
-        if self.speaks == Speaks::Http1 && state.under_way + state.draining == 0 && state.head_since.is_none() {
+        if self.protocol == Protocol::Http1 && state.in_flight + state.draining == 0 && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
     }
@@ -228,11 +228,11 @@ impl Line {
         }
     }
 
-    /// The client is told that the connection ends.
-    fn told(&self, why: Cut) {
+    /// The client is announced that the connection ends.
+    fn announced(&self, why: CloseReason) {
         let mut state = self.state();
-        if state.told.is_none() || why == Cut::Closing {
-            state.told = Some((Instant::now(), why));
+        if state.announced.is_none() || why == CloseReason::Closing {
+            state.announced = Some((Instant::now(), why));
         }
     }
 
@@ -241,16 +241,16 @@ impl Line {
     }
 }
 
-impl UnderWay {
-    pub(super) fn line(&self) -> &Arc<Line> {
+impl InFlight {
+    pub(super) fn line(&self) -> &Arc<ConnectionState> {
         &self.0
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.under_way -= 1;
+        state.in_flight -= 1;
         state.free_since = Instant::now();
     }
 }
@@ -263,14 +263,18 @@ impl Drop for Draining {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WriteWait {
     fn drop(&mut self) {
         self.line.state().waiting.remove(&self.wait);
     }
 }
 
 /// Drives a connection to its end, which comes early when the client lets a time pass, and soon when the server is closing.
-pub(super) async fn hold<C>(connection: C, line: &Line, mut closing: watch::Receiver<bool>) -> Result<(), Ended>
+pub(super) async fn hold<C>(
+    connection: C,
+    line: &ConnectionState,
+    mut closing: watch::Receiver<bool>,
+) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
@@ -278,21 +282,21 @@ where
     let mut alarm = pin!(sleep_until(Instant::now() + line.header_seconds.get()));
     let mut is_closing = false;
     loop {
-        let told = line.state().told.map(|(_, why)| why);
+        let announced = line.state().announced.map(|(_, why)| why);
         let why = tokio::select! {
             biased;
-            ended = &mut connection => return match told {
-                Some(why) => Err(Ended::Cut(why)),
-                None => ended.map_err(Ended::Broken),
+            ended = &mut connection => return match announced {
+                Some(why) => Err(ConnectionError::CloseReason(why)),
+                None => ended.map_err(ConnectionError::Broken),
             },
-            () = closed(&mut closing), if !is_closing => Cut::Closing,
+            () = closed(&mut closing), if !is_closing => CloseReason::Closing,
             overdue = poll_fn(|context| line.overdue(alarm.as_mut(), context)) => match overdue {
-                Cut::Idle | Cut::Requests if told.is_none() => overdue,
-                _ => return Err(Ended::Cut(overdue)),
+                CloseReason::Idle | CloseReason::Requests if announced.is_none() => overdue,
+                _ => return Err(ConnectionError::CloseReason(overdue)),
             },
         };
-        is_closing |= why == Cut::Closing;
-        line.told(why);
+        is_closing |= why == CloseReason::Closing;
+        line.announced(why);
         connection.as_mut().graceful_shutdown();
     }
 }
@@ -305,7 +309,7 @@ pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
 
 /// How a connection ended that did not end well.
 #[derive(Debug)]
-pub(super) enum Ended {
-    Cut(Cut),
+pub(super) enum ConnectionError {
+    CloseReason(CloseReason),
     Broken(hyper::Error),
 }

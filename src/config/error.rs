@@ -7,24 +7,24 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Config;
+use super::flags::Config;
 
 /// Why there is no [`Config`].
 #[derive(Debug)]
-pub enum Stop {
+pub enum ConfigError {
     /// The user asked for a text, such as the help.
-    Asked(String),
+    Help(String),
     /// Something given is wrong, in one line.
-    Wrong(String),
+    Invalid(String),
     /// The configuration file cannot be read, in one line.
     Unreadable(String),
 }
 
-impl From<&clap::Error> for Stop {
+impl From<&clap::Error> for ConfigError {
     fn from(error: &clap::Error) -> Self {
         match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Asked(error.render().to_string()),
-            _ => Self::Wrong(line(error)),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Help(error.render().to_string()),
+            _ => Self::Invalid(line(error)),
         }
     }
 }

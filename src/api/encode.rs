@@ -7,7 +7,7 @@ use axum::{
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimePrinter, tz::Offset};
 
 use crate::{
-    account::profile::{ActivityHour, Details, Dress},
+    account::profile::{ActivityHour, Details, RowFormat},
     world::{Category, Millis, Record},
 };
 
@@ -84,8 +84,8 @@ const ACTIVITY: [&str; 9] = [
 /// Appends an entry as `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities` has it.
 ///
 /// Written by hand, because it is most of what a page costs: an object of texts under names that need no escaping.
-pub(super) fn write_row(entry: &Record, dress: Dress, into: &mut Vec<u8>) {
-    with_row(entry, dress, |names, values| write_fields(names, values, into));
+pub(super) fn write_row(entry: &Record, row_format: RowFormat, into: &mut Vec<u8>) {
+    with_row(entry, row_format, |names, values| write_fields(names, values, into));
 }
 
 fn write_fields(names: &[&str], values: &[&str], into: &mut Vec<u8>) {
@@ -113,11 +113,11 @@ fn write_text(text: &str, into: &mut Vec<u8>) {
 }
 
 /// Hands the names and values of an entry's row to whoever writes it.
-pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
+pub(super) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
     match entry {
         Record::Admin(entry) => {
             let at = Iso::new(entry.at);
-            let details = details(&entry.details, entry.event.label(), dress);
+            let details = details(&entry.details, entry.event.label(), row_format);
             write(&ADMIN, &[at.text(), entry.event.code(), details, &entry.admin.name, &entry.admin.email])
         }
         Record::Device(entry) => {
@@ -127,7 +127,7 @@ pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&st
                 &[
                     at.text(),
                     entry.event.code(),
-                    details(&entry.details, entry.event.label(), dress),
+                    details(&entry.details, entry.event.label(), row_format),
                     &device.id,
                     &device.name,
                     &device.username,
@@ -143,7 +143,7 @@ pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&st
                     at.text(),
                     // A: the documents give no code for the one event of this category.
                     "device_report",
-                    details(&entry.details, "Device report", dress),
+                    details(&entry.details, "Device report", row_format),
                     &device.id,
                     &device.name,
                     &device.username,
@@ -163,7 +163,7 @@ pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&st
                 &[
                     at.text(),
                     entry.event.code(),
-                    details(&entry.details, "Notification", dress),
+                    details(&entry.details, "Notification", row_format),
                     &device.id,
                     &device.name,
                     &entry.response_code.to_string(),
@@ -184,7 +184,7 @@ pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&st
                     &entry.app_user,
                     &device.group,
                     entry.action.code(),
-                    &medium(entry.at, dress),
+                    &medium(entry.at, row_format),
                 ],
             )
         }
@@ -192,8 +192,8 @@ pub(super) fn with_row<R>(entry: &Record, dress: Dress, write: impl FnOnce(&[&st
 }
 
 /// What an entry's `details` say (A; profile `details`).
-fn details<'a>(sentence: &'a str, label: &'a str, dress: Dress) -> &'a str {
-    match dress.details {
+fn details<'a>(sentence: &'a str, label: &'a str, row_format: RowFormat) -> &'a str {
+    match row_format.details {
         Details::Console => sentence,
         Details::Label => label,
         Details::Empty => "",
@@ -204,7 +204,7 @@ fn details<'a>(sentence: &'a str, label: &'a str, dress: Dress) -> &'a str {
 ///
 /// The line is `hh:mm|AM|agent (Version n)|hostname|description`, an hour of two digits, no blanks round the bars (D: the
 /// example). How an administrator's line looks is assumed (A).
-pub(super) fn v2_line(entry: &Record, dress: Dress) -> Option<(String, String)> {
+pub(super) fn v2_line(entry: &Record, row_format: RowFormat) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
         Record::Device(entry) => {
             let (agent, version) = (entry.device.agent.product(), entry.device.agent_version(entry.at));
@@ -214,7 +214,7 @@ pub(super) fn v2_line(entry: &Record, dress: Dress) -> Option<(String, String)> 
         Record::Admin(entry) => (entry.at, "Administrator".to_owned(), entry.admin.email.as_str(), entry.event.label()),
         _ => return None,
     };
-    let time = civil(at, dress.zone_hours);
+    let time = civil(at, row_format.zone_hours);
     let (hour, half) = twelve(time);
     // The blank at the end stands in the documented example (D).
     let day = format!("{} {}, {} ", month(time), time.day(), time.year());
@@ -253,12 +253,12 @@ impl Iso {
 }
 
 /// `May 18, 2018 10:40:00 AM`: what activities write, the hour without a leading zero (A: Java's medium format).
-fn medium(at: Millis, dress: Dress) -> String {
-    let time = civil(at, dress.zone_hours);
+fn medium(at: Millis, row_format: RowFormat) -> String {
+    let time = civil(at, row_format.zone_hours);
     let (hour, half) = twelve(time);
     let (month, day, year) = (month(time), time.day(), time.year());
     let (minute, second) = (time.minute(), time.second());
-    match dress.hour {
+    match row_format.hour {
         ActivityHour::Short => format!("{month} {day}, {year} {hour}:{minute:02}:{second:02} {half}"),
         ActivityHour::Padded => format!("{month} {day}, {year} {hour:02}:{minute:02}:{second:02} {half}"),
     }
@@ -295,7 +295,7 @@ mod tests {
         ] {
             let at = Millis(iso.parse::<Timestamp>().expect("an instant").as_millisecond());
             assert_eq!(
-                (Iso::new(at).text().to_owned(), medium(at, Dress::default())),
+                (Iso::new(at).text().to_owned(), medium(at, RowFormat::default())),
                 (iso.to_owned(), long.to_owned())
             );
         }

@@ -1,0 +1,33 @@
+//! What the accounts of a server share.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{journal, pages::PageCache, tokens::TokenIndex, worlds::Worlds};
+
+/// How many searches of all accounts of a server run at once: half of the threads for blocking work that the binary has, so that
+/// searches never keep the control surface waiting.
+const MAX_SEARCHES_OF_ALL: usize = 16;
+/// What the accounts of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) tokens: Arc<TokenIndex>,
+    pub(crate) pages: PageCache,
+    pub(crate) worlds: Worlds,
+    pub(crate) journals: Arc<journal::Total>,
+    /// Permits for searches, of all accounts.
+    pub(crate) searches: Arc<Semaphore>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            tokens: Arc::default(),
+            pages: PageCache::default(),
+            worlds: Worlds::default(),
+            journals: Arc::default(),
+            searches: Arc::new(Semaphore::new(MAX_SEARCHES_OF_ALL)),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a fault does to an answer.
+//!
+//! Some faults answer in the place of the API: a status, a body, a 429, a connection that ends. They come before the quota,
+//! which they leave as it is. The others change what the API has answered, or how it arrives.
+
+mod body;
+mod entries;
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use self::body::{Ending, FaultyBody, Pace};
+use super::{
+    context::{Authenticated, RequestContext},
+    encode,
+    error::ApiError,
+    rate_limit::{self, set_rate_limit_headers, set_retry_after},
+};
+use crate::{
+    abort::ConnectionAbortedError,
+    account::{
+        fault::{Applied, Close, Fault},
+        quota::QuotaStatus,
+    },
+    api_name::ApiName,
+    clock::after,
+};
+
+/// Names the rule that broke an answer.
+const X_MOCK_FAULT: HeaderName = HeaderName::from_static("x-mock-fault");
+
+/// Serves a request, with the fault that applies to it.
+pub(super) async fn inject(
+    State(api): State<ApiName>,
+    mut caller: Authenticated,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let context = &caller.context;
+    let seed = context.config.settings.world.seed;
+    let Some(applied) = context.account.faults.apply(api, seed, context.now) else {
+        return rate_limit::limit(api, caller, request, next).await;
+    };
+    caller.fault = Some(applied.fault.clone());
+    request.extensions_mut().insert(caller.clone());
+    let (context, token) = (caller.context.clone(), caller.token.clone());
+    if applied.fault.answers_itself() {
+        // The API does not read the body then; the journal has it all the same.
+        context.recorder.refused_body(request).await;
+        let unanswered = async { ApiError::ServerError.into_response() };
+        return answered(&applied, &context, Some(&token), unanswered).await;
+    }
+    answered(&applied, &context, Some(&token), rate_limit::limit(api, caller, request, next)).await
+}
+
+/// The answer of a request that a rule breaks. `whole` is what the API would answer; it is asked only where it counts.
+pub(super) async fn answered(
+    applied: &Applied,
+    context: &RequestContext,
+    token: Option<&Arc<str>>,
+    whole: impl Future<Output = Response>,
+) -> Response {
+    let fault = &*applied.fault;
+    context.recorder.fault(applied.name.clone());
+    let response = match instead(fault, context) {
+        Some(response) => response,
+        None => whole.await,
+    };
+    let mut response = changed(response, applied, context).await;
+    if let Some(delay_ms) = fault.delay_ms {
+        context.account.clock().wait_until(after(context.now, delay_ms), context.epoch).await;
+    }
+    if fault.expire_token
+        && let Some(token) = token
+    {
+        context.account.tokens.expire(token, context.account.clock().now(), context.epoch);
+    }
+    if !applied.is_hidden
+        && let Ok(name) = HeaderValue::from_str(&applied.name)
+    {
+        response.headers_mut().insert(X_MOCK_FAULT, name);
+    }
+    if fault.close == Some(Close::BeforeHeaders) {
+        response.extensions_mut().insert(ConnectionAbortedError);
+    }
+    response
+}
+
+/// What is answered in the place of the API, where a fault does that.
+fn instead(fault: &Fault, context: &RequestContext) -> Option<Response> {
+    if fault.close == Some(Close::BeforeHeaders) {
+        return Some(StatusCode::OK.into_response());
+    }
+    if let Some(form) = fault.rate_limit {
+        let wait_seconds = u64::from(fault.retry_seconds());
+        let mut response = ApiError::TooManyRequests { wait_seconds }.into_response();
+        set_retry_after(&mut response, form, wait_seconds, context.now);
+        // The headers tell the same story as the status.
+        let reset_seconds = after(context.now, wait_seconds * 1000 + 999).0.div_euclid(1000);
+        let status =
+            QuotaStatus { limit: context.account.quota.settings().requests.get(), remaining: 0, reset_seconds };
+        context.recorder.quota(status);
+        set_rate_limit_headers(&mut response, status, context.config.profile(), context.now);
+        return Some(response);
+    }
+    if fault.status.is_none() && fault.body.is_none() {
+        return None;
+    }
+    // Rules are checked when they are made.
+    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
+    let has_body = !matches!(status.as_u16(), 204 | 304);
+    Some(match &fault.body {
+        _ if !has_body => status.into_response(),
+        Some(body) => (status, [(header::CONTENT_TYPE, encode::JSON)], body.clone()).into_response(),
+        None if status.is_client_error() || status.is_server_error() => ApiError::Forced(status).into_response(),
+        None => (status, [(header::CONTENT_TYPE, encode::JSON)]).into_response(),
+    })
+}
+
+/// Changes an answer, and how it arrives.
+async fn changed(mut response: Response, applied: &Applied, context: &RequestContext) -> Response {
+    let fault = &*applied.fault;
+    if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, text);
+    }
+    let cuts = fault.close == Some(Close::MidBody);
+    // These have no body, and nothing to announce.
+    let is_bodiless = matches!(response.status().as_u16(), 204 | 304);
+    let is_whole = is_bodiless
+        || fault.entries.is_none()
+            && !fault.invalid_utf8
+            && fault.truncate_at.is_none()
+            && fault.drip_bytes_per_second.is_none()
+            && !cuts;
+    if is_whole {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Answers are made of what is in memory; they have an end, and do not fail.
+    let mut bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if let Some(change) = fault.entries
+        && parts.status == StatusCode::OK
+        && let Some((changed, count)) = entries::changed(&bytes, change, applied.chance)
+    {
+        context.recorder.entries(count);
+        bytes = changed.into();
+    }
+    if fault.invalid_utf8 {
+        bytes = entries::with_invalid_utf8(&bytes).into();
+    }
+    let whole = bytes.len();
+    let mut ending = Ending::Complete;
+    if cuts {
+        // At least one byte is missing, or nothing would be broken.
+        let at = fault.truncate_at.map_or(whole / 2, |at| usize::try_from(at).unwrap_or(usize::MAX));
+        bytes.truncate(at.min(whole.saturating_sub(1)));
+        ending = Ending::Aborted;
+    } else if let Some(at) = fault.truncate_at {
+        bytes.truncate(usize::try_from(at).unwrap_or(usize::MAX));
+    }
+    // Of an empty body one byte is announced: it never comes.
+    let announced = if cuts { whole.max(1) } else { bytes.len() };
+    parts.headers.insert(header::CONTENT_LENGTH, announced.into());
+    let pace = fault.drip_bytes_per_second.map(|bytes_per_second| Pace {
+        account: context.account.clone(),
+        epoch: context.epoch,
+        from: context.account.clock().now(),
+        bytes_per_second,
+        sent: 0,
+    });
+    Response::from_parts(parts, Body::new(FaultyBody::new(bytes, announced as u64, pace, ending)))
+}

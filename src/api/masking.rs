@@ -1,0 +1,128 @@
+//! What the journal keeps of a request's parameters: everything but secrets.
+
+use serde_json::Value;
+
+use super::params::Params;
+use crate::account::journal::{MAX_PARAMETER_BYTES, masked};
+
+/// The pairs of a query or a form as the journal keeps them: as many as fit, and nothing secret in them.
+pub(super) fn masked_pairs(raw: &str) -> Vec<(String, String)> {
+    let end = (0..=MAX_PARAMETER_BYTES.min(raw.len())).rev().find(|&end| raw.is_char_boundary(end)).unwrap_or(0);
+    let pairs = raw[..end].split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (Params::decoded_lossy(name), Params::decoded_lossy(value));
+        // JSON that was sent as a form is all name.
+        let is_name = name.chars().all(|c| c.is_alphanumeric() || "-_.[]% ".contains(c));
+        if !is_name && mentions_secret(&name) {
+            return ("…".to_owned(), String::new());
+        }
+        let is_secret = is_secret(&name) || mentions_secret(&value);
+        (name, if is_secret && !value.is_empty() { masked(&value) } else { value })
+    });
+    pairs.collect()
+}
+
+/// Words of names whose values nobody may read in a journal.
+const SECRETS: [&str; 9] = [
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "secret",
+    "password",
+    "assertion",
+    "api_key",
+    "apikey",
+    "authorization",
+];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    name == "code" || mentions_secret(&name)
+}
+
+/// Whether one of the words stands in a text, in any case. Every request is looked at: one pass, and nothing is copied.
+fn mentions_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().any(|(at, first)| {
+        // What none of the words begins with.
+        if !matches!(first | 0x20, b'a' | b'b' | b'i' | b'p' | b'r' | b's') {
+            return false;
+        }
+        let rest = &bytes[at..];
+        SECRETS
+            .iter()
+            .chain(&["bearer "])
+            .any(|word| rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes())))
+    })
+}
+
+/// A body as the journal keeps it. Where it may hold a secret it is read, and what is under a secret's name is masked; what
+/// cannot be read then is not kept.
+pub(super) fn masked_body(body: &str) -> String {
+    // An escape may hide a name.
+    if !(mentions_secret(body) || body.contains("\\u") || body.contains("\"code\"")) {
+        return body.to_owned();
+    }
+    match serde_json::from_str::<Value>(body) {
+        Ok(mut value) => {
+            mask(&mut value);
+            value.to_string()
+        }
+        Err(_) => "…".to_owned(),
+    }
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if is_secret(name) {
+                    *value = Value::from(value.as_str().map_or_else(|| "…".to_owned(), masked));
+                } else {
+                    mask(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::String(text) if mentions_secret(text) => *text = masked(text),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "HUSHHUSHHUSHHUSHHUSH";
+
+    #[test]
+    fn no_secret_stays_in_a_body_or_a_form() {
+        for body in [
+            r#"{"event_category":"device","access_token":"HIDE"}"#,
+            r#"{"filter":{"Client_Secret":"HIDE"}}"#,
+            r#"[{"password":["HIDE"]}]"#,
+            r#"{"client\u005fsecret":"HIDE"}"#,
+            r#"{"client_secret":"HIDE""#,
+            r#""client_secret=HIDE""#,
+            r#"{"code":"HIDE"}"#,
+        ] {
+            let kept = masked_body(&body.replace("HIDE", SECRET));
+            assert!(!kept.contains(SECRET), "{kept}");
+        }
+        for form in [
+            "client_secret=HIDE",
+            "CLIENT_SECRET=HIDE&a=b",
+            "access_token%20=HIDE",
+            "client_secret[]=HIDE",
+            "a=b;access_token=HIDE",
+            "client_assertion=HIDE",
+            "Authorization=Bearer%20HIDE",
+            r#"{"grant_type":"client_credentials","client_secret":"HIDE"}"#,
+        ] {
+            let kept = format!("{:?}", masked_pairs(&form.replace("HIDE", SECRET)));
+            assert!(!kept.contains(SECRET), "{kept}");
+        }
+        let plain = r#"{"event_category":"device","token":"AwAAAA","filter":{"search":"x"}}"#;
+        assert_eq!(masked_body(plain), plain, "a page token is no secret");
+    }
+}

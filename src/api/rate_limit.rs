@@ -1,0 +1,93 @@
+//! The quota of one API, and what an answer says of it.
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    context::{Authenticated, RequestContext},
+    encode,
+    error::ApiError,
+    head,
+};
+use crate::{
+    account::{
+        profile::{Profile, ResetTime},
+        quota::{QuotaExceeded, QuotaStatus, RetryAfter},
+    },
+    api_name::ApiName,
+    world::Millis,
+};
+
+/// Takes the request from the quota, and serves it or refuses it with 429.
+pub(super) async fn limit(api: ApiName, caller: Authenticated, request: Request, next: Next) -> Response {
+    let Authenticated { context, token, .. } = &caller;
+    let taken = match context.account.quota.take(token, api.code(), context.now) {
+        Ok(taken) => taken,
+        Err(QuotaExceeded { status, wait_seconds }) => {
+            context.recorder.refused_body(request).await;
+            context.recorder.rate_limited();
+            let mut response = ApiError::TooManyRequests { wait_seconds }.into_response();
+            set_retry_after(&mut response, context.config.profile().retry_after, wait_seconds, context.now);
+            complete(context, status, &mut response);
+            return response;
+        }
+    };
+    let mut response = match head::check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            context.recorder.refused_body(request).await;
+            error.into_response()
+        }
+    };
+    if let Some(taken) = taken {
+        let mut status = taken.status;
+        let is_refused = matches!(response.status().as_u16(), 400 | 406 | 413 | 415);
+        if is_refused && !context.config.profile().quota_counts_refused {
+            // The body may have been long in coming: what counts is what is missing now.
+            let now = context.account.clock().now();
+            status = context.account.quota.give_back(token, api.code(), taken, now).unwrap_or(status);
+        }
+        complete(context, status, &mut response);
+    }
+    response
+}
+
+fn complete(context: &RequestContext, status: QuotaStatus, response: &mut Response) {
+    context.recorder.quota(status);
+    set_rate_limit_headers(response, status, context.config.profile(), context.now);
+}
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET_TIME: HeaderName = HeaderName::from_static("x-ratelimit-reset-time");
+
+pub(super) fn set_rate_limit_headers(response: &mut Response, status: QuotaStatus, profile: &Profile, now: Millis) {
+    let reset = match profile.reset_time {
+        ResetTime::Epoch => status.reset_seconds,
+        ResetTime::Left => (status.reset_seconds - now.0.div_euclid(1000)).max(0),
+    };
+    let headers = response.headers_mut();
+    headers.insert(LIMIT, status.limit.into());
+    headers.insert(REMAINING, status.remaining.into());
+    headers.insert(RESET_TIME, reset.into());
+}
+
+/// Puts `Retry-After` on a 429, in the form that is wanted.
+pub(super) fn set_retry_after(response: &mut Response, form: RetryAfter, wait_seconds: u64, now: Millis) {
+    let value = match form {
+        RetryAfter::Off => None,
+        RetryAfter::Seconds => Some(HeaderValue::from(wait_seconds)),
+        RetryAfter::HttpDate => {
+            // Rounded up, so that whoever comes then is let through.
+            let at = now.0.saturating_add(i64::try_from(wait_seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            encode::http_date(Millis(at.saturating_add(999)))
+        }
+    };
+    if let Some(value) = value {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+}

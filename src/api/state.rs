@@ -1,0 +1,45 @@
+//! What all requests of the emulated surface share.
+
+use std::sync::Arc;
+
+use super::error::ApiError;
+use crate::{
+    account::{Account, Accounts, InFlightGuard},
+    bodies::{Bodies, BodyBudget},
+    limits::Limits,
+    metrics::Metrics,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct ApiState {
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) bodies: Arc<Bodies>,
+    /// How many requests of one account may be in flight.
+    max_in_flight: u32,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl ApiState {
+    pub(super) fn new(
+        accounts: Arc<Accounts>,
+        budget: Arc<BodyBudget>,
+        limits: &Limits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let bodies = Arc::new(Bodies::new(limits.max_body_bytes, limits.body_seconds, budget));
+        Self { accounts, bodies, max_in_flight: limits.max_concurrent_requests, metrics }
+    }
+
+    /// Counts a request among those of its account that are in flight.
+    ///
+    /// # Errors
+    ///
+    /// When the account has as many in flight as the server allows.
+    pub(super) fn begin_request(&self, account: &Arc<Account>) -> Result<InFlightGuard, ApiError> {
+        account.begin_request(self.max_in_flight).ok_or_else(|| {
+            self.metrics.limited("max-concurrent-requests");
+            ApiError::TooManyAtOnce { most: self.max_in_flight }
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! The APIs that are emulated, by the names that the control surface, the quota and the journal use.
+
+use serde::{Deserialize, Serialize};
+
+/// The path at which a person consents; it is no API of its own.
+pub(crate) const AUTHORIZE_PATH: &str = "/o/oauth/authorize";
+
+/// An API that faults can be about, and that has a quota, but for the token endpoint.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum ApiName {
+    /// `/o/oauth/token`
+    #[serde(rename = "token")]
+    Token,
+    /// `GET /o/api/v2/logs`
+    #[serde(rename = "logs-v2")]
+    LogsV2,
+    /// `POST /o/api/v3/activities`
+    #[serde(rename = "activities-v3")]
+    ActivitiesV3,
+    /// `POST /o/api/v3.3/logs`
+    #[serde(rename = "logs-v3.3")]
+    LogsV3_3,
+}
+
+impl ApiName {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Token, Self::LogsV2, Self::ActivitiesV3, Self::LogsV3_3];
+
+    /// The name by which the control surface calls it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::LogsV2 => "logs-v2",
+            Self::ActivitiesV3 => "activities-v3",
+            Self::LogsV3_3 => "logs-v3.3",
+        }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Token => "/o/oauth/token",
+            Self::LogsV2 => "/o/api/v2/logs",
+            Self::ActivitiesV3 => "/o/api/v3/activities",
+            Self::LogsV3_3 => "/o/api/v3.3/logs",
+        }
+    }
+
+    /// The API at a path.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.path() == path)
+    }
+}

@@ -1,0 +1,56 @@
+//! Both surfaces of a server, as routers. Nothing is started here.
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::{
+    account::Accounts,
+    api,
+    bodies::BodyBudget,
+    control::{self, Access},
+    limits::Limits,
+    metrics::Metrics,
+};
+
+/// What the surfaces of one server share.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    bodies: Arc<BodyBudget>,
+}
+
+impl App {
+    pub(crate) fn new(accounts: Arc<Accounts>, limits: Limits) -> Self {
+        Self { accounts, limits, metrics: Arc::new(Metrics::new()), bodies: Arc::default() }
+    }
+
+    /// The emulated surface and the control surface.
+    pub(crate) fn router(&self, access: Access) -> Router {
+        control::router(self.control(access)).merge(self.emulated())
+    }
+
+    /// The emulated surface, and of the control surface the health check alone.
+    #[cfg(feature = "cli")]
+    pub(crate) fn emulated_only(&self) -> Router {
+        control::health_only(&self.metrics).merge(self.emulated())
+    }
+
+    /// The control surface alone.
+    #[cfg(feature = "cli")]
+    pub(crate) fn control_only(&self, access: Access) -> Router {
+        control::alone(self.control(access))
+    }
+
+    fn emulated(&self) -> Router {
+        let Self { accounts, limits, metrics, bodies } = self;
+        api::router(accounts.clone(), bodies.clone(), limits, metrics.clone())
+    }
+
+    fn control(&self, access: Access) -> control::ControlState {
+        let Self { accounts, limits, metrics, bodies } = self;
+        control::ControlState::new(accounts.clone(), access, bodies.clone(), limits, metrics.clone())
+    }
+}

@@ -1,0 +1,86 @@
+//! What the handlers of the control surface share, and what they take from a path.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRef, FromRequestParts, Path},
+    http::request::Parts,
+};
+
+use super::{
+    guard::{Access, Guard},
+    problem::Problem,
+};
+use crate::{
+    account::{Account, Accounts},
+    bodies::{Bodies, BodyBudget},
+    limits::Limits,
+    metrics::Metrics,
+};
+
+/// How large a body may be: ten thousand events fit.
+pub(super) const MAX_BODY_BYTES: u32 = 16 * 1024 * 1024;
+
+/// What the handlers work on.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlState {
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) bodies: Arc<Bodies>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) guard: Guard,
+}
+
+impl FromRef<ControlState> for Arc<Accounts> {
+    fn from_ref(control: &ControlState) -> Self {
+        control.accounts.clone()
+    }
+}
+
+impl ControlState {
+    pub(crate) fn new(
+        accounts: Arc<Accounts>,
+        access: Access,
+        budget: Arc<BodyBudget>,
+        limits: &Limits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let bodies = Arc::new(Bodies::new(MAX_BODY_BYTES, limits.body_seconds, budget));
+        Self { accounts, bodies, metrics, guard: Guard::new(access) }
+    }
+}
+
+/// The account that the path names.
+pub(super) struct NamedAccount(pub(super) Arc<Account>);
+
+impl FromRequestParts<ControlState> for NamedAccount {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &ControlState) -> Result<Self, Problem> {
+        let name = part_of_path(parts, "account").await?;
+        control.accounts.get(&name).map(Self).ok_or_else(|| Problem::not_found(format!("There is no account {name}")))
+    }
+}
+
+/// What the path names besides the account.
+pub(super) struct PathItem(pub(super) String);
+
+impl FromRequestParts<ControlState> for PathItem {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ControlState) -> Result<Self, Problem> {
+        let Ok(Path(names)) = Path::<Vec<(String, String)>>::from_request_parts(parts, &()).await else {
+            return Err(Problem::invalid("The path is not UTF-8 when its escapes are decoded"));
+        };
+        let last = names.into_iter().next_back().map(|(_, value)| value);
+        last.map(Self).ok_or_else(|| Problem::invalid("The path is not complete"))
+    }
+}
+
+async fn part_of_path(parts: &mut Parts, wanted: &str) -> Result<String, Problem> {
+    let names = Path::<Vec<(String, String)>>::from_request_parts(parts, &()).await;
+    let Ok(Path(names)) = names else {
+        return Err(Problem::invalid("The path is not UTF-8 when its escapes are decoded"));
+    };
+    let found = names.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    found.ok_or_else(|| Problem::invalid("The path is not complete"))
+}

@@ -1,0 +1,109 @@
+//! A mock without a socket.
+
+use std::{fmt, sync::Arc};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::{
+    abort::ConnectionAbortedError,
+    account::{
+        Account, Accounts, CreateAccountError,
+        settings::{NewAccount, Settings},
+    },
+    app::App,
+    control::Access,
+    limits::Limits,
+    server::{ServeOptions, tls::Tls},
+};
+
+/// A mock without a socket: it answers requests that are handed to it.
+#[derive(Clone, Debug)]
+pub struct Local {
+    app: App,
+    router: Router,
+}
+
+/// The connection ended without an answer, or in the middle of one, because a fault says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ConnectionClosedError;
+
+impl Local {
+    pub(crate) fn new(
+        default: Settings,
+        accounts: Vec<NewAccount>,
+        access: Access,
+        limits: Limits,
+    ) -> Result<Self, CreateAccountError> {
+        let all = Arc::new(Accounts::new(default)?);
+        for (nth, account) in accounts.into_iter().enumerate() {
+            all.make(account).map_err(|why| CreateAccountError::Invalid(format!("accounts[{nth}]: {why}")))?;
+        }
+        let app = App::new(all, limits);
+        Ok(Self { router: app.router(access), app })
+    }
+
+    /// The account that is there from the start.
+    #[must_use]
+    pub fn account(&self) -> &Arc<Account> {
+        self.app.accounts.default_account()
+    }
+
+    /// All accounts, and how more are made.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.app.accounts
+    }
+
+    /// Answers a request as the server would, without a socket.
+    ///
+    /// # Errors
+    ///
+    /// When a fault ends the connection before the answer is complete.
+    pub async fn answer(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ConnectionClosedError> {
+        let Ok(response) = self.router.clone().oneshot(request.map(Body::from)).await;
+        if ConnectionAbortedError::ends(&response) {
+            return Err(ConnectionClosedError);
+        }
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map_err(|_| ConnectionClosedError)?;
+        Ok(http::Response::from_parts(parts, body.to_bytes()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared_accounts(&self) -> Arc<Accounts> {
+        self.app.accounts.clone()
+    }
+
+    /// Both surfaces.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The emulated surface, and of the other one the health check alone.
+    #[cfg(feature = "cli")]
+    pub(crate) fn emulated_only(&self) -> Router {
+        self.app.emulated_only()
+    }
+
+    /// The control surface.
+    #[cfg(feature = "cli")]
+    pub(crate) fn control_only(&self, access: Access) -> Router {
+        self.app.control_only(access)
+    }
+
+    /// What a listener serves it with.
+    pub(crate) fn serve_options(&self, tls: Option<Tls>) -> ServeOptions {
+        ServeOptions::new(self.app.limits.clone(), tls, self.app.metrics.clone())
+    }
+}
+
+impl fmt::Display for ConnectionClosedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection ended before the answer was complete")
+    }
+}
+
+impl std::error::Error for ConnectionClosedError {}
