@@ -1,14 +1,14 @@
-//! Searches and late arrivals, against the plain reading of the whole window.
+//! Text searches and visibility lag, compared with a full scan of the window.
 
 use opswat_mock::world::{Category, Event, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig};
 use proptest::prelude::*;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
-const MADE: i64 = 1_380_873_600_000;
+const ACCOUNT_CREATED: i64 = 1_380_873_600_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 
-/// The fields by which an entry can be found.
+/// The search fields of a record.
 fn fields(entry: Record) -> Vec<String> {
     match entry {
         Record::Device(entry) => vec![entry.device.name.clone(), entry.device.id.clone()],
@@ -23,7 +23,7 @@ fn fields(entry: Record) -> Vec<String> {
             entry.access_rule.to_string(),
             entry.device_status.label().to_owned(),
         ],
-        Record::Admin(_) => panic!("not searched"),
+        Record::Admin(_) => panic!("admin records have no search fields"),
     }
 }
 
@@ -43,12 +43,12 @@ fn reversed(mut events: Vec<Event>) -> Vec<Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// A part of a field of some event, short or whole: what it finds is what a reader of the window would find.
+    /// A search for a substring of a field of an event returns the same events as a full scan of the window.
     #[test]
-    fn a_search_finds_what_a_reader_finds(
+    fn a_search_finds_what_a_full_scan_finds(
         seed: u64,
         devices in 1_u32..200,
-        from in MADE..YEAR_2100,
+        from in ACCOUNT_CREATED..YEAR_2100,
         hours in 1_i64..100,
         category in searched(),
         of: prop::sample::Index,
@@ -82,36 +82,36 @@ proptest! {
             read = found.read;
             pages.extend(found.events);
         }
-        prop_assert_eq!(&pages, &expected, "{} by {}", text, size);
-        // Pages by number read from the beginning: a few of them, near and far.
+        prop_assert_eq!(&pages, &expected, "search for {} in pages of {}", text, size);
+        // Pages by number, near and far; each one searches from the beginning.
         for skip in [0, size, expected.len() / 2, expected.len().saturating_sub(1), expected.len()] {
             let page: Vec<Event> = expected.iter().skip(skip).take(size).copied().collect();
             prop_assert_eq!(selection.page(skip as u64, size, Order::NewestFirst), page, "{} after {}", text, skip);
         }
     }
 
-    /// What is seen at an instant is what was visible by then; what is seen later is that and more.
+    /// A selection returns exactly the events that are visible at `seen_at`.
     #[test]
-    fn an_event_is_seen_once_its_lag_is_over(
+    fn an_event_is_visible_after_its_lag(
         seed: u64,
         devices in 0_u32..150,
-        from in MADE..YEAR_2100,
+        from in ACCOUNT_CREATED..YEAR_2100,
         (least, more) in (0_u32..1000, 0_u32..2600),
         waited in 0_i64..4000,
         size in 1_usize..60,
     ) {
         let lag: Lag = format!("{least}..{}", least + more).parse().expect("a lag");
         let world = World::new(WorldConfig { seed, devices, lag });
-        let plain = World::new(WorldConfig { seed, devices, lag: Lag::NONE });
+        let without_lag = World::new(WorldConfig { seed, devices, lag: Lag::NONE });
         let window = Window { from: Millis(from), to: Millis(from + 20 * HOUR) };
         let seen_at = Millis(window.to.0 + waited * 1000);
         for category in Category::ALL {
             let all = world.select(category, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst);
-            prop_assert_eq!(&all, &plain.select(category, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst));
+            prop_assert_eq!(&all, &without_lag.select(category, window, Filter::default()).page(0, usize::MAX, Order::NewestFirst));
             for event in &all {
-                let late = world.visible_at(event).0 - event.at().0;
-                prop_assert!(late >= i64::from(least) * 1000 && late <= i64::from(least + more) * 1000, "{late}");
-                prop_assert_eq!(plain.visible_at(event), event.at());
+                let delay_ms = world.visible_at(event).0 - event.at().0;
+                prop_assert!(delay_ms >= i64::from(least) * 1000 && delay_ms <= i64::from(least + more) * 1000, "{delay_ms}");
+                prop_assert_eq!(without_lag.visible_at(event), event.at());
             }
             let expected: Vec<Event> = all.into_iter().filter(|event| world.visible_at(event) <= seen_at).collect();
             let seen = world.select_seen(category, window, Filter::default(), seen_at);
@@ -125,13 +125,13 @@ proptest! {
     }
 }
 
-/// A text that names a device exactly does not read the history of the others: it is found in a large fleet at once.
+/// A search for an exact device name is fast in a large fleet, because it does not read the events of other devices.
 #[test]
-fn one_device_of_a_large_fleet_is_followed() {
+fn a_search_finds_one_device_of_a_large_fleet() {
     let world = World::new(WorldConfig { seed: 1, devices: 100_000, lag: Lag::NONE });
     let month = Window { from: Millis(1_768_435_200_000 - 30 * DAY), to: Millis(1_768_435_200_000) };
     let newest = world.select(Category::DeviceReport, month, Filter::default()).page(12_345, 1, Order::NewestFirst);
-    let Record::Report(report) = world.render(&newest[0]) else { panic!("of another category") };
+    let Record::Report(report) = world.render(&newest[0]) else { panic!("record of another category") };
     let found = world.select(Category::DeviceReport, month, search(&report.device.name)).page(
         0,
         usize::MAX,

@@ -1,14 +1,14 @@
-//! The applications of the company, and the rules that guard them.
+//! The applications of the company and their access rules.
 
 use super::{
     kinds::{Action, Status},
     tracks::Process,
 };
 
-/// Applications that no rule guards: everybody may, always.
+/// Applications that every device may access.
 pub(super) const OPEN_APPS: [&str; 4] = ["Zoom", "Confluence", "Workday", "ServiceNow"];
 pub(super) const OPEN_RULE: &str = "ALL DEVICES";
-/// Applications that are closed to a device that does not keep the policy.
+/// Applications that block non-compliant devices, each with its access rule.
 pub(super) const GUARDED_APPS: [(&str, &str); 5] = [
     ("Salesforce", "NON COMPLIANT DEVICES"),
     ("Slack", "Block non-compliant devices"),
@@ -16,11 +16,11 @@ pub(super) const GUARDED_APPS: [(&str, &str); 5] = [
     ("GitHub", "Block non-compliant devices"),
     ("AWS Console", "NON COMPLIANT DEVICES"),
 ];
-/// Applications for which the company only watches what its rule would do.
+/// Applications whose rule only monitors accesses, each with its access rule.
 pub(super) const WATCHED_APPS: [(&str, &str); 3] =
     [("Dropbox", "Monitor cloud storage"), ("Box", "Monitor cloud storage"), ("Google Workspace", "Monitor mail")];
 
-/// What an activity of a process may say that is not about its device: applications, rules, statuses.
+/// All texts that an activity of a process can contain, except those of its device: applications, rules, statuses.
 pub(super) fn words(process: Process, action: Action) -> Vec<&'static str> {
     let apps: Vec<&str> = match action {
         _ if process == Process::Browse => OPEN_APPS.into_iter().chain([OPEN_RULE]).collect(),

@@ -1,4 +1,4 @@
-//! One simulated company: what it is made from, and what stands behind every question.
+//! One simulated company: its configuration, and the data that all queries use.
 
 use super::{
     kinds::{AgentType, Category, Status},
@@ -10,32 +10,32 @@ use super::{
     tracks::{DeviceRef, Fleet},
 };
 
-/// The largest fleet that a world can have.
+/// The maximum number of slots in a fleet.
 pub const MAX_DEVICES: u32 = 100_000;
 
-/// What a world is made from.
+/// The configuration of a simulated company. Equal configurations have equal histories.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct WorldConfig {
-    /// Decides everything that is left to chance.
+    /// The seed of all random draws.
     pub seed: u64,
-    /// How many devices the company has at a time, up to [`MAX_DEVICES`].
+    /// The number of slots in the fleet, up to [`MAX_DEVICES`]. A slot has one device, or two during a replacement.
     pub devices: u32,
-    /// How long events take from event_ref to being visible.
+    /// The delay between an event and its visibility.
     pub lag: Lag,
 }
 
-/// One company and its whole history. Cheap to make and to keep: a few kilobytes, whatever its shape.
+/// A simulated company and its whole history. A value takes some tens of kilobytes, for any size of the fleet.
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) config: WorldConfig,
     pub(super) roster: Roster,
     pub(super) processes: Processes,
-    /// The tracks of each category.
+    /// The indexes of the tracks of each category, in the order of [`Category::ALL`].
     pub(super) categories: [Vec<usize>; 5],
 }
 
 impl World {
-    /// The world of a shape. A fleet larger than [`MAX_DEVICES`] is cut to it.
+    /// Creates the company of a configuration. A fleet larger than [`MAX_DEVICES`] is reduced to that size.
     #[must_use]
     pub fn new(config: WorldConfig) -> Self {
         let config = WorldConfig { devices: config.devices.min(MAX_DEVICES), ..config };
@@ -57,7 +57,7 @@ impl World {
         Self { config, roster, processes, categories }
     }
 
-    /// What the world was made from.
+    /// The effective configuration.
     #[must_use]
     pub fn config(&self) -> WorldConfig {
         self.config
@@ -73,46 +73,46 @@ impl World {
         self.roster.company()
     }
 
-    /// The time zone of a seed's company, in hours ahead of UTC.
+    /// The UTC offset of the company of a seed, in hours.
     #[must_use]
     pub fn zone_of(seed: u64) -> i64 {
         Roster::zone_hours(seed)
     }
 
-    /// Somebody who administers the company's account, in turn.
+    /// The administrator with the number `nth`, modulo the number of administrators.
     #[must_use]
     pub fn admin(&self, nth: u64) -> Person {
         self.roster.admin(nth % self.roster.admins())
     }
 
-    /// The device that is at a slot of the fleet at an instant, in turn, and its status; `None` when the fleet has no
-    /// devices.
+    /// The device at slot `nth`, modulo the size of the fleet, at an instant, and its status. Before its enrolment, a
+    /// slot already has its first device. `None` if the fleet has no devices.
     #[must_use]
     pub fn device_at(&self, nth: u64, at: Millis) -> Option<(Device, Status)> {
         let devices = u64::from(self.config.devices);
-        (devices > 0).then(|| self.known(self.processes.device_at(nth % devices, at), at))
+        (devices > 0).then(|| self.device_and_status(self.processes.device_at(nth % devices, at), at))
     }
 
-    /// The slot in the fleet of the device that has an id at an instant. Looks at every device.
+    /// The slot of the device that has this id at an instant; `None` if no device has it. Examines every slot.
     #[must_use]
     pub fn place_of_device(&self, id: &str, at: Millis) -> Option<u64> {
         (0..u64::from(self.config.devices))
             .find(|&slot| self.roster.device_id(self.processes.device_at(slot, at)) == id)
     }
 
-    fn known(&self, device: DeviceRef, at: Millis) -> (Device, Status) {
+    fn device_and_status(&self, device: DeviceRef, at: Millis) -> (Device, Status) {
         (self.roster.device(device), self.processes.status(device, at).0)
     }
 
-    /// Randomness for what a test asked to happen by chance: 64 bits for the `nth` decision of a matter, the same in every
-    /// run.
+    /// 64 random bits for the `nth` decision of `purpose`, for example of a fault rule with a probability.
+    /// Deterministic.
     #[must_use]
-    pub fn chance(seed: u64, matter: u64, nth: u64) -> u64 {
-        Key::new(seed, RngStream::Chance).sub(matter).at(nth)
+    pub fn chance(seed: u64, purpose: u64, nth: u64) -> u64 {
+        Key::new(seed, RngStream::Chance).sub(purpose).at(nth)
     }
 
-    /// Randomness for names that are made up one after the other, such as tokens: the `nth` 128 bits of a seed, the same
-    /// in every run. Predictable by design; it protects nothing.
+    /// The `nth` 128 random bits of a seed, for generated values such as tokens. Deterministic, so predictable: they
+    /// are not secret.
     #[must_use]
     pub fn token_bits(seed: u64, nth: u64) -> u128 {
         let key = Key::new(seed, RngStream::Token);

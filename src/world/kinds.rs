@@ -1,19 +1,19 @@
-//! The vocabulary of the history: categories, event codes, statuses, severities, agents.
+//! The enumerations of the history: categories, event codes, statuses, severities, actions, agent types.
 //!
-//! Codes are the API's words, labels the console's.
+//! A code is the value in the API, a label is the text in the console.
 
-/// One of the five sequences of events that the APIs tell.
+/// One of the five categories of events that the APIs return.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Category {
-    /// What happens to devices.
+    /// Events of devices.
     Device = 0,
-    /// What administrators do.
+    /// Actions of administrators.
     Admin = 1,
-    /// What the company's webhook was rendered.
+    /// Notifications that the company's webhook receives.
     Webhook = 2,
-    /// What devices report of themselves.
+    /// Reports that devices send about themselves.
     DeviceReport = 3,
-    /// Which applications devices access.
+    /// Accesses of devices to applications.
     Activity = 4,
 }
 
@@ -21,7 +21,7 @@ impl Category {
     /// All categories.
     pub const ALL: [Self; 5] = [Self::Device, Self::Admin, Self::Webhook, Self::DeviceReport, Self::Activity];
 
-    /// The name of the category: as v3.3 has it, and `activity`.
+    /// The name of the category in the v3.3 API; `activity` for activities, which v3.3 does not have.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Category {
     }
 }
 
-/// What kind of event a track tells. Its category follows from it.
+/// The kind of event of a track. It determines the category.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     Device(DeviceEvent),
@@ -42,7 +42,7 @@ pub(super) enum Kind {
     Webhook(WebhookEvent),
     Report,
     Access(Action),
-    /// Nothing is rendered of it; others are its echoes.
+    /// Has no record. Other tracks are echoes of its events.
     Silent,
 }
 
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// The place of this kind in the list of its category's codes.
+    /// The index of this kind in the list of its category's codes.
     pub(super) fn ordinal(self) -> u8 {
         match self {
             Self::Device(event) => event as u8,
@@ -70,19 +70,19 @@ impl Kind {
     }
 }
 
-/// Whether a device keeps the company's policy.
+/// The compliance status of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// It keeps it.
+    /// The device meets the company's policy.
     Compliant,
-    /// It does not.
+    /// The device violates the policy.
     NonCompliant,
-    /// It does not, and an administrator has excused it for a while.
+    /// The device violates the policy, and an administrator has exempted it for a limited time.
     Exempted,
 }
 
 impl Status {
-    /// The console's word for it, which the API's activities use.
+    /// The label in the console, which is also the value in the API's activities.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Status {
         }
     }
 
-    /// The API's word for it in device reports.
+    /// The value in the API's device reports.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -103,45 +103,45 @@ impl Status {
     }
 }
 
-/// What can happen to a device; the `event` of the API's `device` category.
+/// An event of a device; the `event` of the API's `device` category.
 ///
-/// The discriminants are places in [`ALL`](Self::ALL).
+/// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeviceEvent {
-    /// An administrator or a user opened protected applications to it for a while.
+    /// An administrator or a user granted the device access to protected applications for a limited time.
     AccessGranted,
-    /// That ended.
+    /// The granted access ended.
     AccessRevoked,
-    /// It joined the account.
+    /// The device joined the account.
     Added,
-    /// It joined, with a MAC address that another device has too.
+    /// The device joined the account, with the MAC address of another device.
     AddedDuplicateMac,
-    /// An administrator asked it to check its compliance.
+    /// An administrator requested a compliance check of the device.
     ComplianceCheck,
-    /// It keeps the policy again.
+    /// The device became compliant.
     Compliant,
-    /// An administrator removed it.
+    /// An administrator removed the device.
     Deleted,
-    /// Its user removed the agent.
+    /// The user of the device removed the agent.
     DeletedUser,
-    /// Another program removed it, through the API.
+    /// Another program removed the device through the API.
     DeletedApi,
-    /// An administrator excused it from all of the policy.
+    /// An administrator exempted the device from the whole policy.
     ExemptAll,
-    /// An administrator fetched its log files.
+    /// An administrator fetched the log files of the device.
     FetchLog,
-    /// It does not keep the policy any more.
+    /// The device became non-compliant.
     NonCompliant,
-    /// An administrator had it scanned.
+    /// An administrator requested a threat scan of the device.
     ScanThreat,
-    /// An administrator ended its exemption.
+    /// An administrator ended the exemption of the device.
     Unexempt,
-    /// It was not seen for long and was removed.
+    /// The device was not seen for a long time and was removed.
     Unseen,
 }
 
 impl DeviceEvent {
-    /// All of them, in the order of the API's documentation.
+    /// All values, in the order of the API's documentation.
     pub const ALL: [Self; 15] = [
         Self::AccessGranted,
         Self::AccessRevoked,
@@ -160,7 +160,7 @@ impl DeviceEvent {
         Self::Unseen,
     ];
 
-    /// The code by which `POST /o/api/v3.3/logs` names and filters it.
+    /// The code that `POST /o/api/v3.3/logs` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -182,7 +182,7 @@ impl DeviceEvent {
         }
     }
 
-    /// The words by which the console and `GET /o/api/v2/logs` describe it.
+    /// The text that the console and `GET /o/api/v2/logs` show.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -205,31 +205,31 @@ impl DeviceEvent {
     }
 }
 
-/// What an administrator can do; the `event` of the API's `admin` category.
+/// An event of an administrator; the `event` of the API's `admin` category.
 ///
-/// The discriminants are places in [`ALL`](Self::ALL).
+/// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AdminEvent {
-    /// Changed the rules of conditional access.
+    /// The administrator changed the rules of conditional access.
     CacChange,
-    /// Changed a setting.
+    /// The administrator changed a setting.
     Config,
-    /// Gave a wrong password.
+    /// A login failed because of a wrong password.
     FailedAuth,
-    /// Logged in to the console.
+    /// The administrator logged in to the console.
     Login,
-    /// Revoked the code by which phones join.
+    /// The administrator revoked the registration code for mobile devices.
     RevMobileCode,
-    /// Wrote to the vendor's support.
+    /// The administrator submitted a ticket to the vendor's support.
     SubmitTicket,
-    /// Put something on a list of what is allowed.
+    /// The administrator added an item to an allow list.
     Whitelist,
-    /// Changed the own password.
+    /// The administrator changed their own password.
     ChangedPassword,
 }
 
 impl AdminEvent {
-    /// All of them, in the order of the API's documentation.
+    /// All values, in the order of the API's documentation.
     pub const ALL: [Self; 8] = [
         Self::CacChange,
         Self::Config,
@@ -241,7 +241,7 @@ impl AdminEvent {
         Self::ChangedPassword,
     ];
 
-    /// The code by which `POST /o/api/v3.3/logs` names and filters it.
+    /// The code that `POST /o/api/v3.3/logs` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -256,7 +256,7 @@ impl AdminEvent {
         }
     }
 
-    /// The words by which the console and `GET /o/api/v2/logs` describe it.
+    /// The text that the console and `GET /o/api/v2/logs` show.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -272,25 +272,25 @@ impl AdminEvent {
     }
 }
 
-/// What a webhook is rendered; the `event` of the API's `webhook` category.
+/// A notification to the webhook; the `event` of the API's `webhook` category.
 ///
-/// The discriminants are places in [`ALL`](Self::ALL).
+/// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WebhookEvent {
     /// A device joined the account.
     Added,
-    /// A device left it, in whatever way.
+    /// A device left the account, for any reason.
     Deleted,
-    /// A device keeps the policy again.
+    /// A device became compliant.
     StatusChangedToCompliant,
-    /// A device was excused from the policy.
+    /// A device was exempted from the policy.
     StatusChangedToExempted,
-    /// A device does not keep the policy any more.
+    /// A device became non-compliant.
     StatusChangedToNonCompliant,
 }
 
 impl WebhookEvent {
-    /// All of them, in the order of the API's documentation.
+    /// All values, in the order of the API's documentation.
     pub const ALL: [Self; 5] = [
         Self::Added,
         Self::Deleted,
@@ -299,7 +299,7 @@ impl WebhookEvent {
         Self::StatusChangedToNonCompliant,
     ];
 
-    /// The code by which `POST /o/api/v3.3/logs` names and filters it.
+    /// The code that `POST /o/api/v3.3/logs` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -312,19 +312,19 @@ impl WebhookEvent {
     }
 }
 
-/// How bad the worst finding of a report is.
+/// The severity of the worst finding in a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Severity {
-    /// Something must be done at once.
+    /// A finding needs action at once.
     Critical,
-    /// Something should be done.
+    /// A finding needs action.
     Warning,
-    /// Nothing was found.
+    /// There is no finding.
     NoIssue,
 }
 
 impl Severity {
-    /// The word that the API has for it.
+    /// The value in the API.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -335,26 +335,26 @@ impl Severity {
     }
 }
 
-/// What the rules made of an access.
+/// The decision of the access rules on an access.
 ///
-/// The discriminants are places in [`ALL`](Self::ALL).
+/// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// It was let through.
+    /// The access was allowed.
     Allowed,
-    /// It was stopped.
+    /// The access was blocked.
     Blocked,
-    /// It was let through, and would be stopped if the rule were enforced.
+    /// The access was allowed, but would be blocked if the rule were enforced.
     MonitoredBlock,
-    /// It was let through under a rule that only watches.
+    /// The access was allowed under a rule that only monitors.
     MonitoredAllow,
 }
 
 impl Action {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 4] = [Self::Allowed, Self::Blocked, Self::MonitoredBlock, Self::MonitoredAllow];
 
-    /// The code by which `POST /o/api/v3/activities` names and filters it.
+    /// The code that `POST /o/api/v3/activities` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -366,7 +366,7 @@ impl Action {
     }
 }
 
-/// The kind of agent that a device runs; the numbers are the API's `agent_types`.
+/// The type of agent on a device. The numbers are the API's `agent_types`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AgentType {
     /// MetaDefender Endpoint, on a machine that people or services use.

@@ -1,13 +1,15 @@
-//! How long events take from event_ref to being visible.
+//! The delay between an event and its visibility.
 //!
-//! Upstream's logs are gathered from devices and services, so a query sees an event some time after it happened, and not
-//! in the order in which it happened. A connector that reads up to now and goes on from there loses such events.
+//! The upstream service collects its logs from devices and other services. A query therefore sees an event some time
+//! after it happened, and events do not become visible in the order in which they happened. A connector that reads up
+//! to the current time and continues from there misses such events.
 
 use std::{fmt, str::FromStr};
 
 use super::random::Key;
 
-/// Seconds from event_ref to being visible, evenly drawn for each event. Written `30` (always so long) or `5..120`.
+/// Delay between an event and its visibility, in seconds. Each event has its own uniform draw, in milliseconds. The
+/// text form is `30` (fixed) or `5..120` (range, both ends included).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Lag {
     least_seconds: u32,
@@ -15,9 +17,9 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// Everything is visible at once.
+    /// No delay: each event is visible at once.
     pub const NONE: Self = Self { least_seconds: 0, most_seconds: 0 };
-    /// The longest lag, an hour: the events of so long a time are looked at one by one for each page.
+    /// The longest lag, in seconds: one hour. A selection examines all events of this period one by one.
     pub const MAX_SECONDS: u32 = 3_600;
 
     pub(super) fn longest_ms(self) -> i64 {
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lag_is_written_in_two_ways() {
+    fn a_lag_parses_as_a_number_or_a_range() {
         for (text, read) in [("0", "0"), ("30", "30"), ("5..120", "5..120"), ("7..7", "7"), ("0..3600", "0..3600")] {
             assert_eq!(text.parse::<Lag>().map(|lag| lag.to_string()), Ok(read.to_owned()), "{text}");
         }

@@ -1,12 +1,13 @@
-//! The world: a company whose history is computed, not stored.
+//! Synthetic event generator: a simulated company whose history is computed on demand, not stored.
 //!
-//! A [`World`] is a seed and a [`WorldConfig`]. Everything that ever happened or will happen in it follows from them: which
-//! events lie in a window, how many there are, which one is the n-th, what each says. Any question costs about the same,
-//! however long the history and however large the fleet, because events are *counted and found* rather than generated
-//! in order (`schedule` says how, `lifecycle` what).
+//! A [`World`] is built from a [`WorldConfig`] with a seed. The configuration determines the whole history: which
+//! events are in a window, how many there are, which one is the n-th, and the content of each. Counting and paging cost
+//! about the same for any length of the history and any size of the fleet, because the generator *counts and finds*
+//! events instead of generating them in order (see the modules `schedule` and `timeline`). A text search costs more: it
+//! examines each device of the fleet, and reads events.
 //!
-//! This module is pure. It reads no clock, no file and no environment, keeps nothing between two questions, and knows
-//! nothing of HTTP. "Now" is the end of a window that the caller chooses.
+//! This module is pure. It reads no clock, no file and no environment, a [`World`] is immutable, and nothing here
+//! depends on HTTP. The caller passes the current time, as the end of a window or as `seen_at`.
 //!
 //! ```
 //! use opswat_mock::world::{Filter, Lag, Millis, Order, WorldConfig, Category, Window, World};

@@ -1,15 +1,17 @@
-//! The processes: what befalls devices and administrators, how often, and what follows from what.
+//! The processes of the company: the events of devices and administrators, their rates and their dependencies.
 //!
-//! A device falls out of compliance and returns, is exempted for a while, is granted access and loses it, is replaced by
-//! another one. This is the table; how its events are counted and found is [`lifecycle`](super::timeline)'s.
+//! A device becomes non-compliant and compliant again, is exempted for a limited time, gets access and loses it, and is
+//! replaced by another device. This file is the table of these processes; [`Processes::count`] and [`Processes::at`]
+//! find their events.
 //!
-//! The processes keep their promises by construction:
+//! The construction guarantees these invariants:
 //!
-//! - A device's non-compliance begins at most once in 48 blocks and is over after 25 at the latest, so beginnings and
-//!   endings alternate. It is exempted only while it is non-compliant.
-//! - Accesses that are blocked lie strictly inside a non-compliance; accesses to guarded apps that are allowed lie in the
-//!   blocks of the round in which no non-compliance can be under way, or inside an exemption.
-//! - A replaced device outlives its successor's arrival by longer than any process lasts that began before it.
+//! - The non-compliance of a device begins at most once per round of 48 blocks and ends within 25 blocks, so beginnings
+//!   and endings alternate. A device is exempted only while it is non-compliant.
+//! - Blocked accesses lie strictly inside a non-compliance. Allowed accesses to guarded apps lie inside an exemption,
+//!   or in the blocks of the round in which no non-compliance is possible.
+//! - A replaced device stays after the arrival of its successor until every process that began before the arrival has
+//!   ended.
 
 use super::{
     calendar::{ActivityCalendar, CalendarKind},
@@ -21,42 +23,42 @@ use super::{
     variants::VariantMask,
 };
 
-/// Non-compliance that is mended within hours.
+/// Non-compliance that ends after about a quarter of a working day (active time).
 pub(super) const BRIEF: VariantMask = VariantMask::range(0, 30);
-/// Non-compliance that lasts for days.
+/// Non-compliance that ends after about one working day (active time).
 const LONG: VariantMask = VariantMask::range(30, 38);
-/// Non-compliance that an administrator excuses for a while.
+/// Non-compliance that ends after about 1.5 working days (active time), with an exemption by an administrator.
 const EXCUSED: VariantMask = VariantMask::range(38, 42);
 pub(super) const NONCOMPLIANT: VariantMask = VariantMask::range(0, 42);
-/// Blocks from the beginning of a non-compliance to its end, and of an exemption.
+/// Blocks from the start of a non-compliance to its end, and to the start and end of its exemption.
 const BRIEF_ENDS: u64 = 4;
 const LONG_ENDS: u64 = 16;
 const EXCUSED_ENDS: u64 = 24;
 const EXEMPT_BEGINS: u64 = 2;
 const EXEMPT_ENDS: u64 = 18;
-/// Blocks of a round of compliance; those from [`CALM`] on are free of any non-compliance.
+/// Blocks in a round of compliance. No non-compliance reaches the blocks from [`COMPLIANT_FROM`] on.
 const COMPLIANCE_ROUND: u64 = 48;
-const CALM: u64 = EXCUSED_ENDS + 2;
+const COMPLIANT_FROM: u64 = EXCUSED_ENDS + 2;
 
-/// The webhook's receiver fails at the first attempt; and at the second as well.
+/// Occurrences for which the first attempt at the webhook fails; `RECEIVER_FAILS_TWICE`: the second attempt as well.
 pub(super) const RECEIVER_FAILS: VariantMask = VariantMask::range(0, 3)
     .or(VariantMask::range(34, 36))
     .or(VariantMask::range(40, 41))
     .or(VariantMask::range(58, 59));
 pub(super) const RECEIVER_FAILS_TWICE: VariantMask = VariantMask::range(0, 1).or(VariantMask::range(35, 36));
 
-/// Working days from the making of the account until ordinary life begins.
+/// Working days from the creation of the account to the start of all processes except enrolment.
 const ENROLMENT_DAYS: u64 = 3;
 
-/// A part of the fleet with replacements of similar length.
+/// A part of the fleet whose devices have similar lifetimes.
 struct Part {
     offset: u64,
     step: u64,
-    /// Half of the mean length of a timeline.
+    /// Half of the mean time between two replacements at a slot, in weeks.
     weeks: u64,
 }
 
-/// Every second place keeps its device for years, the others for about a year or for some months.
+/// Even slots keep a device for about three years, the other slots for about a year or for about ten weeks.
 const PARTS: [Part; 3] = [
     Part { offset: 0, step: 2, weeks: 78 },
     Part { offset: 1, step: 4, weeks: 26 },
@@ -70,7 +72,7 @@ pub(super) struct Processes {
     pub(super) device_uptime: ActivityCalendar,
     pub(super) schedules: Vec<Schedule>,
     pub(super) tracks: Vec<Track>,
-    /// The schedules by which devices replace each other.
+    /// The indexes of the schedules that replace devices.
     pub(super) replacements: Vec<usize>,
     pub(super) compliance: Vec<Compliance>,
     pub(super) key: Key,
@@ -78,7 +80,7 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn new(seed: u64, zone_hours: i64, fleets: &[Fleet], admins: u64) -> Self {
-        let mut timeline = Self {
+        let mut processes = Self {
             working_hours: ActivityCalendar::new(CalendarKind::WorkingHours, zone_hours),
             device_uptime: ActivityCalendar::new(CalendarKind::DeviceUptime, zone_hours),
             schedules: Vec::new(),
@@ -88,11 +90,11 @@ impl Processes {
             key: Key::new(seed, RngStream::Order),
         };
         for fleet in fleets {
-            timeline.add_device_processes(*fleet);
+            processes.add_device_processes(*fleet);
         }
-        timeline.add_admin_processes(admins);
-        timeline.tracks.shrink_to_fit();
-        timeline
+        processes.add_admin_processes(admins);
+        processes.tracks.shrink_to_fit();
+        processes
     }
 
     fn add_device_processes(&mut self, fleet: Fleet) {
@@ -113,7 +115,7 @@ impl Processes {
         self.schedules[reports].begin = self.device_uptime.active_ms(ACCOUNT_MADE) + ENROLMENT_DAYS * day;
         self.add(fleet, Process::Report, reports, Kind::Report, VariantMask::ALL, When::Occurrence);
 
-        // Nobody works at a domain controller.
+        // A domain controller has no user, so it has no accesses and no grants.
         if fleet.agent == AgentType::Endpoint {
             self.add_accesses(fleet, compliance);
             self.add_grants(fleet);
@@ -129,7 +131,7 @@ impl Processes {
         }
     }
 
-    /// Every slot of the fleet gets its first device within two working days.
+    /// Adds the enrolment: every slot of the fleet gets its first device within two working days.
     fn enrol(&mut self, fleet: Fleet) {
         let schedule = self.schedule(fleet, 0, 1, 2 * self.working_hours.day(), 1);
         self.schedules[schedule].begin = self.working_hours.active_ms(ACCOUNT_MADE);
@@ -145,17 +147,20 @@ impl Processes {
         self.notify(fleet, added, WebhookEvent::Added);
     }
 
-    /// A device arrives in place of another, which ends what it had begun and leaves some days later.
+    /// Adds the replacements: a new device arrives. The replaced device leaves some working days after that, when its
+    /// processes have ended.
     fn add_replacements(&mut self, fleet: Fleet, offset: u64, step: u64, weeks: u64) {
-        const TWINS: VariantMask =
+        const DUPLICATE_MAC: VariantMask =
             VariantMask::range(7, 10).or(VariantMask::range(29, 32)).or(VariantMask::range(44, 46));
         let schedule = self.schedule(fleet, offset, step, weeks * self.working_hours.week(), 2);
-        // The first devices live as long as all others: nobody is replaced in what would be the block before the first.
+        // The first replacements come one block after the start, so that the first devices live about as long as all
+        // others.
         self.schedules[schedule].begin += self.schedules[schedule].block;
         self.replacements.push(schedule);
-        for (event, mask) in
-            [(DeviceEvent::Added, VariantMask::ALL.without(TWINS)), (DeviceEvent::AddedDuplicateMac, TWINS)]
-        {
+        for (event, mask) in [
+            (DeviceEvent::Added, VariantMask::ALL.without(DUPLICATE_MAC)),
+            (DeviceEvent::AddedDuplicateMac, DUPLICATE_MAC),
+        ] {
             let added = self.add(fleet, Process::Arrival, schedule, Kind::Device(event), mask, When::Occurrence);
             self.notify(fleet, added, WebhookEvent::Added);
         }
@@ -166,11 +171,11 @@ impl Processes {
             (DeviceEvent::DeletedApi, VariantMask::range(37, 50), 47),
             (DeviceEvent::Unseen, VariantMask::range(50, 64), 142),
         ] {
-            let later = When::ActiveTime(day * days_tenth / 10);
-            let left = self.add(fleet, Process::Departure, schedule, Kind::Device(event), mask, later);
-            self.notify(fleet, left, WebhookEvent::Deleted);
+            let delay = When::ActiveTime(day * days_tenth / 10);
+            let departure = self.add(fleet, Process::Departure, schedule, Kind::Device(event), mask, delay);
+            self.notify(fleet, departure, WebhookEvent::Deleted);
             if event == DeviceEvent::Deleted {
-                self.log_in_before(fleet, left);
+                self.log_in_before(fleet, departure);
             }
         }
     }
@@ -180,16 +185,16 @@ impl Processes {
         let process = Process::Compliance;
         let mut track =
             |event: DeviceEvent, mask, when| self.add(fleet, process, schedule, Kind::Device(event), mask, when);
-        let lost = track(DeviceEvent::NonCompliant, NONCOMPLIANT, When::Occurrence);
+        let noncompliant = track(DeviceEvent::NonCompliant, NONCOMPLIANT, When::Occurrence);
         let ends = [(BRIEF, BRIEF_ENDS), (LONG, LONG_ENDS), (EXCUSED, EXCUSED_ENDS)]
             .map(|(mask, blocks)| track(DeviceEvent::Compliant, mask, When::Blocks(blocks)));
         let exempt = track(DeviceEvent::ExemptAll, EXCUSED, When::Blocks(EXEMPT_BEGINS));
         let unexempt = track(DeviceEvent::Unexempt, EXCUSED, When::Blocks(EXEMPT_ENDS));
         self.compliance.push(Compliance { schedule, ends, exempt, unexempt });
 
-        self.notify(fleet, lost, WebhookEvent::StatusChangedToNonCompliant);
-        for kept in ends {
-            self.notify(fleet, kept, WebhookEvent::StatusChangedToCompliant);
+        self.notify(fleet, noncompliant, WebhookEvent::StatusChangedToNonCompliant);
+        for compliant in ends {
+            self.notify(fleet, compliant, WebhookEvent::StatusChangedToCompliant);
         }
         self.notify(fleet, exempt, WebhookEvent::StatusChangedToExempted);
         self.log_in_before(fleet, exempt);
@@ -197,8 +202,8 @@ impl Processes {
         schedule
     }
 
-    /// Accesses to guarded and watched apps: those that are blocked lie inside a non-compliance, the others in an
-    /// exemption or in the calm blocks of the round.
+    /// Adds accesses to guarded and watched apps. Blocked accesses lie inside a non-compliance, the others lie inside
+    /// an exemption or in the blocks of the round that no non-compliance reaches.
     fn add_accesses(&mut self, fleet: Fleet, compliance: usize) {
         let (brief_or_long, all) = (BRIEF.or(LONG), VariantMask::ALL);
         for (nth, (action, mask, blocks)) in (0..).zip([
@@ -212,14 +217,14 @@ impl Processes {
             (Action::Allowed, EXCUSED, 5),
             (Action::MonitoredAllow, EXCUSED, 9),
             (Action::Allowed, EXCUSED, 15),
-            (Action::Allowed, all, CALM + 1),
-            (Action::MonitoredAllow, all, CALM + 5),
-            (Action::Allowed, all, CALM + 9),
-            (Action::Allowed, all, CALM + 14),
-            (Action::MonitoredAllow, all, CALM + 18),
-            (Action::Allowed, all, CALM + 21),
+            (Action::Allowed, all, COMPLIANT_FROM + 1),
+            (Action::MonitoredAllow, all, COMPLIANT_FROM + 5),
+            (Action::Allowed, all, COMPLIANT_FROM + 9),
+            (Action::Allowed, all, COMPLIANT_FROM + 14),
+            (Action::MonitoredAllow, all, COMPLIANT_FROM + 18),
+            (Action::Allowed, all, COMPLIANT_FROM + 21),
         ]) {
-            debug_assert!(blocks < COMPLIANCE_ROUND, "an access must not reach into the next round");
+            debug_assert!(blocks < COMPLIANCE_ROUND, "an access lies outside its round");
             let kind = Kind::Access(action);
             let access = self.add(fleet, Process::Compliance, compliance, kind, mask, When::Blocks(blocks));
             self.tracks[access].nth = nth;
@@ -242,8 +247,9 @@ impl Processes {
             (DeviceEvent::FetchLog, VariantMask::range(10, 18)),
             (DeviceEvent::ComplianceCheck, VariantMask::range(18, 34)),
         ] {
-            let act = self.add(fleet, Process::Administration, schedule, Kind::Device(event), mask, When::Occurrence);
-            self.log_in_before(fleet, act);
+            let admin_action =
+                self.add(fleet, Process::Administration, schedule, Kind::Device(event), mask, When::Occurrence);
+            self.log_in_before(fleet, admin_action);
         }
     }
 
@@ -265,21 +271,23 @@ impl Processes {
             (AdminEvent::ChangedPassword, VariantMask::range(45, 48), 3),
             (AdminEvent::CacChange, VariantMask::range(48, 52), 17),
         ] {
-            let soon = When::Echo { of: arrival, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
-            self.add(people, Process::AdminDay, schedule, Kind::Admin(event), mask, soon);
+            let after_arrival = When::Echo { of: arrival, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
+            self.add(people, Process::AdminDay, schedule, Kind::Admin(event), mask, after_arrival);
         }
     }
 
-    /// The webhook's receiver hears of each event of a track within five seconds; when it fails, again 4 s and 60 s after.
+    /// Adds the webhook notifications for the events of a track. The first attempt comes 0.12 s to 5 s after the event.
+    /// If it fails, a second attempt comes 4 s after it. If that fails too, a third attempt comes 60 s after the
+    /// second.
     fn notify(&mut self, fleet: Fleet, of: usize, event: WebhookEvent) {
         let Track { schedule, mask, process, .. } = self.tracks[of];
-        // The attempts share their randomness, so each repetition keeps its distance from the first.
+        // All attempts use the same key, so the delays between the attempts of one notification are exact.
         let key = self.key.stream(RngStream::Delay).sub(of as u64);
-        for (nth, (mask, later)) in
+        for (nth, (mask, delay)) in
             (0..).zip([(mask, 0), (mask.and(RECEIVER_FAILS), 4_000), (mask.and(RECEIVER_FAILS_TWICE), 64_000)])
         {
             if !mask.is_empty() {
-                let when = When::Echo { of, from: 120 + later, to: 5_000 + later };
+                let when = When::Echo { of, from: 120 + delay, to: 5_000 + delay };
                 let record = self.add(fleet, process, schedule, Kind::Webhook(event), mask, when);
                 self.tracks[record].nth = nth;
                 self.tracks[record].key = key;
@@ -287,7 +295,7 @@ impl Processes {
         }
     }
 
-    /// Whoever acts has logged in one to nine minutes before.
+    /// Adds the login of the acting administrator, one to nine minutes before the action.
     fn log_in_before(&mut self, fleet: Fleet, of: usize) {
         let Track { schedule, mask, process, .. } = self.tracks[of];
         let before = When::Echo { of, from: -9 * 60_000, to: -60_000 };
@@ -326,7 +334,7 @@ impl Processes {
             let logins = self.tracks.iter().filter(|track| track.residue.is_some()).count();
             i64::try_from(logins).unwrap_or(i64::MAX)
         });
-        debug_assert!(residue.is_none_or(|residue| residue < SHARED_MS), "no millisecond is left for another login");
+        debug_assert!(residue.is_none_or(|residue| residue < SHARED_MS), "more login tracks than residues");
         self.tracks.push(Track { kind, agent, process, nth: 0, schedule, mask, when, residue, key });
         self.tracks.len() - 1
     }

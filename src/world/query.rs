@@ -1,10 +1,10 @@
-//! From a window, a filter and a place to the events of a page.
+//! Finds the events of a page from a window, a filter and a position.
 //!
-//! The events of a category have one order: by time, then by track, then by number. Counting what happened up to an
-//! instant costs one step per track, so the instant at which the n-th event happens is found by bisection, and a page is
-//! the few events round it. Filters on kinds and agents choose tracks. What was not visible yet when somebody looked can
-//! only be among the events of the last [`Lag`](super::Lag), so only those are looked at one by one. Searching for a
-//! text has a file of its own.
+//! The events of a category have a total order: by time, then by track, then by index in the track. Counting the events
+//! up to an instant takes one step per track. Bisection over these counts finds the instant of the n-th event, and a
+//! page consists of the few events around it. A filter on kinds or agents selects tracks. Only events of the last
+//! [`Lag`](super::Lag) can be invisible to a client, so only these are examined one by one. The text search is in
+//! [`search`](super::search).
 
 use std::{borrow::Cow, ops::Range};
 
@@ -16,22 +16,22 @@ use super::{
     window::{Event, Filter, Order, Window},
 };
 
-/// The events of one category that a window and a filter choose.
+/// The events of one category that a window and a filter select.
 #[derive(Clone, Debug)]
 pub struct Selection<'w> {
     pub(super) world: &'w World,
     pub(super) tracks: Cow<'w, [usize]>,
-    /// The events that are surely visible, counted from the beginning of the world over the chosen tracks.
+    /// Positions of the events that are certainly visible, among all events of the selected tracks.
     pub(super) places: Range<u64>,
-    /// The visible ones among the last, which come after those; oldest first.
+    /// The visible events after those, oldest first; the lag may hide others of the same period.
     pub(super) fresh: Vec<Event>,
-    /// The instant of the last of the places, or a later one.
+    /// The instant of the last event in `places`, or a later instant.
     pub(super) hint: Millis,
     pub(super) search: Option<Search>,
-    whole: bool,
+    unfiltered: bool,
 }
 
-/// The events of a window, part by part.
+/// Iterator over the events of a window, in chunks.
 #[derive(Clone, Debug)]
 pub struct Events<'w> {
     world: &'w World,
@@ -42,7 +42,7 @@ pub struct Events<'w> {
 }
 
 impl Events<'_> {
-    /// How many are still to come.
+    /// The number of remaining events.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.places.end - self.places.start
@@ -54,27 +54,28 @@ impl Iterator for Events<'_> {
 
     fn next(&mut self) -> Option<Vec<Event>> {
         let end = self.places.end.min(self.places.start.saturating_add(self.stride as u64));
-        let part = self.world.slice(self.category, self.places.start..end, self.hint);
-        self.hint = part.last()?.at();
+        let chunk = self.world.slice(self.category, self.places.start..end, self.hint);
+        self.hint = chunk.last()?.at();
         self.places.start = end;
-        Some(part)
+        Some(chunk)
     }
 }
 
 impl World {
-    /// The events of a category that happened in a window and pass a filter, whenever they became visible.
+    /// Selects the events of a category that happened in a window and pass a filter, visible or not.
     #[must_use]
     pub fn select(&self, category: Category, window: Window, filter: Filter) -> Selection<'_> {
         self.select_seen(category, window, filter, Millis(i64::MAX))
     }
 
-    /// Those of them that somebody sees who looks at an instant.
+    /// Like [`select`](Self::select), but only the events that are visible at `seen_at`.
     #[must_use]
     pub fn select_seen(&self, category: Category, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
         self.select_cancellable(category, window, filter, seen_at, Cancellation::default())
     }
 
-    /// The same for somebody who may stop waiting: a search gives up then, with whatever it has found.
+    /// Like [`select_seen`](Self::select_seen), with a cancellation: a cancelled search stops and returns the events
+    /// found so far.
     #[must_use]
     pub fn select_cancellable(
         &self,
@@ -84,11 +85,11 @@ impl World {
         seen_at: Millis,
         cancellation: Cancellation,
     ) -> Selection<'_> {
-        let whole = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
+        let unfiltered = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
         let tracks = self.tracks(category, &filter);
         let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
-        // Whatever happened so long ago has surely arrived.
+        // The longest lag of events up to this instant is over, so they are visible.
         let settled =
             Millis((seen_at.0.saturating_sub(self.lag().longest_ms())).clamp(from.0 - 1, to.0.max(from.0 - 1)));
         let last = self.count(&tracks, settled);
@@ -97,10 +98,10 @@ impl World {
         let fresh = fresh.into_iter().filter(|event| self.visible_at(event) <= seen_at).collect();
         let term = filter.search.map(|text| SearchTerm::new(&text));
         let search = term.map(|term| Search::new(self, category, &tracks, Window { from, to }, term, cancellation));
-        Selection { world: self, tracks, places, fresh, hint: settled, search, whole }
+        Selection { world: self, tracks, places, fresh, hint: settled, search, unfiltered }
     }
 
-    /// When an event can be seen: when it happened, and its lag after that.
+    /// The instant at which an event becomes visible: its time plus its lag.
     #[must_use]
     pub fn visible_at(&self, event: &Event) -> Millis {
         let Event(event_ref) = event;
@@ -108,7 +109,7 @@ impl World {
         Millis(event_ref.at.0 + delay_ms)
     }
 
-    /// How many events of a window a lag may still hide from a client that looks at an instant: each of them is looked at.
+    /// The number of events of a window that the lag may still hide at `seen_at`. A selection examines each of them.
     #[must_use]
     pub fn unsettled(&self, category: Category, window: Window, seen_at: Millis) -> u64 {
         let tracks = &self.categories[category as usize];
@@ -117,16 +118,16 @@ impl World {
         if from < to { self.count(tracks, to) - self.count(tracks, from) } else { 0 }
     }
 
-    /// The events of a window, oldest first, up to `stride` at a time.
+    /// The events of a window, oldest first, in chunks of up to `stride` events.
     #[must_use]
     pub fn events(&self, category: Category, window: Window, stride: usize) -> Events<'_> {
         let selection = self.select(category, window, Filter::default());
         Events { world: self, category, places: selection.places.clone(), hint: selection.hint, stride: stride.max(1) }
     }
 
-    /// The events of a category at places counted from the beginning of the world, oldest first.
+    /// The events at some positions of a category, oldest first. Position 0 is the first event of the history.
     ///
-    /// `near` is an instant from which to look for them, the nearer the faster.
+    /// The search for them starts at the instant `hint`; it is fast if `hint` is near the last of them.
     #[must_use]
     pub fn slice(&self, category: Category, places: Range<u64>, hint: Millis) -> Vec<Event> {
         self.slice_of(&self.categories[category as usize], places, hint)
@@ -145,13 +146,13 @@ impl World {
         Cow::Owned(all.iter().copied().filter(wanted).collect())
     }
 
-    /// How many events of some tracks happened at or before an instant.
+    /// Counts the events of some tracks that happened at or before an instant.
     pub(super) fn count(&self, tracks: &[usize], until: Millis) -> u64 {
         let moment = self.processes.after(until);
         tracks.iter().map(|&track| self.processes.count(track, moment)).sum()
     }
 
-    /// The events of some tracks that happened after one instant and not after another, oldest first.
+    /// The events of some tracks that happened after `after` and not after `until`, oldest first.
     pub(super) fn between(&self, tracks: &[usize], after: Millis, until: Millis) -> Vec<Event> {
         let (after, until) = (self.processes.after(after), self.processes.after(until));
         let mut found = Vec::new();
@@ -170,24 +171,24 @@ impl World {
         let first = self.instant_of(tracks, places.start, last);
         let mut found = self.between(tracks, Millis(first.0 - 1), last);
         let before = self.count(tracks, Millis(first.0 - 1));
-        // Both fit: what was found is in memory.
-        let place = |place: u64| usize::try_from(place - before).unwrap_or(usize::MAX).min(found.len());
-        let (start, end) = (place(places.start), place(places.end));
+        // Both fit in a `usize`: the events are in memory.
+        let position = |position: u64| usize::try_from(position - before).unwrap_or(usize::MAX).min(found.len());
+        let (start, end) = (position(places.start), position(places.end));
         found.truncate(end);
         found.drain(..start);
         found
     }
 
-    /// The instant at which the event at a place happens: the first one by which more than `place` events happened.
-    pub(super) fn instant_of(&self, tracks: &[usize], place: u64, hint: Millis) -> Millis {
-        let happened = |at: i64| self.count(tracks, Millis(at)) > place;
+    /// The instant of the event at `position`: the first instant up to which more than `position` events happened.
+    pub(super) fn instant_of(&self, tracks: &[usize], position: u64, hint: Millis) -> Millis {
+        let happened = |at: i64| self.count(tracks, Millis(at)) > position;
         let mut late = hint.0.clamp(ACCOUNT_MADE.0, LAST.0);
         let mut stride = 3_600_000;
         while !happened(late) && late < LAST.0 {
             late = (late + stride).min(LAST.0);
             stride *= 2;
         }
-        // Go back by ever longer strides, then halve: a page is near its neighbour far more often than not.
+        // Step back with doubling strides, then bisect: `hint` is usually near the result.
         let mut stride = 3_600_000;
         let mut early = ACCOUNT_MADE.0 - 1;
         while late - stride > early {
@@ -211,61 +212,61 @@ impl World {
 }
 
 impl Selection<'_> {
-    /// The places of the events in their category, counted from the beginning of the world.
+    /// The positions of the events in their category. Position 0 is the first event of the history.
     ///
-    /// `None` when a filter leaves some of the category's events out.
+    /// `None` if the filter excludes some events of the category. [`fresh`](Self::fresh) events are not included.
     #[must_use]
     pub fn places(&self) -> Option<Range<u64>> {
-        self.whole.then(|| self.places.clone())
+        self.unfiltered.then(|| self.places.clone())
     }
 
-    /// The events that come after [`places`](Self::places) and are visible although later ones are not; oldest first.
+    /// The visible events after [`places`](Self::places), oldest first; the lag may hide others of the same period.
     #[must_use]
     pub fn fresh(&self) -> &[Event] {
         &self.fresh
     }
 
-    /// An instant near the last of [`places`](Self::places).
+    /// An instant near the last event in [`places`](Self::places).
     #[must_use]
     pub fn hint(&self) -> Millis {
         self.hint
     }
 
-    /// Whether there is a search: then places are known only by looking.
+    /// Whether the filter has a search text. Positions are then unknown until the search has read the events.
     #[must_use]
     pub fn is_searched(&self) -> bool {
         self.search.is_some()
     }
 
-    /// How many events happened at or before an instant, when the search is left out.
+    /// The number of selected events at or before an instant, without regard to the search text.
     #[must_use]
     pub fn until(&self, at: Millis) -> u64 {
-        let solid = self.world.count(&self.tracks, at.min(self.hint)).clamp(self.places.start, self.places.end);
+        let settled_count = self.world.count(&self.tracks, at.min(self.hint)).clamp(self.places.start, self.places.end);
         let fresh = self.fresh.iter().take_while(|event| event.at() <= at).count();
-        solid - self.places.start + fresh as u64
+        settled_count - self.places.start + fresh as u64
     }
 
-    /// How many events there are when the search is left out.
+    /// The number of selected events, without regard to the search text.
     #[must_use]
     pub fn unsearched(&self) -> u64 {
         self.places.end - self.places.start + self.fresh.len() as u64
     }
 
-    /// A page when the search is left out.
+    /// A page of the selected events, without regard to the search text.
     pub(super) fn unsearched_page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
         let total = self.unsearched();
         let skip = skip.min(total);
         let take = (take as u64).min(total - skip);
-        // Counted from the oldest.
+        // Indexes among the selected events, oldest first.
         let (start, end) = match order {
             Order::OldestFirst => (skip, skip + take),
             Order::NewestFirst => (total - skip - take, total - skip),
         };
-        let solid = self.places.end - self.places.start;
-        let places = self.places.start + start.min(solid)..self.places.start + end.min(solid);
+        let settled_count = self.places.end - self.places.start;
+        let places = self.places.start + start.min(settled_count)..self.places.start + end.min(settled_count);
         let mut events = self.world.slice_of(&self.tracks, places, self.hint);
-        // Both are at most the number of fresh ones, which are in memory.
-        let fresh = |place: u64| usize::try_from(place.saturating_sub(solid)).unwrap_or(usize::MAX);
+        // Both are at most `self.fresh.len()`, so they fit in a `usize`.
+        let fresh = |position: u64| usize::try_from(position.saturating_sub(settled_count)).unwrap_or(usize::MAX);
         events.extend_from_slice(&self.fresh[fresh(start)..fresh(end)]);
         if order == Order::NewestFirst {
             events.reverse();

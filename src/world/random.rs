@@ -1,61 +1,61 @@
-//! Randomness with an address.
+//! Random numbers with random access.
 //!
-//! A generator that is carried along makes event 1,000,000 depend on the 999,999 before it. Here a draw is looked up
-//! instead: a [`Key`] (seed and [`RngStream`]) says which stream, an index says which place in it. Nothing is shared, so
-//! nothing can drift, and any place costs the same.
+//! A sequential generator makes event 1,000,000 depend on the 999,999 events before it. Here, each draw is a function
+//! of its address: a [`Key`] (derived from the seed and an [`RngStream`]) selects the stream, an index selects the
+//! draw. Draws share no state, and every draw costs the same.
 //!
-//! The mixing function is SplitMix64's: a few nanoseconds, the same on every platform, no floating point. It is not
-//! meant to withstand anybody who wants to predict it.
+//! The mixing function is the one of SplitMix64. It takes a few nanoseconds, uses no floating point and returns the
+//! same values on every platform. It is not cryptographically secure.
 
 use std::convert::Infallible;
 
 use rand::rand_core::TryRng;
 
-/// The step of the SplitMix64 sequence: 2⁶⁴ divided by the golden ratio, made odd.
+/// The increment of the SplitMix64 sequence: 2⁶⁴ divided by the golden ratio, made odd.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Which aspect of the world a stream decides.
+/// The aspect of the history that a stream of draws decides (domain separation).
 ///
-/// The discriminants are part of the output: append, never renumber.
+/// The discriminants determine the generated data: append new ones, never renumber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RngStream {
     /// Name, domain and time zone of the company.
     Company = 0,
-    /// Who the administrators are.
+    /// The names of the administrators, and the order in which they act.
     Admin = 1,
-    /// Who sits at a slot of the fleet.
+    /// The user at a slot of the fleet.
     Person = 2,
-    /// What a device is: machine type, operating system, address.
+    /// Machine type, operating system, group and address of a device.
     Device = 3,
     /// The hardware id of a device.
     DeviceId = 4,
     /// The serial part of a hostname.
     Hostname = 5,
-    /// In which order a schedule takes its members.
+    /// The order of the members of a schedule within a block.
     Order = 6,
-    /// How far into its slot a occurrence falls.
+    /// The offsets of occurrences within their intervals.
     Jitter = 7,
-    /// Which beginning an ending belongs to.
+    /// The assignment of endings to beginnings.
     Pairing = 8,
-    /// How long after its cause an echo comes.
+    /// The delay between an event and its echo.
     Delay = 9,
-    /// What an event says: administrator, app, reason, policy.
+    /// The content of an event: administrator, app, reason, policy.
     Detail = 10,
-    /// What the receiver of a webhook answers.
+    /// The response of the webhook's receiver.
     Receiver = 11,
-    /// The tokens and codes an account makes up.
+    /// The tokens and codes that an account generates.
     Token = 12,
-    /// How long an event takes to become visible.
+    /// The delay until an event becomes visible.
     Lag = 13,
-    /// Which residues the masks of a schedule are in a run of its occurrences.
+    /// The arrangement of the variant masks of a schedule in each run of 64 occurrences.
     Variants = 14,
-    /// What a console says of an administrator's act.
+    /// The console's description of an administrator's action.
     Console = 15,
-    /// What a device's report says.
+    /// The content of a device report.
     Report = 16,
-    /// Which application is accessed.
+    /// The application of an access.
     Access = 17,
-    /// What a test asked to happen by chance.
+    /// The decisions of fault rules with a probability.
     Chance = 18,
 }
 
@@ -64,50 +64,50 @@ pub(crate) enum RngStream {
 pub(crate) struct Key(u64);
 
 impl Key {
-    /// The stream of one aspect of one seed.
+    /// The stream of one aspect, for a seed.
     pub(crate) fn new(seed: u64, stream: RngStream) -> Self {
         Self(mix(mix(seed ^ 0x6F70_7377_6174).wrapping_add(STEP.wrapping_mul(stream as u64 + 1))))
     }
 
-    /// The `index`-th of the streams below this one; they are unrelated to it and to each other.
+    /// The substream with number `index`. It is independent of this stream and of the other substreams.
     pub(crate) fn sub(self, index: u64) -> Self {
         Self(mix(self.at(index) ^ STEP))
     }
 
-    /// The stream below this one that decides one aspect; never one of those that [`sub`](Self::sub) numbers.
+    /// The substream for one aspect, separate from the substreams of [`sub`](Self::sub).
     pub(crate) fn stream(self, stream: RngStream) -> Self {
         Self(mix(mix(!self.0).wrapping_add(STEP.wrapping_mul(stream as u64 + 1))))
     }
 
-    /// The draw at a place: 64 evenly distributed bits.
+    /// The draw at an index: 64 uniform bits.
     pub(crate) fn at(self, index: u64) -> u64 {
         mix(self.0.wrapping_add(index.wrapping_mul(STEP)).wrapping_add(STEP))
     }
 
-    /// The draw at a place, below `bound` (0 when `bound` is 0).
+    /// The draw at an index, uniform below `bound` (0 if `bound` is 0).
     pub(crate) fn below(self, index: u64, bound: u64) -> u64 {
         scale(self.at(index), bound)
     }
 
-    /// One of `choices`, by the draw at a place.
+    /// One of `choices`, selected by the draw at an index.
     pub(crate) fn pick<T: Copy, const N: usize>(self, index: u64, choices: &[T; N]) -> T {
-        const { assert!(N > 0, "nothing to pick from") };
-        // Below `N` by construction, and `N` fits: it is the length of an array in memory.
+        const { assert!(N > 0, "no choices") };
+        // Below `N` by construction. `N` fits in a `u64`, because it is the length of an array.
         #[expect(clippy::cast_possible_truncation, reason = "below N, which is a usize")]
         choices[self.below(index, N as u64) as usize]
     }
 
-    /// A generator that starts at a place, for libraries that want one.
+    /// A sequential generator that starts at an index, for libraries that need one.
     pub(crate) fn draws(self, index: u64) -> Draws {
-        Draws { key: self.sub(index), place: 0 }
+        Draws { key: self.sub(index), position: 0 }
     }
 }
 
-/// A short run of draws from one place, in the form that `fake` asks for.
+/// A sequence of draws, as a generator for the `fake` crate.
 #[derive(Debug)]
 pub(crate) struct Draws {
     key: Key,
-    place: u64,
+    position: u64,
 }
 
 impl TryRng for Draws {
@@ -118,8 +118,8 @@ impl TryRng for Draws {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let draw = self.key.at(self.place);
-        self.place += 1;
+        let draw = self.key.at(self.position);
+        self.position += 1;
         Ok(draw)
     }
 
@@ -132,10 +132,10 @@ impl TryRng for Draws {
     }
 }
 
-/// A rearrangement of `0..size` that can be asked in both directions, one element at a time.
+/// A permutation of `0..size` that computes single elements in both directions.
 ///
-/// A small Feistel network over the next power of two, walked until it lands inside: about two rounds of it on average,
-/// and no table, whatever the size.
+/// A small Feistel network permutes the next power of two (at least 4). Cycle walking repeats it until the result is
+/// below `size`: on average at most about two passes. It needs no table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Permutation {
     key: Key,
@@ -147,13 +147,13 @@ pub(crate) struct Permutation {
 impl Permutation {
     const ROUNDS: u64 = 4;
 
-    /// The rearrangement of `0..size` that `key` names.
+    /// The permutation of `0..size` for `key`.
     pub(crate) fn new(key: Key, size: u64) -> Self {
         let bits = (u64::BITS - size.saturating_sub(1).leading_zeros()).max(2);
         Self { key, size, low_bits: bits / 2, high_bits: bits - bits / 2 }
     }
 
-    /// Where `element` goes. `element` must be below the size.
+    /// The image of `element`, which must be below the size.
     pub(crate) fn forward(&self, element: u64) -> u64 {
         debug_assert!(element < self.size, "{element} is not below {}", self.size);
         if self.size < 2 {
@@ -162,7 +162,7 @@ impl Permutation {
         let mut walked = element;
         loop {
             for round in 0..Self::ROUNDS {
-                walked = self.occurrence(walked, round);
+                walked = self.feistel_round(walked, round);
             }
             if walked < self.size {
                 return walked;
@@ -170,16 +170,16 @@ impl Permutation {
         }
     }
 
-    /// Which element went to `place`: the inverse of [`forward`](Self::forward).
-    pub(crate) fn backward(&self, place: u64) -> u64 {
-        debug_assert!(place < self.size, "{place} is not below {}", self.size);
+    /// The element whose image is `position`: the inverse of [`forward`](Self::forward).
+    pub(crate) fn backward(&self, position: u64) -> u64 {
+        debug_assert!(position < self.size, "{position} is not below {}", self.size);
         if self.size < 2 {
-            return place;
+            return position;
         }
-        let mut walked = place;
+        let mut walked = position;
         loop {
             for round in (0..Self::ROUNDS).rev() {
-                walked = self.occurrence(walked, round);
+                walked = self.feistel_round(walked, round);
             }
             if walked < self.size {
                 return walked;
@@ -187,8 +187,8 @@ impl Permutation {
         }
     }
 
-    /// One round: one half is masked with a hash of the other, so the round undoes itself.
-    fn occurrence(&self, element: u64, round: u64) -> u64 {
+    /// One Feistel round: it XORs one half with a hash of the other half, so it is its own inverse.
+    fn feistel_round(&self, element: u64, round: u64) -> u64 {
         let low = element & ((1 << self.low_bits) - 1);
         let high = element >> self.low_bits;
         if round.is_multiple_of(2) {
@@ -201,14 +201,14 @@ impl Permutation {
     }
 }
 
-/// The finalizer of SplitMix64: a bijection of 64 bits in which every bit of the input moves every bit of the output.
+/// The finalizer of SplitMix64: a bijection on 64 bits in which each input bit affects every output bit.
 pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     value ^ (value >> 31)
 }
 
-/// Brings 64 even bits below `bound`, by multiplication rather than by remainder.
+/// Maps 64 uniform bits to a number below `bound`, by multiplication instead of a remainder.
 fn scale(draw: u64, bound: u64) -> u64 {
     ((u128::from(draw) * u128::from(bound)) >> 64) as u64
 }
@@ -221,25 +221,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_permutation_and_its_inverse_undo_each_other(seed: u64, size in 1_u64..200_000, element: u64) {
+        fn backward_is_the_inverse_of_forward(seed: u64, size in 1_u64..200_000, element: u64) {
             let permutation = Permutation::new(Key::new(seed, RngStream::Order), size);
             let element = element % size;
-            let place = permutation.forward(element);
-            prop_assert!(place < size);
-            prop_assert_eq!(permutation.backward(place), element);
+            let position = permutation.forward(element);
+            prop_assert!(position < size);
+            prop_assert_eq!(permutation.backward(position), element);
         }
 
         #[test]
-        fn a_permutation_leaves_nobody_out(seed: u64, size in 1_u64..500) {
+        fn a_permutation_covers_all_elements(seed: u64, size in 1_u64..500) {
             let permutation = Permutation::new(Key::new(seed, RngStream::Order), size);
-            let mut places: Vec<u64> = (0..size).map(|element| permutation.forward(element)).collect();
-            places.sort_unstable();
-            prop_assert_eq!(places, (0..size).collect::<Vec<_>>());
+            let mut positions: Vec<u64> = (0..size).map(|element| permutation.forward(element)).collect();
+            positions.sort_unstable();
+            prop_assert_eq!(positions, (0..size).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn neighbouring_seeds_and_lanes_do_not_resemble_each_other() {
+    fn adjacent_seeds_and_streams_are_uncorrelated() {
         let same = |a: Key, b: Key| (0..1000).filter(|&i| a.below(i, 10) == b.below(i, 10)).count();
         let one = Key::new(1, RngStream::Order);
         for other in [
@@ -262,6 +262,6 @@ mod tests {
         assert_eq!([key.at(0), key.at(1), key.sub(7).at(3)], GOLDEN);
     }
 
-    /// Taken once; a change of these numbers changes every history.
+    /// Reference values. A change of these values changes every history.
     const GOLDEN: [u64; 3] = [526_808_950_974_257_605, 15_540_198_021_513_665_205, 3_880_674_018_759_031_652];
 }

@@ -1,4 +1,4 @@
-//! Records: events in full, as the APIs show them.
+//! Records: rendered events with all fields of the APIs.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -8,100 +8,100 @@ use super::{
     time::Millis,
 };
 
-/// An event, rendered in full.
+/// A rendered event.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// Of the device category.
+    /// A record of the device category.
     Device(DeviceRecord),
-    /// Of the admin category.
+    /// A record of the admin category.
     Admin(AdminRecord),
-    /// Of the webhook category.
+    /// A record of the webhook category.
     Webhook(WebhookRecord),
-    /// Of the category of device reports.
+    /// A record of the device report category.
     Report(DeviceReport),
-    /// Of the category of accesses.
+    /// A record of the activity category.
     Activity(Activity),
 }
 
 /// One event of a device.
 #[derive(Clone, Debug)]
 pub struct DeviceRecord {
-    /// When it happened.
+    /// The time of the event.
     pub at: Millis,
-    /// What happened.
+    /// The kind of event.
     pub event: DeviceEvent,
-    /// The same in a sentence.
+    /// A sentence that describes the event.
     pub details: String,
-    /// To whom.
+    /// The device.
     pub device: Arc<Device>,
 }
 
 /// One event of an administrator.
 #[derive(Clone, Debug)]
 pub struct AdminRecord {
-    /// When it happened.
+    /// The time of the event.
     pub at: Millis,
-    /// What happened.
+    /// The kind of event.
     pub event: AdminEvent,
-    /// The same in a sentence.
+    /// A sentence that describes the event.
     pub details: String,
-    /// Who did it.
+    /// The administrator who acted.
     pub admin: Person,
 }
 
-/// One attempt to tell the webhook's receiver something.
+/// One attempt to send a notification to the webhook's receiver.
 #[derive(Clone, Debug)]
 pub struct WebhookRecord {
-    /// When the receiver was rendered.
+    /// The time of the attempt.
     pub at: Millis,
-    /// What it was rendered.
+    /// The kind of notification.
     pub event: WebhookEvent,
-    /// The same in a sentence.
+    /// A sentence that describes the event.
     pub details: String,
-    /// Of which device.
+    /// The device that the notification is about.
     pub device: Arc<Device>,
-    /// The HTTP status that the receiver answered with.
+    /// The HTTP status code of the receiver's response.
     pub response_code: u16,
-    /// What the receiver said.
+    /// The body of the receiver's response.
     pub response_body: Cow<'static, str>,
 }
 
 /// One report of a device.
 #[derive(Clone, Debug)]
 pub struct DeviceReport {
-    /// When it arrived.
+    /// The time at which the report arrived.
     pub at: Millis,
-    /// What it says, in a sentence.
+    /// A sentence that describes the report.
     pub details: String,
-    /// Whose it is.
+    /// The device that sent the report.
     pub device: Arc<Device>,
-    /// Whether the device kept the policy then.
+    /// The compliance status of the device at that time.
     pub status: Status,
-    /// How bad the worst finding is.
+    /// The severity of the worst finding.
     pub severity: Severity,
-    /// The policy that was checked.
+    /// The policy that the report checks.
     pub policy_name: Cow<'static, str>,
-    /// When the device was seen last before it reported.
+    /// The time at which the device was last seen before the report.
     pub last_seen: Millis,
-    /// The address it came from, out of the ranges kept for documentation.
+    /// The public IP address of the device, from the ranges reserved for documentation (RFC 5737).
     pub public_ip: String,
 }
 
 /// One access of a device to an application.
 #[derive(Clone, Debug)]
 pub struct Activity {
-    /// When it was.
+    /// The time of the access.
     pub at: Millis,
-    /// What the rules made of it.
+    /// The decision of the access rules.
     pub action: Action,
     /// The application.
     pub app_name: Cow<'static, str>,
-    /// The rule that decided.
+    /// The rule that made the decision.
     pub access_rule: Cow<'static, str>,
-    /// The address of whoever used the device.
+    /// The email address of the user of the device.
     pub app_user: String,
     /// The device.
     pub device: Arc<Device>,
-    /// Whether the device kept the policy then.
+    /// The compliance status of the device at that time.
     pub device_status: Status,
 }

@@ -1,4 +1,4 @@
-//! From an event to its record: who, what and why.
+//! Renders an event as a record.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use super::{
     window::Event,
 };
 
-/// Tells many events one after the other, and remembers the devices that they are about.
+/// Renders a sequence of events and caches the devices that they are about.
 #[derive(Clone, Debug)]
 pub struct Renderer<'w> {
     world: &'w World,
-    /// The device of each slot of the fleet that was rendered of last.
+    /// The last rendered device of each slot of the fleet.
     devices: Vec<Option<(DeviceRef, Arc<Device>)>>,
 }
 
 impl<'w> Renderer<'w> {
-    /// Begins with nothing remembered.
+    /// Creates a renderer with an empty cache.
     #[must_use]
     pub fn new(world: &'w World) -> Self {
         Self { world, devices: vec![None; world.config.devices as usize] }
     }
 
-    /// Tells an event in full, as [`World::render`] does.
+    /// Renders an event as [`World::render`] does.
     pub fn render(&mut self, event: &Event) -> Record {
         let Event(event_ref) = event;
         let device = self.world.device_of(event_ref).map(|device| (device, self.device(device)));
@@ -38,21 +38,21 @@ impl<'w> Renderer<'w> {
 
     fn device(&mut self, device: DeviceRef) -> Arc<Device> {
         let make = || Arc::new(self.world.roster.device(device));
-        // The fleet is at most `MAX_DEVICES` large.
-        let place = usize::try_from(device.slot).ok().and_then(|slot| self.devices.get_mut(slot));
-        match place {
+        // A fleet has at most `MAX_DEVICES` slots.
+        let entry = usize::try_from(device.slot).ok().and_then(|slot| self.devices.get_mut(slot));
+        match entry {
             None => make(),
-            Some(Some((known, spec))) if *known == device => spec.clone(),
-            Some(place) => place.insert((device, make())).1.clone(),
+            Some(Some((known, cached))) if *known == device => cached.clone(),
+            Some(entry) => entry.insert((device, make())).1.clone(),
         }
     }
 }
 
-/// What a receiver says that has understood.
-const THANKS: [(u16, &str); 4] =
+/// Responses of a receiver that accepts a notification.
+const SUCCESS_RESPONSES: [(u16, &str); 4] =
     [(200, r#"{"status":"ok"}"#), (200, "OK"), (200, r#"{"received":true}"#), (202, r#"{"status":"accepted"}"#)];
-/// What a receiver says that is in trouble.
-const TROUBLE: [(u16, &str); 5] = [
+/// Responses of a receiver that fails.
+const FAILURE_RESPONSES: [(u16, &str); 5] = [
     (503, "Service Unavailable"),
     (500, r#"{"error":"internal server error"}"#),
     (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
@@ -61,7 +61,7 @@ const TROUBLE: [(u16, &str); 5] = [
 ];
 
 impl World {
-    /// Tells an event in full.
+    /// Renders an event as a record.
     #[must_use]
     pub fn render(&self, event: &Event) -> Record {
         let Event(event_ref) = event;
@@ -69,22 +69,22 @@ impl World {
         self.render_with(event_ref, device)
     }
 
-    /// The device that an event is about; a login is about none, even when it leads to an act on one.
+    /// The device that an event is about. `None` for all admin events, including a login before an action on a device.
     fn device_of(&self, event_ref: &EventRef) -> Option<DeviceRef> {
-        let is_admins = matches!(self.processes.track(event_ref.track).kind, Kind::Admin(_));
-        if is_admins { None } else { self.processes.device(event_ref) }
+        let is_admin_event = matches!(self.processes.track(event_ref.track).kind, Kind::Admin(_));
+        if is_admin_event { None } else { self.processes.device(event_ref) }
     }
 
     fn render_with(&self, event_ref: &EventRef, device: Option<(DeviceRef, Arc<Device>)>) -> Record {
-        // Only the events of administrators are about no device.
-        let device = || device.unwrap_or_else(|| unreachable!("an event of a device has a device"));
+        // All events except admin events are about a device.
+        let device = || device.unwrap_or_else(|| unreachable!("the event has no device"));
         match self.processes.track(event_ref.track).kind {
             Kind::Admin(event) => Record::Admin(self.admin_record(event_ref, event)),
             Kind::Device(event) => Record::Device(self.device_record(event_ref, event, device().1)),
             Kind::Webhook(event) => Record::Webhook(self.webhook_record(event_ref, event, device().1)),
             Kind::Report => Record::Report(self.report_record(event_ref, device())),
             Kind::Access(action) => Record::Activity(self.activity_record(event_ref, action, device())),
-            Kind::Silent => unreachable!("no category has it"),
+            Kind::Silent => unreachable!("no category has silent events"),
         }
     }
 
@@ -94,7 +94,8 @@ impl World {
     }
 
     pub(super) fn admin_record(&self, event_ref: &EventRef, event: AdminEvent) -> AdminRecord {
-        // A login before an act is that of whoever acts; the rest belongs to an administrator's own day.
+        // A login before an action belongs to the administrator who acts, all other admin events to the administrator
+        // of the `AdminDay` occurrence.
         let admin = match self.processes.acting_admin(event_ref) {
             Some(acting_admin) => self.roster.admin(acting_admin),
             None => self.actor(event_ref),
@@ -103,10 +104,11 @@ impl World {
         AdminRecord { at: event_ref.at, event, details, admin }
     }
 
-    /// The administrator who acts on a device in a process.
+    /// The administrator who acts on a device.
     pub(super) fn actor(&self, event_ref: &EventRef) -> Person {
         let (key, occurrence) = self.processes.detail(event_ref);
-        // In turn, in an order of the schedule's own: whoever acts does not act again until all others have.
+        // Round robin over the occurrences, in an order that depends on the schedule: any `admins` consecutive
+        // occurrences have different administrators.
         let admins = self.roster.admins();
         self.roster.admin(Permutation::new(key.stream(RngStream::Admin), admins).forward(occurrence % admins))
     }
@@ -121,9 +123,9 @@ impl World {
         let attempt = self.processes.track(event_ref.track).nth;
         let key = key.stream(RngStream::Receiver).sub(u64::from(attempt));
         let (response_code, response_body) = if self.processes.receiver_fails(event_ref) {
-            key.pick(occurrence, &TROUBLE)
+            key.pick(occurrence, &FAILURE_RESPONSES)
         } else {
-            key.pick(occurrence, &THANKS)
+            key.pick(occurrence, &SUCCESS_RESPONSES)
         };
         let details = self.webhook_details(event, &device, attempt);
         WebhookRecord { at: event_ref.at, event, details, device, response_code, response_body: response_body.into() }

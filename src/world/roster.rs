@@ -1,7 +1,7 @@
-//! Who and what a company consists of: its name, its people, its devices.
+//! The name, the people and the devices of a company.
 //!
-//! Nothing here is stored. A person is a slot in the fleet, a device is a place and a generation; their names follow
-//! from the seed. A person keeps the place when the device is replaced.
+//! Nothing here is stored. A person is identified by a slot of the fleet, a device by a slot and a generation. Their
+//! names follow from the seed. A person keeps the slot when its device is replaced.
 
 use std::borrow::Cow;
 
@@ -17,41 +17,41 @@ use super::{
     tracks::DeviceRef,
 };
 
-/// Somebody who works for the company.
+/// A person who works for the company.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Person {
     /// First and last name.
     pub name: String,
-    /// The account by which the person logs in to devices.
+    /// The account name with which the person logs in to devices.
     pub username: String,
-    /// The address, in a domain that is reserved for examples.
+    /// The email address, in a domain that is reserved for examples.
     pub email: String,
 }
 
-/// A machine that runs an agent.
+/// A machine with an agent.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// Its hostname.
+    /// The hostname.
     pub name: String,
-    /// Its hardware id: capitals and digits, or 32 hexadecimal digits.
+    /// The hardware id: uppercase letters and digits, or 32 hexadecimal digits.
     pub id: String,
     /// The account under which the agent runs.
     pub username: String,
-    /// The address of whoever sits at it.
+    /// The email address of the user of the device.
     pub email: String,
-    /// The group it belongs to.
+    /// The group of the device.
     pub group: Cow<'static, str>,
-    /// The agent that it runs.
+    /// The type of the agent.
     pub agent: AgentType,
-    /// Its operating system.
+    /// The operating system.
     pub os: &'static str,
-    /// What kind of machine it is.
+    /// The machine type, such as `laptop`.
     pub machine: &'static str,
-    /// Where it is in the fleet.
+    /// The slot in the fleet.
     pub(super) slot: u64,
 }
 
-/// Names that hostnames are made with: what comes before the serial part, for each kind of machine.
+/// For each machine type: hostname prefixes and operating systems. A serial part follows the prefix.
 const LAPTOPS: [(&str, &str); 5] =
     [("LT", "Windows 11"), ("LT", "Windows 10"), ("LTES", "Windows 11"), ("MB-", "macOS"), ("NB-", "Ubuntu")];
 const DESKTOPS: [(&str, &str); 3] = [("DT", "Windows 11"), ("W8", "Windows 10"), ("TEST-", "Windows 10")];
@@ -65,16 +65,16 @@ const POLICIES: [&str; 4] = ["Default", "Windows workstations", "Domain controll
 
 /// The alphabet of hostnames and ids.
 const DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-/// How many serial parts of five characters there are.
+/// The number of five-character serial parts.
 const SERIALS: u64 = 36 * 36 * 36 * 36 * 36;
 
-/// One company's people and devices.
+/// The people and devices of one company.
 #[derive(Clone, Debug)]
 pub(super) struct Roster {
     name: String,
     domain: String,
     devices: u64,
-    /// The first slot of the fleet that is a domain controller.
+    /// The first slot of the fleet with a domain controller.
     controllers_from: u64,
     admins: u64,
     people: Key,
@@ -84,24 +84,24 @@ pub(super) struct Roster {
     serials: Permutation,
 }
 
-/// So many administrators hardly ever share a name.
+/// Up to this number of administrators, two of them rarely have the same name.
 const FEW_ADMINS: u64 = 20;
 
-/// The time zones that companies have their offices in, in hours ahead of UTC.
+/// The possible time zones of a company, in hours ahead of UTC.
 const ZONES: [i64; 9] = [-8, -7, -6, -5, -3, 0, 1, 2, 9];
 
 impl Roster {
     pub(super) fn new(seed: u64, devices: u64) -> Self {
         let company: &str = LastName().fake_with_rng(&mut Key::new(seed, RngStream::Company).draws(0));
-        let trade = Key::new(seed, RngStream::Company)
+        let industry = Key::new(seed, RngStream::Company)
             .pick(1, &["Logistics", "Health", "Energy", "Foods", "Systems", "Insurance", "Media", "Motors"]);
         Self {
-            name: format!("{company} {trade}"),
-            domain: format!("{}-{}.example", plain(company), trade.to_ascii_lowercase()),
+            name: format!("{company} {industry}"),
+            domain: format!("{}-{}.example", plain(company), industry.to_ascii_lowercase()),
             devices,
             controllers_from: devices - devices / 25,
-            // About one administrator for fifty devices, and at least two: there are administrators without devices too. Not
-            // fewer than devices that begin to noncompliance in one block, so that nobody sees to two of them.
+            // One administrator per 48 devices, and at least two, also without devices. In one block, at most that many
+            // non-compliances begin, so each can have its own administrator.
             admins: (devices.div_ceil(48)).max(2),
             people: Key::new(seed, RngStream::Person),
             admin_people: Key::new(seed, RngStream::Admin),
@@ -111,7 +111,7 @@ impl Roster {
         }
     }
 
-    /// The time zone of a seed's company, in hours ahead of UTC.
+    /// The UTC offset of the company of a seed, in hours.
     pub(super) fn zone_hours(seed: u64) -> i64 {
         Key::new(seed, RngStream::Company).pick(2, &ZONES)
     }
@@ -128,7 +128,8 @@ impl Roster {
         self.controllers_from
     }
 
-    /// An administrator. Where there are many, the number of each is in the email, so that no two have one.
+    /// An administrator. With more than [`FEW_ADMINS`] administrators, the username and the email contain the number,
+    /// so that they are unique.
     pub(super) fn admin(&self, index: u64) -> Person {
         let mut admin = self.named(self.admin_people, index);
         if self.admins > FEW_ADMINS {
@@ -138,7 +139,7 @@ impl Roster {
         admin
     }
 
-    /// Who sits at a slot of the fleet.
+    /// The user at a slot of the fleet.
     pub(super) fn person(&self, slot: u64) -> Person {
         self.named(self.people, slot)
     }
@@ -161,21 +162,22 @@ impl Roster {
         Device { name, id, username, email, group, agent, os, machine, slot }
     }
 
-    /// The name of a device: what the house calls machines of its kind, and a serial part.
+    /// The hostname of a device: the prefix of its machine type and a serial part.
     pub(super) fn hostname(&self, device: DeviceRef) -> String {
         let (_, (prefix, _)) = self.machine(device);
-        // Each device has a number of its own, so names are unique while the numbers last: into the 22nd century for the
-        // largest fleet.
+        // Each device has its own number, so hostnames are unique until the numbers wrap around: in the 22nd century
+        // for the largest fleet.
         let serial = self.serials.forward((device.generation * self.devices + device.slot) % SERIALS);
-        format!("{prefix}{}", capitals(serial, 5))
+        format!("{prefix}{}", base36(serial, 5))
     }
 
-    /// The group that the devices at a slot of the fleet belong to.
+    /// The group of the devices at a slot of the fleet.
     pub(super) fn group(&self, slot: u64) -> &'static str {
         if slot < self.controllers_from { self.machines.sub(1).pick(slot, &GROUPS) } else { "Domain controllers" }
     }
 
-    /// The places of the fleet with short replacements are virtual machines and phones, the others what people sit at.
+    /// Machine type, hostname prefix and operating system. Endpoint slots with frequent replacements have virtual
+    /// machines and phones, the other endpoint slots have desktops and laptops.
     fn machine(&self, device: DeviceRef) -> (&'static str, (&'static str, &'static str)) {
         let DeviceRef { slot, generation } = device;
         let key = self.machines.sub(2).sub(generation);
@@ -190,20 +192,21 @@ impl Roster {
         }
     }
 
-    /// Ten to sixteen capitals and digits, as hardware makers have serial numbers, or 32 hexadecimal digits.
+    /// Ten or sixteen uppercase letters and digits, like a serial number of a manufacturer, or 32 hexadecimal digits.
     pub(super) fn device_id(&self, device: DeviceRef) -> String {
         let key = self.ids.sub(device.generation);
         let (high, low) = (key.at(device.slot), key.sub(0).at(device.slot));
         match mix(high) % 8 {
             0 => format!("{high:016x}{low:016x}"),
-            1 | 2 => format!("{}{}", capitals(high, 11), capitals(low, 5)),
-            _ => capitals(high, 10),
+            1 | 2 => format!("{}{}", base36(high, 11), base36(low, 5)),
+            _ => base36(high, 10),
         }
     }
 
-    /// One of the few addresses that a device has been seen at, out of the ranges kept for documentation.
+    /// One of the few public IP addresses of a device, from the ranges reserved for documentation (RFC 5737).
     pub(super) fn address(&self, device: DeviceRef, nth: u64) -> String {
-        // Offices share a few addresses; a person at home has an own one, and only what can be carried is there.
+        // Offices share a few addresses. At home, each slot has its own address; only laptops and phones are used
+        // there.
         let (machine, _) = self.machine(device);
         let (net, host) = if nth < 3 || matches!(machine, "desktop" | "vm" | "domain controller") {
             ("203.0.113", self.machines.sub(3).below(device.slot % 4, 250) + 1)
@@ -214,7 +217,7 @@ impl Roster {
         format!("{net}.{host}")
     }
 
-    /// The policy that a device is held to.
+    /// The policy that applies to a device.
     #[expect(clippy::unused_self, reason = "policies will differ between companies")]
     pub(super) fn policy(&self, device: &Device) -> &'static str {
         match device.machine {
@@ -227,7 +230,7 @@ impl Roster {
 }
 
 impl Device {
-    /// A device that is not of the fleet: somebody made it up.
+    /// A device outside the fleet, for injected events.
     #[must_use]
     pub fn invented(name: String, id: String, username: String) -> Self {
         let email = format!("{username}@invented.example");
@@ -245,12 +248,12 @@ impl Device {
         }
     }
 
-    /// The version of the agent that the device ran at an instant: a release every month, rolled out over some weeks.
+    /// The agent version on the device at an instant. There is a release every month; its rollout takes four weeks.
     #[must_use]
     pub fn agent_version(&self, at: Millis) -> String {
         const MONTH: i64 = 2_629_800_000;
         let rolled_out = at.0 - (self.slot % 29).cast_signed() * 86_400_000;
-        // Releases are counted from the account's beginning; before, everybody had the first.
+        // Releases are counted from the creation of the account. Before that, the release is 0.
         let release = ((rolled_out - ACCOUNT_MADE.0).max(0)) / MONTH;
         match self.agent {
             AgentType::Endpoint => format!("7.6.{release}.0"),
@@ -259,12 +262,12 @@ impl Device {
     }
 }
 
-/// The last `length` digits of a number in capitals and digits.
-fn capitals(number: u64, length: usize) -> String {
+/// The last `length` base-36 digits of a number, in the alphabet of [`DIGITS`].
+fn base36(number: u64, length: usize) -> String {
     let mut rest = number;
     let mut digits = vec![0; length];
     for digit in digits.iter_mut().rev() {
-        // Below 36 by the remainder.
+        // Below 36: a remainder of 36.
         let index = (rest % 36) as usize;
         *digit = DIGITS[index];
         rest /= 36;
@@ -272,7 +275,7 @@ fn capitals(number: u64, length: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
-/// A name as it stands in an address: lower case, letters only.
+/// A name in the form that addresses use: lowercase ASCII letters only.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect()
 }

@@ -1,58 +1,60 @@
-//! Whose occurrence it is, and when.
+//! A round-robin schedule with random access: which member has the n-th occurrence, and when.
 //!
-//! A schedule walks through the members of a group for ever. A *round* gives each member one occurrence. It is cut into `classes`
-//! *blocks* of equal active_ms: member `i` has its occurrence in block `i mod classes` of every round, at a rank that a keyed
-//! permutation of the block's members decides, evenly spaced over the block with some jitter. From this follows all
-//! that random access needs, each in constant time and whatever came before:
+//! A schedule cycles through the members of a group. In each *round*, each member has one occurrence. A round is
+//! divided into `classes` *blocks* of equal active time. Member `i` has its occurrence in block `i mod classes` of each
+//! round. A keyed permutation of the members of a block determines their ranks. Each rank has an equal interval of the
+//! block, and jitter moves the occurrence within its interval. Random access follows, in constant time and without
+//! state:
 //!
-//! - how many occurrences lie before an instant, and when the n-th one is;
-//! - whose occurrence the n-th one is, and which occurrence a member has in a round;
-//! - two occurrences of one member are at least `classes − 1` blocks apart. What begins at a occurrence and ends within that many
-//!   blocks can therefore never overlap itself.
+//! - the number of occurrences before an instant, and the time of the n-th occurrence;
+//! - the member of the n-th occurrence, and the occurrence of a member in a round.
 //!
-//! Turns are numbered from 0. What a occurrence means is rendered in [`lifecycle`](super::timeline).
+//! Two occurrences of one member are at least `classes − 1` blocks apart. A process that starts at an occurrence and
+//! ends within that time therefore never overlaps the next process of the same member.
+//!
+//! Occurrences are numbered from 0. The module [`timeline`](super::timeline) maps them to events.
 
 use super::random::{Key, Permutation};
 
-/// See the module.
+/// See the module documentation.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     /// The slot in the fleet of the first member.
     pub(super) first: u64,
-    /// The distance in the fleet from one member to the next.
+    /// The distance between two consecutive members, in slots of the fleet.
     pub(super) step: u64,
-    /// How many members there are; a schedule without members has no occurrences.
+    /// The number of members. A schedule without members has no occurrences.
     pub(super) members: u64,
-    /// The active_ms at which the first block begins.
+    /// The active time at which the first block begins.
     pub(super) begin: u64,
-    /// The active_ms that a block takes.
+    /// The active time of a block.
     pub(super) block: u64,
-    /// How many blocks make a round.
+    /// The number of blocks in a round.
     pub(super) classes: u64,
-    /// How many rounds there are.
+    /// The number of rounds.
     pub(super) rounds: u64,
-    /// Decides the order in a block.
+    /// Key for the order of the members in a block.
     pub(super) order: Key,
-    /// Decides how far into its slot a occurrence falls.
+    /// Key for the offsets of occurrences within their intervals.
     pub(super) jitter: Key,
-    /// Decides which occurrences are which mask's.
+    /// Key for the arrangement of the variant masks.
     pub(super) variant_key: Key,
 }
 
-/// Where a occurrence stands in its block.
+/// The position of an occurrence in its block.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Position {
     block: u64,
     class: u64,
     rank: u64,
-    /// How many occurrences the block has.
+    /// The number of occurrences in the block.
     size: u64,
 }
 
 impl Schedule {
-    /// How many occurrences come at less than `active_ms`, when each is delayed by `lag` and jittered by `jitter`.
-    pub(super) fn occurrences_before(&self, active_ms: u64, lag: u64, jitter: Key) -> u64 {
-        let Some(since) = active_ms.checked_sub(self.begin + lag) else { return 0 };
+    /// Counts the occurrences before `active_ms`. Each one is shifted by `delay`; `jitter` is the key for its offset.
+    pub(super) fn occurrences_before(&self, active_ms: u64, delay: u64, jitter: Key) -> u64 {
+        let Some(since) = active_ms.checked_sub(self.begin + delay) else { return 0 };
         if self.members == 0 {
             return 0;
         }
@@ -69,67 +71,68 @@ impl Schedule {
             return before;
         }
         let mut rank = rest * size / self.block;
-        let (mut start, mut end) = (self.slot_start(rank, size), self.slot_start(rank + 1, size));
+        let (mut start, mut end) = (self.interval_start(rank, size), self.interval_start(rank + 1, size));
         if end <= rest {
             rank += 1;
-            (start, end) = (end, self.slot_start(rank + 1, size));
+            (start, end) = (end, self.interval_start(rank + 1, size));
         }
         let occurrence = before + rank;
         occurrence + u64::from(start + jitter.below(occurrence, end - start) < rest)
     }
 
-    /// The active_ms at which a occurrence comes, when it is delayed by `lag` and jittered by `jitter`.
-    pub(super) fn active_ms_of(&self, occurrence: u64, lag: u64, jitter: Key) -> u64 {
-        let Place { block, rank, size, .. } = self.place(occurrence);
-        let (start, end) = (self.slot_start(rank, size), self.slot_start(rank + 1, size));
-        self.begin + lag + block * self.block + start + jitter.below(occurrence, end - start)
+    /// The active time of an occurrence, shifted by `delay`; `jitter` is the key for its offset.
+    pub(super) fn active_ms_of(&self, occurrence: u64, delay: u64, jitter: Key) -> u64 {
+        let Position { block, rank, size, .. } = self.position(occurrence);
+        let (start, end) = (self.interval_start(rank, size), self.interval_start(rank + 1, size));
+        self.begin + delay + block * self.block + start + jitter.below(occurrence, end - start)
     }
 
-    /// The slot in the fleet of the member whose occurrence it is.
+    /// The slot in the fleet of the member that has an occurrence.
     pub(super) fn slot_of(&self, occurrence: u64) -> u64 {
-        let Place { block, class, rank, size } = self.place(occurrence);
+        let Position { block, class, rank, size } = self.position(occurrence);
         let member = self.block_order(block, size).forward(rank) * self.classes + class;
         self.first + member * self.step
     }
 
-    /// Which round a occurrence belongs to.
+    /// The round of an occurrence.
     pub(super) fn round_of(&self, occurrence: u64) -> u64 {
         occurrence / self.members
     }
 
-    /// The first occurrence of the block that a occurrence stands in, and the first one after that block.
+    /// The block of an occurrence, and the range of the occurrences in that block.
     pub(super) fn block_of(&self, occurrence: u64) -> (u64, std::ops::Range<u64>) {
-        let Place { block, rank, size, .. } = self.place(occurrence);
+        let Position { block, rank, size, .. } = self.position(occurrence);
         (block, occurrence - rank..occurrence - rank + size)
     }
 
-    /// Whether the slot `slot` is a member.
+    /// Whether the device slot `slot` is a member.
     pub(super) fn has(&self, slot: u64) -> bool {
         slot >= self.first
             && (slot - self.first).is_multiple_of(self.step)
             && (slot - self.first) / self.step < self.members
     }
 
-    /// How many occurrences of the member at `slot` come at less than `active_ms`, and the last of them.
+    /// The number of occurrences before `active_ms` of the member at `slot`, and the last of them.
     pub(super) fn occurrences_of(&self, slot: u64, active_ms: u64) -> (u64, Option<u64>) {
         let member = (slot - self.first) / self.step;
         let class = member % self.classes;
         let Some(since) = active_ms.checked_sub(self.begin) else { return (0, None) };
         let block = since / self.block;
-        // The blocks of the member's class that are over, then perhaps the one that is under way.
-        let over = if block > class { (block - class - 1) / self.classes + 1 } else { 0 };
+        // The number of completed blocks of the member's class, then whether a block of this class is in progress.
+        let completed = if block > class { (block - class - 1) / self.classes + 1 } else { 0 };
         let current = block % self.classes == class;
-        let over = over.min(self.rounds);
-        if current && over < self.rounds {
-            let occurrence = self.occurrence_in_round(member, over);
+        let completed = completed.min(self.rounds);
+        if current && completed < self.rounds {
+            let occurrence = self.occurrence_in_round(member, completed);
             if self.active_ms_of(occurrence, 0, self.jitter) < active_ms {
-                return (over + 1, Some(occurrence));
+                return (completed + 1, Some(occurrence));
             }
         }
-        (over, over.checked_sub(1).map(|round| self.occurrence_in_round(member, round)))
+        (completed, completed.checked_sub(1).map(|round| self.occurrence_in_round(member, round)))
     }
 
-    /// The occurrences of the member at `slot` in the rounds that come near to a stretch of active_ms, one round more at each end.
+    /// The occurrences of the member at `slot` in the rounds around a range of active time, with one extra round at
+    /// each end.
     pub(super) fn occurrences_near(&self, slot: u64, from: u64, to: u64) -> impl Iterator<Item = u64> {
         let member = (slot - self.first) / self.step;
         let round = |active_ms: u64| active_ms.saturating_sub(self.begin) / self.block / self.classes;
@@ -137,7 +140,7 @@ impl Schedule {
         rounds.map(move |round| self.occurrence_in_round(member, round))
     }
 
-    /// The occurrence that a member has in a round.
+    /// The occurrence of a member in a round.
     fn occurrence_in_round(&self, member: u64, round: u64) -> u64 {
         let class = member % self.classes;
         let block = round * self.classes + class;
@@ -145,17 +148,17 @@ impl Schedule {
         round * self.members + self.class_start(class) + rank
     }
 
-    fn place(&self, occurrence: u64) -> Place {
+    fn position(&self, occurrence: u64) -> Position {
         let (round, rest) = (occurrence / self.members, occurrence % self.members);
-        // The first `longer` classes have one member more than the others.
-        let (short, longer) = (self.members / self.classes, self.members % self.classes);
-        let (class, rank) = if rest < longer * (short + 1) {
-            (rest / (short + 1), rest % (short + 1))
+        // The first `large_classes` classes have one member more than the others.
+        let (small_size, large_classes) = (self.members / self.classes, self.members % self.classes);
+        let (class, rank) = if rest < large_classes * (small_size + 1) {
+            (rest / (small_size + 1), rest % (small_size + 1))
         } else {
-            let rest = rest - longer * (short + 1);
-            (longer + rest / short, rest % short)
+            let rest = rest - large_classes * (small_size + 1);
+            (large_classes + rest / small_size, rest % small_size)
         };
-        Place { block: round * self.classes + class, class, rank, size: self.class_size(class) }
+        Position { block: round * self.classes + class, class, rank, size: self.class_size(class) }
     }
 
     fn class_size(&self, class: u64) -> u64 {
@@ -170,8 +173,9 @@ impl Schedule {
         Permutation::new(self.order.sub(block), size)
     }
 
-    /// Where a slot of the block begins. Fits: a block is below 2⁴¹, a class has at most 2¹⁷ members.
-    fn slot_start(&self, rank: u64, size: u64) -> u64 {
+    /// The start of the interval of a rank, relative to its block. No overflow: a block is below 2⁴¹, and a class has
+    /// at most 2¹⁷ members.
+    fn interval_start(&self, rank: u64, size: u64) -> u64 {
         rank * self.block / size
     }
 }
@@ -202,17 +206,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counting_and_finding_turns_agree(
-            seed: u64, members in 1_u64..300, classes in 1_u64..60, block in 400_u64..100_000, lag in 0_u64..9999, occurrence in 0_u64..5000,
+        fn occurrences_before_is_the_inverse_of_active_ms_of(
+            seed: u64, members in 1_u64..300, classes in 1_u64..60, block in 400_u64..100_000, delay in 0_u64..9999, occurrence in 0_u64..5000,
         ) {
             let schedule = schedule(seed, members, classes, block);
-            let at = schedule.active_ms_of(occurrence, lag, schedule.jitter);
-            prop_assert_eq!(schedule.occurrences_before(at, lag, schedule.jitter), occurrence);
-            prop_assert_eq!(schedule.occurrences_before(at + 1, lag, schedule.jitter), occurrence + 1);
+            let at = schedule.active_ms_of(occurrence, delay, schedule.jitter);
+            prop_assert_eq!(schedule.occurrences_before(at, delay, schedule.jitter), occurrence);
+            prop_assert_eq!(schedule.occurrences_before(at + 1, delay, schedule.jitter), occurrence + 1);
         }
 
         #[test]
-        fn each_member_has_one_turn_a_round_and_finds_it(
+        fn each_member_has_one_occurrence_per_round(
             seed: u64, members in 1_u64..200, classes in 1_u64..60, round in 0_u64..9,
         ) {
             let schedule = schedule(seed, members, classes, 5000);
@@ -228,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn turns_of_a_member_keep_their_distance(seed: u64, members in 1_u64..200, classes in 1_u64..60) {
+        fn occurrences_of_a_member_keep_their_distance(seed: u64, members in 1_u64..200, classes in 1_u64..60) {
             let schedule = schedule(seed, members, classes, 5000);
             for slot in [3, 3 + 2 * (members - 1)] {
                 let occurrence = |round| schedule.occurrence_in_round((slot - 3) / 2, round);

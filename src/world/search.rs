@@ -1,9 +1,10 @@
-//! Searching the events of a selection for a text.
+//! Searches the events of a selection for a text.
 //!
-//! First the fleet is asked which of its devices the text names. When they are few, their events are found one by one
-//! through the schedules, and the history of all others is not looked at; when they are many (or when the text may name
-//! something else, such as an application), a page is found soon by reading. Both read newest first, and only as far as
-//! the page. What cannot be avoided is a look at every device that lived in the window.
+//! If the text can match fields other than those of a device, such as the application, the search reads event by event.
+//! Otherwise it first examines every device that was in the fleet during the window. If few devices match, the
+//! schedules give their events directly, without the events of other devices. If many match, the search reads event by
+//! event, and a page is full soon. In all cases, the search stops when the page is full. The direct path serves only
+//! the newest-first order.
 
 use std::collections::HashSet;
 
@@ -16,25 +17,26 @@ use super::{
     window::{Event, Order},
 };
 
-/// How many events are read at a time.
-const STRIDE: usize = 512;
-/// How much time is looked at first for the events of few devices; twice as much each time after.
-const FIRST_STRETCH_MS: i64 = 3_600_000;
+/// The number of events that are read at a time.
+const SCAN_CHUNK: usize = 512;
+/// The first time span in which the events of few devices are collected, in milliseconds. Each next span is twice as
+/// long.
+const FIRST_SPAN_MS: i64 = 3_600_000;
 
-/// How many found events are held at once while a page of a search is looked for by its number.
+/// The maximum number of found events in memory while [`Selection::page`] skips matches.
 const SKIP_AT_ONCE: usize = 4_096;
 
-/// A page of a search, and how far it has read.
+/// A page of search results, and the position up to which the search has read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
-    /// The events, in the order that was asked for.
+    /// The events, in the requested order.
     pub events: Vec<Event>,
-    /// How many events, found or not, lie before the next page.
+    /// The number of events, matching or not, before the next page.
     pub read: u64,
 }
 
 impl Selection<'_> {
-    /// How many events there are. Counted without looking at any of them, unless there is a search.
+    /// The number of events. Without a search text, this reads no events.
     #[must_use]
     pub fn count(&self) -> u64 {
         match &self.search {
@@ -43,7 +45,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Up to `take` events after the first `skip`, in an order.
+    /// Up to `take` events after the first `skip`, in the given order.
     #[must_use]
     pub fn page(&self, skip: u64, take: usize, order: Order) -> Vec<Event> {
         if self.search.is_none() {
@@ -65,8 +67,8 @@ impl Selection<'_> {
         self.after(read, take, order).events
     }
 
-    /// Up to `take` events, in an order, after the first `read` of those that the window and the filter without its
-    /// search choose. Where a search goes on from is a place among all of these, so that it reads nothing twice.
+    /// Up to `take` matching events, in the given order, after the first `read` events. `read` counts all events that
+    /// the window and the filter select, matching or not, so a search that continues reads no event twice.
     #[must_use]
     pub fn after(&self, read: u64, take: usize, order: Order) -> Found {
         let Some(search) = &self.search else {
@@ -82,28 +84,28 @@ impl Search {
     fn after(&self, selection: &Selection<'_>, read: u64, take: usize, order: Order) -> Found {
         let mut found = Found { events: Vec::new(), read };
         if order == Order::OldestFirst {
-            // Few would ask for it: no way round what is of other devices.
-            self.read_on(selection, selection.unsearched(), take, order, &mut found);
+            // The path for few devices supports only the newest-first order.
+            self.scan(selection, selection.unsearched(), take, order, &mut found);
             return found;
         }
         let fresh = selection.fresh.len() as u64;
         if self.few.is_none() || read < fresh {
             let end = if self.few.is_none() { selection.unsearched() } else { fresh };
-            self.read_on(selection, end, take, order, &mut found);
+            self.scan(selection, end, take, order, &mut found);
         }
         if let Some(few) = &self.few
             && found.events.len() < take
         {
-            follow(selection, few, take, &self.cancellation, &mut found);
+            collect_by_device(selection, few, take, &self.cancellation, &mut found);
         }
         found
     }
 
-    /// Reads event after event.
-    fn read_on(&self, selection: &Selection<'_>, end: u64, take: usize, order: Order, found: &mut Found) {
+    /// Reads event by event.
+    fn scan(&self, selection: &Selection<'_>, end: u64, take: usize, order: Order, found: &mut Found) {
         while found.read < end && found.events.len() < take && !self.cancellation.is_cancelled() {
             let left = usize::try_from(end - found.read).unwrap_or(usize::MAX);
-            for event in selection.unsearched_page(found.read, STRIDE.min(left), order) {
+            for event in selection.unsearched_page(found.read, SCAN_CHUNK.min(left), order) {
                 found.read += 1;
                 if selection.world.render(&event).mentions(&self.term) {
                     found.events.push(event);
@@ -116,8 +118,8 @@ impl Search {
     }
 }
 
-/// Finds the events of few devices, in ever longer stretches of time.
-fn follow(
+/// Collects the events of few devices, in time spans of growing length.
+fn collect_by_device(
     selection: &Selection<'_>,
     few: &HashSet<DeviceRef>,
     take: usize,
@@ -125,41 +127,41 @@ fn follow(
     found: &mut Found,
 ) {
     let Selection { world, tracks, places, hint, .. } = selection;
-    let solid = found.read.saturating_sub(selection.fresh.len() as u64);
-    let Some(next) = places.end.checked_sub(solid.saturating_add(1)).filter(|&next| next >= places.start) else {
+    let settled_read = found.read.saturating_sub(selection.fresh.len() as u64);
+    let Some(next) = places.end.checked_sub(settled_read.saturating_add(1)).filter(|&next| next >= places.start) else {
         return;
     };
-    // The newest event that was not read yet, and all before it.
+    // The newest event that the search has not read yet.
     let newest = world.instant_of(tracks, next, *hint);
-    let newest_place = world.place_of(tracks, newest);
+    let before_newest = world.count_before(tracks, newest);
     let first = world.instant_of(tracks, places.start, newest);
     let slots: HashSet<u64> = few.iter().map(|device| device.slot).collect();
-    let (mut until, mut stretch) = (newest, FIRST_STRETCH_MS);
+    let (mut until, mut span_ms) = (newest, FIRST_SPAN_MS);
     while until >= first && found.events.len() < take && !cancellation.is_cancelled() {
-        let after = Millis((until.0 - stretch).max(first.0 - 1));
+        let after = Millis((until.0 - span_ms).max(first.0 - 1));
         let mut events = world.events_of(tracks, &slots, after, until);
         events.retain(|event| world.processes.device(&event.0).is_some_and(|device| few.contains(&device)));
         events.sort_unstable();
         for event in events.into_iter().rev() {
-            // Of the events of the newest millisecond some may have been read before.
-            if event.at() == newest && world.place(tracks, &event, newest_place) > next {
+            // The search may have read some events of this millisecond already.
+            if event.at() == newest && world.position(tracks, &event, before_newest) > next {
                 continue;
             }
             found.events.push(event);
             if found.events.len() == take {
-                let place = world.place(tracks, &event, world.place_of(tracks, event.at()));
-                found.read = selection.fresh.len() as u64 + (places.end - place);
+                let position = world.position(tracks, &event, world.count_before(tracks, event.at()));
+                found.read = selection.fresh.len() as u64 + (places.end - position);
                 return;
             }
         }
         until = after;
-        stretch *= 2;
+        span_ms *= 2;
     }
     found.read = selection.unsearched();
 }
 
 impl World {
-    /// The events of some tracks and some places of the fleet, after one instant and not after another.
+    /// The events of some tracks at some slots of the fleet, after `after` and not after `until`.
     fn events_of(&self, tracks: &[usize], slots: &HashSet<u64>, after: Millis, until: Millis) -> Vec<Event> {
         let (after, until) = (self.processes.after(after), self.processes.after(until));
         let mut found: Vec<EventRef> = Vec::new();
@@ -171,13 +173,13 @@ impl World {
         found.into_iter().map(Event).collect()
     }
 
-    /// How many events of some tracks happened before an instant.
-    fn place_of(&self, tracks: &[usize], at: Millis) -> u64 {
+    /// Counts the events of some tracks that happened before an instant.
+    fn count_before(&self, tracks: &[usize], at: Millis) -> u64 {
         self.count(tracks, Millis(at.0 - 1))
     }
 
-    /// The place of an event, when so many happened before its millisecond.
-    fn place(&self, tracks: &[usize], event: &Event, before: u64) -> u64 {
+    /// The position of an event, if `before` events happened before its millisecond.
+    fn position(&self, tracks: &[usize], event: &Event, before: u64) -> u64 {
         let same = self.between(tracks, Millis(event.at().0 - 1), event.at());
         before + same.iter().take_while(|other| *other < event).count() as u64
     }

@@ -1,4 +1,4 @@
-//! What is true of devices at an instant, and what an event is about.
+//! The state of devices at an instant, and the device or administrator of an event.
 
 use super::{
     kinds::Status,
@@ -10,13 +10,13 @@ use super::{
 };
 
 impl Processes {
-    /// The device that an event tells of; none for the events of administrators.
+    /// The device that an event is about; `None` for the events of [`Process::AdminDay`].
     pub(super) fn device(&self, event_ref: &EventRef) -> Option<DeviceRef> {
-        let spec = &self.tracks[event_ref.track];
-        let schedule = &self.schedules[spec.schedule];
+        let track = &self.tracks[event_ref.track];
+        let schedule = &self.schedules[track.schedule];
         let occurrence = self.occurrence(event_ref);
         let slot = schedule.slot_of(occurrence);
-        let generation = match spec.process {
+        let generation = match track.process {
             Process::AdminDay => return None,
             Process::Enrolment => 0,
             Process::Arrival => schedule.round_of(occurrence) + 1,
@@ -29,32 +29,32 @@ impl Processes {
         Some(DeviceRef { slot, generation })
     }
 
-    /// The administrator whose day an event tells of.
+    /// The administrator of an event of [`Process::AdminDay`]; `None` for other events.
     pub(super) fn acting_admin(&self, event_ref: &EventRef) -> Option<u64> {
-        let spec = &self.tracks[event_ref.track];
-        (spec.process == Process::AdminDay).then(|| self.schedules[spec.schedule].slot_of(self.occurrence(event_ref)))
+        let track = &self.tracks[event_ref.track];
+        (track.process == Process::AdminDay).then(|| self.schedules[track.schedule].slot_of(self.occurrence(event_ref)))
     }
 
-    /// The generations of a slot of the fleet of which something is heard between two moments.
+    /// The generations at a slot of the fleet that can have events between two moments.
     pub(super) fn generations(&self, slot: u64, after: Moment, until: Moment) -> std::ops::RangeInclusive<u64> {
-        // The one before may not have left yet, or end what it began.
+        // The previous generation may still be in the fleet or have unfinished processes.
         self.generation(slot, after.working_hours).saturating_sub(1)..=self.generation(slot, until.working_hours)
     }
 
-    /// Which device is at a slot of the fleet at an instant.
+    /// The device at a slot of the fleet at an instant.
     pub(super) fn device_at(&self, slot: u64, at: Millis) -> DeviceRef {
         DeviceRef { slot, generation: self.generation(slot, self.after(at).working_hours) }
     }
 
-    /// Which device is at a slot of the fleet at an active_ms of the working_hours.
+    /// The generation at a slot of the fleet, at an active time of the working-hours calendar.
     fn generation(&self, slot: u64, active_ms: u64) -> u64 {
         let replacement =
             self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot));
         replacement.map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
     }
 
-    /// The status that a device had when an instant was over, and the noncompliance of compliance that it was in: randomness, and
-    /// the occurrence, as [`detail`](Self::detail) has them for the events of the noncompliance.
+    /// The status of a device after all events at `at`, and the key and occurrence of its current non-compliance.
+    /// [`detail`](Self::detail) returns the same pair for the events of that non-compliance.
     pub(super) fn status(&self, device: DeviceRef, at: Millis) -> (Status, Option<(Key, u64)>) {
         let now = self.after(at).working_hours;
         let compliant = (Status::Compliant, None);
@@ -81,13 +81,14 @@ impl Processes {
         (status, Some((schedule.order.stream(RngStream::Detail), occurrence)))
     }
 
-    /// Whether the non-compliance that a occurrence tells of is mended within hours.
+    /// Whether an occurrence has the [`BRIEF`] variant of non-compliance.
     pub(super) fn is_brief(&self, slot: u64, occurrence: u64) -> bool {
         let compliance = self.compliance.iter().find(|found| self.schedules[found.schedule].has(slot));
         compliance.is_some_and(|found| BRIEF.has(self.schedules[found.schedule].variant_key, occurrence))
     }
 
-    /// How many hours an exemption is granted for: as long as it lasts, rounded up to what a console offers.
+    /// The duration for which an exemption is granted, in hours: its actual duration, rounded up to an option of the
+    /// console.
     pub(super) fn exemption_hours(&self, exempt: &EventRef) -> i64 {
         const OFFERED: [i64; 7] = [12, 24, 48, 72, 96, 168, 336];
         let schedule = self.tracks[exempt.track].schedule;
@@ -100,7 +101,7 @@ impl Processes {
         OFFERED.into_iter().find(|offered| *offered >= hours).unwrap_or(hours)
     }
 
-    /// Randomness for what an event says. Events that tell of the same occurrence of the same process share it.
+    /// The random key and the occurrence for the content of an event. All events of one occurrence share them.
     pub(super) fn detail(&self, event_ref: &EventRef) -> (Key, u64) {
         (
             self.schedules[self.tracks[event_ref.track].schedule].order.stream(RngStream::Detail),
@@ -108,20 +109,20 @@ impl Processes {
         )
     }
 
-    /// The hours from the beginning of a process to one of its later events, at least 1.
+    /// The full hours from the start of a process to one of its events, at least 1.
     pub(super) fn hours_since_start(&self, event_ref: &EventRef) -> i64 {
         let schedule = &self.schedules[self.tracks[event_ref.track].schedule];
         let began = self.working_hours.instant(schedule.active_ms_of(self.occurrence(event_ref), 0, schedule.jitter));
         ((event_ref.at.0 - began.0) / 3_600_000).max(1)
     }
 
-    /// Whether the webhook's receiver fails at an attempt.
+    /// Whether the webhook's receiver fails at this attempt.
     pub(super) fn receiver_fails(&self, attempt: &EventRef) -> bool {
-        let spec = &self.tracks[attempt.track];
-        let occurrence = spec.mask.occurrence(self.variant_key(spec), attempt.index);
-        match spec.nth {
-            0 => RECEIVER_FAILS.has(self.variant_key(spec), occurrence),
-            1 => RECEIVER_FAILS_TWICE.has(self.variant_key(spec), occurrence),
+        let track = &self.tracks[attempt.track];
+        let occurrence = track.mask.occurrence(self.variant_key(track), attempt.index);
+        match track.nth {
+            0 => RECEIVER_FAILS.has(self.variant_key(track), occurrence),
+            1 => RECEIVER_FAILS_TWICE.has(self.variant_key(track), occurrence),
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! The text of a search, and which devices it names.
+//! The text of a search, and the devices that match it.
 
 use std::{
     collections::HashSet,
@@ -18,21 +18,22 @@ use super::{
     window::Window,
 };
 
-/// How many devices are few: so many, and one more for each [`RARE`] that were looked at.
+/// The number of matching devices that still count as few. It grows by one for every [`RARE`] examined devices.
 const FEW: usize = 256;
-/// Of so many devices one is so rare that following it is cheaper than reading past all others.
+/// If at most one device in this number matches, reading the events per device is cheaper than reading all events.
 const RARE: usize = 64;
-/// How long whoever asked will wait: until they say otherwise.
+
+/// Cancels running searches. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 
-/// Ends a cancellation when it is dropped.
+/// Guard that cancels the [`Cancellation`] when it is dropped.
 #[derive(Debug)]
-#[must_use = "the cancellation ends when this is dropped"]
+#[must_use = "dropping this guard cancels the search"]
 pub struct CancelOnDrop(Cancellation);
 
 impl Cancellation {
-    /// As long as the answer is waited for.
+    /// Returns a guard that cancels when it is dropped, for example because the client disconnects.
     pub fn cancel_on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(self.clone())
     }
@@ -48,27 +49,27 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// A text that is looked for in any case.
+/// The text of a search. Matching ignores case.
 #[derive(Clone, Debug)]
 pub struct SearchTerm(String);
 
-/// A text, and the devices that it names.
+/// A search text and the devices that match it.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
     pub(super) term: SearchTerm,
-    /// `None` when they are many, or when the text may name something else.
+    /// `None` if there are many, or if the text can match other fields.
     pub(super) few: Option<HashSet<DeviceRef>>,
     pub(super) cancellation: Cancellation,
 }
 
 impl SearchTerm {
-    /// What occurs where the text does, in any case.
+    /// Creates the term for a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_lowercase())
     }
 
-    /// Whether the text occurs in a field.
+    /// Whether the text occurs in a field, in upper or lower case.
     pub(super) fn is_in(&self, field: &str) -> bool {
         if !(self.0.is_ascii() && field.is_ascii()) {
             return field.to_lowercase().contains(&self.0);
@@ -87,20 +88,22 @@ impl Search {
         term: SearchTerm,
         cancellation: Cancellation,
     ) -> Self {
-        // Only what the chosen tracks can say counts: nothing that was blocked says «Zoom», which everybody may use.
-        let elsewhere = tracks.iter().any(|&track| {
+        // Only texts that the selected tracks can contain count. For example, a blocked access never contains "Zoom",
+        // because no rule blocks it.
+        let matches_other_field = tracks.iter().any(|&track| {
             let track = world.processes.track(track);
             let Kind::Access(action) = track.kind else { return false };
             apps::words(track.process, action).into_iter().any(|word| term.is_in(word))
         });
-        let all = elsewhere || category == Category::Admin;
-        let few = if all { None } else { world.few_named(category, window, &term, &cancellation) };
+        let all = matches_other_field || category == Category::Admin;
+        let few = if all { None } else { world.few_matching_devices(category, window, &term, &cancellation) };
         Self { term, few, cancellation }
     }
 }
 
 impl Record {
-    /// Whether a text occurs in one of the fields by which an record's category is searched.
+    /// Whether the text occurs in a search field of the record's category. Always true for admin records, which have no
+    /// search fields.
     #[must_use]
     pub fn mentions(&self, term: &SearchTerm) -> bool {
         match self {
@@ -124,8 +127,8 @@ impl Record {
 }
 
 impl World {
-    /// The devices heard of in a window that a text names, if they are few.
-    fn few_named(
+    /// The devices with possible events in a window that match a text; `None` if there are many.
+    fn few_matching_devices(
         &self,
         category: Category,
         window: Window,
@@ -133,28 +136,28 @@ impl World {
         cancellation: &Cancellation,
     ) -> Option<HashSet<DeviceRef>> {
         let (after, until) = (self.processes.after(Millis(window.from.0 - 1)), self.processes.after(window.to));
-        let mut named = HashSet::new();
-        let mut looked_at = 0;
+        let mut matching = HashSet::new();
+        let mut examined = 0;
         for slot in 0..u64::from(self.config.devices) {
             if cancellation.is_cancelled() {
                 break;
             }
             for generation in self.processes.generations(slot, after, until) {
                 let device = DeviceRef { slot, generation };
-                looked_at += 1;
-                if self.names(category, device, term) {
-                    if named.len() > FEW + looked_at / RARE {
+                examined += 1;
+                if self.matches_device(category, device, term) {
+                    if matching.len() > FEW + examined / RARE {
                         return None;
                     }
-                    named.insert(device);
+                    matching.insert(device);
                 }
             }
         }
-        Some(named)
+        Some(matching)
     }
 
-    /// Whether a text names a device, in one of the fields of a device by which a category is searched.
-    fn names(&self, category: Category, device: DeviceRef, term: &SearchTerm) -> bool {
+    /// Whether a text occurs in a device field that a search in the category examines.
+    fn matches_device(&self, category: Category, device: DeviceRef, term: &SearchTerm) -> bool {
         term.is_in(&self.roster.hostname(device))
             || term.is_in(&self.roster.device_id(device))
             || (category == Category::Activity

@@ -1,4 +1,4 @@
-//! The sentences in `details`, in the words of the console.
+//! Renders the sentences of `details`, in the wording of the console.
 
 use super::{
     company::World,
@@ -8,32 +8,32 @@ use super::{
     tracks::EventRef,
 };
 
-/// What a device can fail in, and how that is mended.
+/// A policy violation, and how it is fixed.
 #[derive(Clone, Copy)]
 struct Finding {
     wrong: &'static str,
-    mended: &'static str,
+    fix: &'static str,
 }
 
-const fn finding(wrong: &'static str, mended: &'static str) -> Finding {
-    Finding { wrong, mended }
+const fn finding(wrong: &'static str, fix: &'static str) -> Finding {
+    Finding { wrong, fix }
 }
 
-/// What is mended within hours, on a machine with a desktop or server operating system.
+/// Violations of a brief non-compliance, on machines other than phones.
 const QUICK: [Finding; 4] = [
     finding("antivirus definitions are out of date", "antivirus definitions were updated"),
     finding("real-time protection is off", "real-time protection was turned on"),
     finding("firewall is disabled", "firewall was enabled"),
     finding("the last full scan is more than 7 days old", "a full scan was completed"),
 ];
-/// What takes days.
+/// Violations of a longer non-compliance, on machines other than phones.
 const SLOW: [Finding; 4] = [
     finding("critical operating system patches are missing", "missing patches were installed"),
     finding("the system disk is not encrypted", "the system disk was encrypted"),
     finding("a vulnerable application is installed", "the vulnerable application was updated"),
     finding("no backup was made in the last 30 days", "a backup was made"),
 ];
-/// What can be wrong with a phone.
+/// Violations on phones.
 const PHONE: [Finding; 3] = [
     finding("the device is not protected by a passcode", "a passcode was set"),
     finding("the operating system is out of date", "the operating system was updated"),
@@ -55,7 +55,7 @@ const TICKETS: [&str; 3] = ["Agent does not report", "Question about exemptions"
 impl World {
     pub(super) fn device_details(&self, event_ref: &EventRef, event: DeviceEvent, device: &Device) -> String {
         let name = &device.name;
-        let actor = || named(&self.actor(event_ref));
+        let actor = || name_and_email(&self.actor(event_ref));
         let (key, occurrence) = self.processes.detail(event_ref);
         match event {
             DeviceEvent::AccessGranted => {
@@ -76,7 +76,7 @@ impl World {
             }
             DeviceEvent::ComplianceCheck => format!("Compliance check of device {name} was requested by {}", actor()),
             DeviceEvent::Compliant => {
-                format!("Device {name} changed status to compliant: {}", self.finding(key, occurrence, device).mended)
+                format!("Device {name} changed status to compliant: {}", self.finding(key, occurrence, device).fix)
             }
             DeviceEvent::Deleted => format!("Device {name} was deleted by {}", actor()),
             DeviceEvent::DeletedUser => {
@@ -103,7 +103,7 @@ impl World {
     pub(super) fn admin_details(&self, event_ref: &EventRef, event: AdminEvent, admin: &Person) -> String {
         let (key, occurrence) = self.processes.detail(event_ref);
         let key = key.stream(RngStream::Console).sub(event as u64);
-        let admin = named(admin);
+        let admin = name_and_email(admin);
         match event {
             AdminEvent::CacChange => format!("Access rule {} was changed by {admin}", key.pick(occurrence, &RULES)),
             AdminEvent::Config => format!("Configuration was changed by {admin}: {}", key.pick(occurrence, &SETTINGS)),
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// What a device fails in during a non-compliance: the same at its beginning and at its end.
+    /// The policy violation of a non-compliance. It is the same at the beginning and at the end.
     fn finding(&self, key: Key, occurrence: u64, device: &Device) -> Finding {
         let key = key.stream(RngStream::Detail);
         match device.machine {
@@ -165,6 +165,6 @@ impl World {
     }
 }
 
-fn named(person: &Person) -> String {
+fn name_and_email(person: &Person) -> String {
     format!("{} ({})", person.name, person.email)
 }

@@ -1,11 +1,11 @@
-//! Instants of the history, and where it begins and ends.
+//! Instants of the history, its beginning and its end.
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Millis(pub i64);
 
-/// 2013-10-04T08:00:00Z: the company's account was created. Nothing happened before.
+/// The creation of the company's account: 2013-10-04T08:00:00Z. No event happens before it.
 pub const ACCOUNT_MADE: Millis = Millis(1_380_873_600_000);
 
-/// 2200-01-01: no query reaches further.
+/// 2200-01-01T00:00:00Z: the last instant of any query.
 pub(super) const LAST: Millis = Millis(7_258_118_400_000);

@@ -1,12 +1,13 @@
-//! How events are counted and found.
+//! Counts and finds events.
 //!
-//! Every event belongs to a [`Track`]: at an occurrence of a schedule, some blocks later, some active time later, or as the
-//! echo of another track (the login before an administrator's act, the webhook entry after a change). How many events a
-//! track has before an instant, and when its n-th event happens, are closed forms: nothing is summed and nothing is stored.
-//! Only for an echo, the few events are looked at whose cause lies within its delay.
+//! Each event belongs to a [`Track`]. It happens at an occurrence of a schedule, some blocks or some active time after
+//! it, or as an echo of an event of another track (the login before an administrator's action, the webhook attempt
+//! after a change). The number of events of a track before an instant and the time of its n-th event are computed
+//! directly, without summation and without stored data. Only an echo needs a look at single events: the few whose base
+//! event is within the delay range.
 //!
-//! Which variant of a process an occurrence takes is decided for 64 occurrences at a time: a [`VariantMask`] is a set of 64
-//! bits that is rearranged for each run, so counting the occurrences of a variant is counting bits.
+//! Variants of a process are assigned to runs of 64 occurrences: a [`VariantMask`] is a set of 64 bits, and each run
+//! has its own arrangement of the bits. Counting the occurrences of a variant is therefore counting bits.
 
 use super::{
     processes::Processes,
@@ -16,7 +17,7 @@ use super::{
     variants::VariantMask,
 };
 
-/// An instant, as both rhythms count it.
+/// An instant, with the active time in both calendars at the end of its millisecond.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) at: Millis,
@@ -25,7 +26,7 @@ pub(super) struct Moment {
 }
 
 impl Processes {
-    /// How the masks of a track's schedule are arranged.
+    /// The key for the arrangement of the variant masks of a track's schedule.
     pub(super) fn variant_key(&self, track: &Track) -> Key {
         self.schedules[track.schedule].variant_key
     }
@@ -38,7 +39,7 @@ impl Processes {
         self.tracks.iter().enumerate()
     }
 
-    /// The moment that comes right after `at`: what lies before it happened at or before `at`.
+    /// The moment at the end of the millisecond `at`: events before it happened at or before `at`.
     pub(super) fn after(&self, at: Millis) -> Moment {
         let next = Millis(at.0 + 1);
         Moment {
@@ -48,7 +49,7 @@ impl Processes {
         }
     }
 
-    /// How many events of a track happened at or before the moment's instant.
+    /// Counts the events of a track that happened at or before a moment.
     pub(super) fn count(&self, track: usize, moment: Moment) -> u64 {
         let spec = &self.tracks[track];
         let schedule = &self.schedules[spec.schedule];
@@ -59,26 +60,28 @@ impl Processes {
         let occurrences = match spec.when {
             When::Occurrence => schedule.occurrences_before(active_ms, 0, schedule.jitter),
             When::Blocks(blocks) => schedule.occurrences_before(active_ms, blocks * schedule.block, spec.key),
-            When::ActiveTime(later) => schedule.occurrences_before(active_ms, later, schedule.jitter),
+            When::ActiveTime(delay_active_ms) => {
+                schedule.occurrences_before(active_ms, delay_active_ms, schedule.jitter)
+            }
             When::Echo { of, from, to } => {
                 let slack = spec.slack();
-                let surely = self.count_base(of, spec.mask, self.after(Millis(moment.at.0 - to - slack)));
-                let perhaps = self.count_base(of, spec.mask, self.after(Millis(moment.at.0 - from + slack)));
-                let late = (surely..perhaps).filter(|&index| self.at(track, index) <= moment.at).count();
-                return surely + late as u64;
+                let lower = self.count_base(of, spec.mask, self.after(Millis(moment.at.0 - to - slack)));
+                let upper = self.count_base(of, spec.mask, self.after(Millis(moment.at.0 - from + slack)));
+                let within = (lower..upper).filter(|&index| self.at(track, index) <= moment.at).count();
+                return lower + within as u64;
             }
         };
         spec.mask.before(self.variant_key(spec), occurrences)
     }
 
-    /// How many events of an echo's base happened by a moment, of the echo's own mask.
+    /// Counts the events of an echo's base track that happened at or before a moment and belong to the echo's mask.
     fn count_base(&self, base: usize, mask: VariantMask, moment: Moment) -> u64 {
-        let (base_cast, variant_key) = (self.tracks[base].mask, self.variant_key(&self.tracks[base]));
+        let (base_mask, variant_key) = (self.tracks[base].mask, self.variant_key(&self.tracks[base]));
         let count = self.count(base, moment);
-        if base_cast == mask { count } else { mask.before(variant_key, base_cast.occurrence(variant_key, count)) }
+        if base_mask == mask { count } else { mask.before(variant_key, base_mask.occurrence(variant_key, count)) }
     }
 
-    /// When the `index`-th event of a track happens.
+    /// The time of the event with number `index` of a track.
     pub(super) fn at(&self, track: usize, index: u64) -> Millis {
         let spec = &self.tracks[track];
         let schedule = &self.schedules[spec.schedule];
@@ -86,7 +89,7 @@ impl Processes {
         let active_ms = match spec.when {
             When::Occurrence => schedule.active_ms_of(occurrence, 0, schedule.jitter),
             When::Blocks(blocks) => schedule.active_ms_of(occurrence, blocks * schedule.block, spec.key),
-            When::ActiveTime(later) => schedule.active_ms_of(occurrence, later, schedule.jitter),
+            When::ActiveTime(delay_active_ms) => schedule.active_ms_of(occurrence, delay_active_ms, schedule.jitter),
             When::Echo { of, from, to } => {
                 let base = self.at(of, self.tracks[of].mask.before(self.variant_key(spec), occurrence));
                 let delay = spec.key.below(occurrence, (to - from).cast_unsigned() + 1).cast_signed() + from;
@@ -100,11 +103,11 @@ impl Processes {
         }
     }
 
-    /// Adds the events of a track that happened after one moment and not after another.
+    /// Adds the events of a track that happened after the moment `after` and not after `until`.
     pub(super) fn collect(&self, track: usize, after: Moment, until: Moment, into: &mut Vec<EventRef>) {
         let spec = &self.tracks[track];
         if let When::Echo { of, from, to } = spec.when {
-            // Echoes overtake each other: look at all whose cause lies near enough.
+            // Echoes are not in the order of their base events: examine all whose base event is within the delay range.
             let slack = spec.slack();
             let first = self.count_base(of, spec.mask, self.after(Millis(after.at.0 - to - slack)));
             let last = self.count_base(of, spec.mask, self.after(Millis(until.at.0 - from + slack)));
@@ -119,7 +122,7 @@ impl Processes {
         }
     }
 
-    /// Adds the events of a track, between two moments, that tell of one slot of the fleet.
+    /// Adds the events of a track that happened between two moments and are about one slot of the fleet.
     pub(super) fn collect_of(&self, track: usize, slot: u64, after: Moment, until: Moment, into: &mut Vec<EventRef>) {
         let spec = &self.tracks[track];
         let schedule = &self.schedules[spec.schedule];
@@ -130,27 +133,29 @@ impl Processes {
             Process::Report => (after.device_uptime, until.device_uptime),
             _ => (after.working_hours, until.working_hours),
         };
-        // Events come up to so much active_ms after their occurrence; what an echo adds or takes is less than a round.
-        let later = match spec.when {
+        // The maximum active time from an occurrence to its event. The delay of an echo is less than a round, which
+        // `occurrences_near` adds at each end.
+        let delay_active_ms = match spec.when {
             When::Occurrence => 0,
             When::Blocks(blocks) => (blocks + 1) * schedule.block,
-            When::ActiveTime(later) => later,
+            When::ActiveTime(delay_active_ms) => delay_active_ms,
             When::Echo { of, .. } => match self.tracks[of].when {
                 When::Blocks(blocks) => (blocks + 1) * schedule.block,
-                When::ActiveTime(later) => later,
+                When::ActiveTime(delay_active_ms) => delay_active_ms,
                 When::Occurrence | When::Echo { .. } => 0,
             },
         };
         into.extend(
             schedule
-                .occurrences_near(slot, from.saturating_sub(later), to)
+                .occurrences_near(slot, from.saturating_sub(delay_active_ms), to)
                 .filter_map(|occurrence| self.index_of(track, occurrence))
                 .map(|index| EventRef { at: self.at(track, index), track, index })
                 .filter(|event_ref| event_ref.at > after.at && event_ref.at <= until.at),
         );
     }
 
-    /// Which event of a track tells of a occurrence, if one does: the inverse of [`occurrence`](Self::occurrence).
+    /// The index of the event of a track that belongs to an occurrence; `None` if it has none. The inverse of
+    /// [`occurrence`](Self::occurrence).
     fn index_of(&self, track: usize, occurrence: u64) -> Option<u64> {
         let spec = &self.tracks[track];
         match spec.when {
@@ -163,16 +168,16 @@ impl Processes {
                 start + order.forward(spec.mask.before(self.variant_key(spec), occurrence) - start)
             }),
             When::Echo { of, .. } => {
-                let spec_occurrence =
+                let mask_occurrence =
                     self.tracks[of].mask.occurrence(self.variant_key(spec), self.index_of(of, occurrence)?);
                 spec.mask
-                    .has(self.variant_key(spec), spec_occurrence)
-                    .then(|| spec.mask.before(self.variant_key(spec), spec_occurrence))
+                    .has(self.variant_key(spec), mask_occurrence)
+                    .then(|| spec.mask.before(self.variant_key(spec), mask_occurrence))
             }
         }
     }
 
-    /// The occurrence that an event tells of.
+    /// The occurrence that an event belongs to.
     pub(super) fn occurrence(&self, event_ref: &EventRef) -> u64 {
         let spec = &self.tracks[event_ref.track];
         match spec.when {
@@ -182,10 +187,10 @@ impl Processes {
                 spec.mask.occurrence(self.variant_key(spec), start + order.backward(event_ref.index - start))
             }
             When::Echo { of, .. } => {
-                let slot_occurrence = spec.mask.occurrence(self.variant_key(spec), event_ref.index);
+                let mask_occurrence = spec.mask.occurrence(self.variant_key(spec), event_ref.index);
                 let base = EventRef {
                     track: of,
-                    index: self.tracks[of].mask.before(self.variant_key(spec), slot_occurrence),
+                    index: self.tracks[of].mask.before(self.variant_key(spec), mask_occurrence),
                     ..*event_ref
                 };
                 self.occurrence(&base)
@@ -193,7 +198,8 @@ impl Processes {
         }
     }
 
-    /// The active_ms at which a track that comes some blocks later tells of a occurrence.
+    /// The active time of the event of a [`When::Blocks`] track that belongs to an occurrence. For other tracks: of the
+    /// occurrence itself.
     pub(super) fn active_ms_of(&self, track: usize, occurrence: u64) -> u64 {
         let track = &self.tracks[track];
         let schedule = &self.schedules[track.schedule];
@@ -211,7 +217,8 @@ impl Processes {
         }
     }
 
-    /// Which ending of a block belongs to which beginning, and the index of the first of them.
+    /// The permutation that assigns the events of a [`When::Blocks`] track to the occurrences of a block, and the index
+    /// of the first of these events.
     fn pairing(&self, track: &Track, occurrence: u64) -> (Permutation, u64) {
         let (block, occurrences) = self.schedules[track.schedule].block_of(occurrence);
         let (start, end) = (
@@ -221,7 +228,7 @@ impl Processes {
         (Permutation::new(track.key.sub(block), end - start), start)
     }
 
-    /// Randomness for how late the events of a track become visible.
+    /// The key for the lags of a track's events.
     pub(super) fn lag_key(&self, track: usize) -> Key {
         self.tracks[track].key.stream(RngStream::Lag)
     }

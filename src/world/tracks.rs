@@ -1,4 +1,4 @@
-//! What the processes consist of: tracks of events, and how one event is addressed.
+//! The data types of processes: tracks of events, and references to events and devices.
 
 use super::{
     kinds::{AgentType, Kind},
@@ -7,96 +7,99 @@ use super::{
     variants::VariantMask,
 };
 
-/// When a track's events come, seen from the occurrences of its schedule.
+/// The time of a track's events, relative to the occurrences of its schedule.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum When {
     /// At the occurrence.
     Occurrence,
-    /// In the block that comes so many blocks after the occurrence's, each of the block's occurrences at a time of its own.
+    /// In the block that is this number of blocks after the occurrence's block. Each event has its own time in that
+    /// block.
     Blocks(u64),
-    /// A fixed active_ms after the occurrence.
+    /// This much active time after the occurrence.
     ActiveTime(u64),
-    /// After (or, with a negative delay, before) the event of another track, by milliseconds drawn from this range.
+    /// At the event of another track (the base), plus a delay between `from` and `to`, in milliseconds. A negative
+    /// delay is before the base event.
     Echo { of: usize, from: i64, to: i64 },
 }
 
-/// A sequence of events of one kind, rendered of the occurrences of one mask of one schedule.
+/// A sequence of events of one kind: one event for each occurrence of a schedule in a variant mask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Track {
     pub(super) kind: Kind,
     pub(super) agent: Option<AgentType>,
     pub(super) process: Process,
-    /// Which attempt a webhook's record is, from 0; which beat of its process an access is.
+    /// The number of the attempt (webhook tracks) or of the access within its process (access tracks), from 0.
     pub(super) nth: u8,
     pub(super) schedule: usize,
     pub(super) mask: VariantMask,
     pub(super) when: When,
-    /// The one millisecond of [`SHARED_MS`] in which events of an echo come that another echo could coincide with.
+    /// The residue of the event times modulo [`SHARED_MS`]. Each login track has its own, so that their events never
+    /// coincide.
     pub(super) residue: Option<i64>,
-    /// Own randomness of the track.
+    /// The random key of the track.
     pub(super) key: Key,
 }
 
-/// Logins of one administrator come from many tracks. Each track has one millisecond of so many for itself.
+/// The number of residues, in milliseconds. An administrator's logins come from many tracks, and each has one residue.
 pub(super) const SHARED_MS: i64 = 64;
 
 impl Track {
-    /// How far a residue moves an event, at most.
+    /// The upper bound of the shift by a residue, in milliseconds.
     pub(super) fn slack(&self) -> i64 {
         if self.residue.is_some() { SHARED_MS } else { 0 }
     }
 }
 
-/// What a schedule's occurrences are about; says who the event names.
+/// The process that a schedule's occurrences belong to. It determines the device or administrator of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Process {
-    /// The first devices join.
+    /// The first devices join the account.
     Enrolment,
-    /// A device replaces another: the new one.
+    /// A device replaces another device: events of the new device.
     Arrival,
-    /// A device replaces another: the old one.
+    /// A device replaces another device: events of the old device.
     Departure,
-    /// Compliance and all that hangs on it.
+    /// Compliance status, exemptions, and the accesses that depend on them.
     Compliance,
-    /// Access for a while.
+    /// Access is granted for a limited time.
     Grant,
-    /// An administrator sees to a device.
+    /// An administrator acts on a device.
     Administration,
-    /// A device reports.
+    /// A device sends a report.
     Report,
-    /// Somebody works with an app that no rule guards.
+    /// A user accesses an application that every device may access.
     Browse,
-    /// An administrator's day.
+    /// The working day of an administrator.
     AdminDay,
 }
 
-/// One event, before it is rendered: which track, which of its events, when.
+/// A reference to an event: its track, its index in the track, and its time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct EventRef {
-    /// When it happened.
+    /// The time of the event.
     pub(crate) at: Millis,
     pub(super) track: usize,
     pub(super) index: u64,
 }
 
-/// A device: its slot in the fleet, and the how manieth device it is there.
+/// A reference to a device: its slot in the fleet and its generation there, from 0.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct DeviceRef {
     pub(crate) slot: u64,
     pub(crate) generation: u64,
 }
 
-/// Where to look up the status of a fleet's devices.
+/// The schedule and tracks that determine the compliance status of a fleet's devices.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compliance {
     pub(super) schedule: usize,
-    /// The tracks that end a non-compliance, one for each mask of it.
+    /// The tracks that end a non-compliance, one for each variant.
     pub(super) ends: [usize; 3],
     pub(super) exempt: usize,
     pub(super) unexempt: usize,
 }
 
-/// A part of the fleet that runs one kind of agent.
+/// The part of the fleet with one type of agent. Administrators use it as well, with their numbers as slots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fleet {
     pub(super) agent: AgentType,

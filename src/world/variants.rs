@@ -1,21 +1,22 @@
-//! Which occurrences of a schedule a version of a process befalls.
+//! Assigns the variants of a process to the occurrences of a schedule.
 
 use super::random::Key;
 
-/// A set of occurrences, as many of each run of 64 as it has bits. Which of them is decided run by run, for all masks of a schedule
-/// in the same way: disjoint masks stay disjoint.
+/// A set of occurrences: in each run of 64 occurrences, it contains as many as it has bits. Each run rearranges the
+/// bits, in the same way for all masks of a schedule, so disjoint masks stay disjoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct VariantMask(u64);
 
 impl VariantMask {
     pub(super) const ALL: Self = Self(u64::MAX);
 
-    /// The bits with a place from `from` up to `to` in a fixed, scattered order. Disjoint ranges are disjoint masks.
+    /// The bits from `from` (included) to `to` (excluded) in a fixed, scattered order. Disjoint ranges give disjoint
+    /// masks.
     pub(super) const fn range(from: u64, to: u64) -> Self {
-        let (mut bits, mut place) = (0, from);
-        while place < to {
-            bits |= 1 << (place * 37 % 64);
-            place += 1;
+        let (mut bits, mut position) = (0, from);
+        while position < to {
+            bits |= 1 << (position * 37 % 64);
+            position += 1;
         }
         Self(bits)
     }
@@ -28,12 +29,12 @@ impl VariantMask {
         Self(self.0 & !other.0)
     }
 
-    /// Whether no occurrence is in the mask.
+    /// Whether the mask contains no occurrence.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The residues that the mask is in one run of 64 occurrences: another arrangement in each run of each schedule.
+    /// The bits of the mask in one run of 64 occurrences. The arrangement depends on the schedule and the run.
     fn bits(self, variant_key: Key, run: u64) -> u64 {
         const HALVES: [u64; 6] = [
             0x5555_5555_5555_5555,
@@ -57,7 +58,7 @@ impl VariantMask {
         self == Self::ALL || self.bits(variant_key, occurrence / 64) >> (occurrence % 64) & 1 == 1
     }
 
-    /// How many of the occurrences before `occurrence` are in the mask.
+    /// Counts the occurrences before `occurrence` that are in the mask.
     pub(super) fn before(self, variant_key: Key, occurrence: u64) -> u64 {
         if self == Self::ALL {
             return occurrence;
@@ -66,7 +67,7 @@ impl VariantMask {
         occurrence / 64 * u64::from(self.0.count_ones()) + u64::from(below.count_ones())
     }
 
-    /// The `index`-th occurrence of the mask.
+    /// The occurrence with number `index` in the mask.
     pub(super) fn occurrence(self, variant_key: Key, index: u64) -> u64 {
         if self == Self::ALL {
             return index;

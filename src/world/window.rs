@@ -1,28 +1,28 @@
-//! What is asked of the history: a window, a filter, an order; and the event as an answer.
+//! The types of a query: window, filter and order; and the event that a query returns.
 
 use super::{kinds::AgentType, time::Millis, tracks::EventRef};
 
-/// A stretch of time, both ends included.
+/// A time range, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Window {
-    /// The first millisecond of it.
+    /// The first millisecond.
     pub from: Millis,
-    /// The last one.
+    /// The last millisecond.
     pub to: Millis,
 }
 
-/// Which events of a category are wanted. The default wants all.
+/// Selects events of a category. The default selects all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
-    /// Places in the category's list of codes, as bits; `None` for all.
+    /// Event kinds, as a bit set: bit `n` is the `n`-th code of the category. `None` selects all.
     pub kinds: Option<u32>,
-    /// Kinds of agents; `None` for all. Events without a device have none.
+    /// Agent types; `None` selects all. An event without a device matches no agent type.
     pub agents: Option<Vec<AgentType>>,
-    /// A text that must occur, in any case, in one of the fields by which the category is searched.
+    /// A text that must occur in one of the search fields of the category. Matching ignores case.
     pub search: Option<String>,
 }
 
-/// In which direction time runs through a page.
+/// The order of the events in a page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
     /// From the last event of the window to the first.
@@ -31,12 +31,12 @@ pub enum Order {
     OldestFirst,
 }
 
-/// One event, by its address. [`World::render`] tells what it says.
+/// A reference to an event. [`World::render`](super::World::render) returns its record.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Event(pub(super) EventRef);
 
 impl Event {
-    /// When it happened.
+    /// The time of the event.
     #[must_use]
     pub fn at(&self) -> Millis {
         self.0.at
