@@ -11,14 +11,14 @@ COPY src src
 # are a third of a megabyte less.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' \
-    cargo build --release --locked --bin opswat-mock --target "$target" \
- && mkdir /out && cp "target/$target/release/opswat-mock" /out/
+    cargo build --profile dist --locked --bin opswat-mock --target "$target" \
+ && mkdir /out && cp "target/$target/dist/opswat-mock" /out/
 
 FROM scratch
 LABEL org.opencontainers.image.title="opswat-mock" \
       org.opencontainers.image.description="A local server that answers like the OPSWAT MetaDefender IT Access log APIs"
 COPY --from=build /out/opswat-mock /opswat-mock
-# Inside a container, this machine is nobody else's.
+# Inside a container, the port is reached from outside of it only where it is published.
 ENV OPSWAT_MOCK_HOST=0.0.0.0
 EXPOSE 8080
 USER 65532:65532

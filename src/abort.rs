@@ -1,15 +1,15 @@
-//! How a fault ends a connection: the marker that an answer carries through the layers, and the error of its body.
+//! The marker by which a fault aborts a connection, as an extension of a response and as the error of its body.
 
 use std::fmt;
 
 use axum::response::Response;
 
-/// The connection ends here, without an answer or in the middle of one.
+/// A fault aborts the connection, before the response or in its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionAbortedError;
 
 impl ConnectionAbortedError {
-    /// Whether the connection ends in the place of an answer.
+    /// Whether the connection is aborted instead of sending this response.
     pub(crate) fn ends(response: &Response) -> bool {
         response.extensions().get::<Self>().is_some()
     }

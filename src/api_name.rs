@@ -1,11 +1,11 @@
-//! The APIs that are emulated, by the names that the control surface, the quota and the journal use.
+//! The names of the emulated APIs for the control surface, the quota and the journal.
 
 use serde::{Deserialize, Serialize};
 
-/// The path at which a person consents; it is no API of its own.
+/// The path of the consent page, which is not an API of its own.
 pub(crate) const AUTHORIZE_PATH: &str = "/o/oauth/authorize";
 
-/// An API that faults can be about, and that has a quota, but for the token endpoint.
+/// An API that faults can affect. Each one except the token endpoint has a quota.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum ApiName {
     /// `/o/oauth/token`
@@ -23,10 +23,10 @@ pub enum ApiName {
 }
 
 impl ApiName {
-    /// All of them.
+    /// All APIs.
     pub const ALL: [Self; 4] = [Self::Token, Self::LogsV2, Self::ActivitiesV3, Self::LogsV3_3];
 
-    /// The name by which the control surface calls it.
+    /// The name on the control surface.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl ApiName {
         }
     }
 
-    /// Its path.
+    /// The path.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl ApiName {
         }
     }
 
-    /// The API at a path.
+    /// The API at this path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|api| api.path() == path)
     }

@@ -1,4 +1,4 @@
-//! Both surfaces of a server, as routers. Nothing is started here.
+//! The routers of both surfaces of a server. This module starts nothing.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What the surfaces of one server share.
+/// The state that the surfaces of one server share.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) accounts: Arc<Accounts>,
@@ -32,13 +32,13 @@ impl App {
         control::router(self.control(access)).merge(self.emulated())
     }
 
-    /// The emulated surface, and of the control surface the health check alone.
+    /// The emulated surface, with only the health check of the control surface.
     #[cfg(feature = "cli")]
     pub(crate) fn emulated_only(&self) -> Router {
         control::health_only(&self.metrics).merge(self.emulated())
     }
 
-    /// The control surface alone.
+    /// Only the control surface.
     #[cfg(feature = "cli")]
     pub(crate) fn control_only(&self, access: Access) -> Router {
         control::alone(self.control(access))

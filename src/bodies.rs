@@ -1,7 +1,7 @@
-//! Bodies of requests: read whole, within the server's limits.
+//! Reads whole request bodies within the server's limits.
 //!
-//! What a test or a connector sends is small and passes at once. Large bodies share a budget of bytes, however many clients send
-//! them, and wait for it no longer than a body may take.
+//! Small bodies, as tests and connectors send them, are read at once. Large bodies share a budget of bytes across all
+//! clients, and wait for it no longer than the time limit of a body.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -12,20 +12,20 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::limits::Seconds;
 
-/// Up to so many bytes a body takes nothing from the budget.
+/// Bodies up to this size do not need the budget.
 const SMALL_BYTES: u64 = 4 * 1024;
-/// How many KiB of large bodies are read at a time.
+/// The budget for large bodies that are read at the same time, in KiB.
 const BUDGET_KIB: u32 = 64 * 1024;
 
-/// How the bodies of a surface are read.
+/// Reads the bodies of one surface.
 #[derive(Debug)]
 pub(crate) struct Bodies {
-    most_bytes: u32,
+    max_bytes: u32,
     time: Seconds,
     budget: Arc<BodyBudget>,
 }
 
-/// The bytes of large bodies that a server holds at a time, of both surfaces.
+/// The budget for the large bodies that a server reads at the same time, on both surfaces.
 #[derive(Debug)]
 pub(crate) struct BodyBudget(Semaphore);
 
@@ -35,21 +35,21 @@ impl Default for BodyBudget {
     }
 }
 
-/// Why a body was not read. The text is a sentence for the client.
+/// Why a body was not read. `Display` is a sentence for the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyError {
-    /// It has more bytes than it may have.
+    /// The body exceeds this maximum number of bytes.
     TooLarge(u32),
-    /// It was not complete in time.
+    /// The body was not complete within this time.
     Late(Seconds),
-    /// It ended before its end.
+    /// The body ended before it was complete.
     Broken,
 }
 
 impl Bodies {
-    /// Bodies of up to so many bytes, at most 64 MiB, that come within a time.
-    pub(crate) fn new(most_bytes: u32, time: Seconds, budget: Arc<BodyBudget>) -> Self {
-        Self { most_bytes, time, budget }
+    /// Creates a reader for bodies of at most `max_bytes`, up to 64 MiB, with a time limit.
+    pub(crate) fn new(max_bytes: u32, time: Seconds, budget: Arc<BodyBudget>) -> Self {
+        Self { max_bytes, time, budget }
     }
 
     /// Reads a body to its end.
@@ -58,30 +58,30 @@ impl Bodies {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let most = u64::from(self.most_bytes);
+        let most = u64::from(self.max_bytes);
         let announced = body.size_hint();
-        // Not even asked for, where the client waits to be told to go on.
+        // Checked before the first read, so that a client that expects `100 Continue` does not send the body.
         if announced.lower() > most {
-            return Err(BodyError::TooLarge(self.most_bytes));
+            return Err(BodyError::TooLarge(self.max_bytes));
         }
         let bytes = announced.upper().unwrap_or(most).min(most);
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(BUDGET_KIB).min(BUDGET_KIB);
         let read = async {
-            // The budget is never closed.
-            let _share = if bytes > SMALL_BYTES { self.budget.0.acquire_many(kib).await.ok() } else { None };
-            Limited::new(body, self.most_bytes as usize).collect().await
+            // The semaphore is never closed.
+            let _permit = if bytes > SMALL_BYTES { self.budget.0.acquire_many(kib).await.ok() } else { None };
+            Limited::new(body, self.max_bytes as usize).collect().await
         };
         let read = timeout(self.time.get(), read).await.map_err(|_| BodyError::Late(self.time))?;
         match read {
             Ok(whole) => Ok(whole.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(self.most_bytes)),
+            Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(self.max_bytes)),
             Err(_) => Err(BodyError::Broken),
         }
     }
 }
 
 impl BodyError {
-    /// The limit that was met, by the name of its flag.
+    /// The flag name of the exceeded limit.
     pub(crate) fn limit(self) -> Option<&'static str> {
         match self {
             Self::TooLarge(_) => Some("max-body-bytes"),
@@ -109,19 +109,19 @@ mod tests {
 
     use super::*;
 
-    /// A body that never comes, of so many bytes.
+    /// A body of unknown length that never sends a byte.
     fn silent() -> impl Body<Data = Bytes, Error = std::io::Error> + Send {
         StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn large_bodies_share_a_budget_and_small_ones_need_none() {
+    async fn large_bodies_share_a_budget_and_small_bodies_need_none() {
         const MOST: u32 = 16 * 1024 * 1024;
         let bodies = Arc::new(Bodies::new(MOST, Duration::from_secs(30).into(), Arc::default()));
         let whole = |bytes: usize| Full::new(Bytes::from(vec![b' '; bytes]));
         assert_eq!(bodies.read(whole(MOST as usize)).await.map(|read| read.len()), Ok(MOST as usize));
         assert_eq!(bodies.read(whole(MOST as usize + 1)).await, Err(BodyError::TooLarge(MOST)));
-        // Four that say nothing of their length hold all of it.
+        // Four bodies of unknown length hold the whole budget.
         let held: Vec<_> = (0..4)
             .map(|_| {
                 let bodies = bodies.clone();
@@ -133,7 +133,7 @@ mod tests {
         }
         assert_eq!(bodies.read(whole(4096)).await.map(|read| read.len()), Ok(4096));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(bodies.read(whole(5000)).await.is_ok(), "it gets its share when the others have had their time");
+        assert!(bodies.read(whole(5000)).await.is_ok(), "it gets its permits when the others time out");
         for one in held {
             assert_eq!(one.await.expect("no panic"), Err(BodyError::Late(Duration::from_secs(30).into())));
         }

@@ -1,8 +1,8 @@
-//! An account's clock: the only reader of the machine's time.
+//! An account's clock: the only code that reads the machine's time.
 //!
-//! Windows, the visibility of events, the expiry of tokens, quotas, the `Date` header, the journal's stamps and the waits of
-//! faults all follow from what [`Clock::now`] says. It runs with the machine's clock, stands still, or runs at a rate of
-//! its own; it can be changed forward, and never goes back but when its account begins anew.
+//! Windows, the visibility of events, token expiry, quotas, the `Date` header, journal timestamps and fault delays all
+//! use [`Clock::now`]. The clock runs with the machine's clock, is frozen, or runs at its own rate. It can move
+//! forward, and goes back only when the account is reset.
 
 use std::{
     fmt,
@@ -21,107 +21,107 @@ use tokio::{
 
 use crate::world::{ACCOUNT_MADE, Millis};
 
-/// The latest instant a clock shows, 2199-12-31: there is no history beyond it.
+/// The latest time that a clock shows, 2199-12-31. The history ends there.
 pub const LAST: Millis = Millis(7_258_032_000_000);
 
-/// How long a wait lasts at most, in the machine's time: a client that went while a clock stood still must not hold its
-/// connection for ever.
+/// The maximum duration of a wait, in the machine's time: a client that has disconnected must not keep its connection
+/// open while the clock is frozen.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// See the module.
+/// A clock, see the module.
 #[derive(Debug)]
 pub struct Clock {
     state: Mutex<State>,
-    /// Wakes whoever waits for an instant when the clock is changed.
+    /// Wakes waiting tasks when the clock changes.
     changed: Notify,
 }
 
-/// How a clock begins.
+/// The initial state of a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Start {
-    /// It runs with the machine's.
+    /// Runs with the machine's clock.
     #[default]
     System,
-    /// It stands still at an instant until it is changed.
+    /// Is frozen at an instant until it is changed.
     Frozen(Millis),
-    /// It runs from an instant at a rate.
+    /// Runs from an instant at a rate.
     Scaled(Millis, Rate),
 }
 
-/// How many seconds pass on a clock in one of the machine's: above 0, at most a million.
+/// Seconds of the clock per second of the machine: above 0, at most a million.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Rate(f64);
 
-/// An instant at which a clock can stand, from the account's beginning to [`LAST`]. Written as in RFC 3339.
+/// A time that a clock can show, from the creation of the company to [`LAST`]. Written as in RFC 3339.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Instant(Millis);
 
-/// How a clock runs.
+/// The mode of a clock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// With the machine's clock, or so far ahead of it as it was changed.
+    /// Runs with the machine's clock, ahead of it by as much as the clock was advanced.
     System,
-    /// Not at all, until it is changed.
+    /// Is frozen until it is changed.
     Frozen,
-    /// At a rate of its own.
+    /// Runs at its own rate.
     Scaled,
 }
 
-/// What a clock shows, and how it runs.
+/// The time and the mode of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClockReading {
-    /// How it runs.
+    /// The mode.
     pub mode: Mode,
-    /// What it shows.
+    /// The time that the clock shows.
     pub now: Instant,
-    /// How fast, where the mode is [`Scaled`](Mode::Scaled).
+    /// The rate, in mode [`Scaled`](Mode::Scaled).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
 }
 
-/// A change of a clock. What is left out stays as it is.
+/// A change of a clock. Omitted fields stay as they are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ClockChange {
-    /// How it shall run from now on.
+    /// The new mode.
     pub mode: Option<Mode>,
-    /// What it shall show, not earlier than what it shows. Not for the mode [`System`](Mode::System).
+    /// The new time, not before the current one. Not allowed with mode [`System`](Mode::System).
     pub now: Option<Instant>,
-    /// How fast it shall run; for the mode [`Scaled`](Mode::Scaled), which needs it once.
+    /// The new rate, only with mode [`Scaled`](Mode::Scaled). Required unless the clock has a rate already.
     pub rate: Option<Rate>,
 }
 
 /// Why a clock was not changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SetClockError {
-    /// It would have gone back.
+    /// The new time is before the current one.
     Backwards {
-        /// What it shows.
+        /// The current time.
         now: Instant,
-        /// What it was asked to show.
+        /// The requested time.
         to: Instant,
     },
-    /// `now` came with the mode [`System`](Mode::System), whose time is the machine's.
+    /// The change has both `now` and mode [`System`](Mode::System), whose time is the machine's.
     NowInSystemMode,
-    /// `rate` came without the mode [`Scaled`](Mode::Scaled).
+    /// The change has a `rate` and a mode other than [`Scaled`](Mode::Scaled).
     RateWithoutScaledMode,
-    /// The mode [`Scaled`](Mode::Scaled) came without a rate, and the clock has none.
+    /// The change has mode [`Scaled`](Mode::Scaled) without a rate, and the clock has none.
     MissingRate,
 }
 
-/// Measures how long something took on the machine.
+/// Measures a duration in the machine's time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(std::time::Instant);
 
 #[derive(Clone, Copy, Debug)]
 struct State {
     running: Running,
-    /// The latest instant it has shown.
+    /// The latest time that the clock has shown.
     shown: i64,
-    /// Counts the beginnings of the account; who waits does so in the epoch in which it came.
+    /// The epoch of the account. A wait ends when the epoch in which it started ends.
     epoch: u64,
 }
 
@@ -133,31 +133,31 @@ enum Running {
 }
 
 impl Clock {
-    /// A clock that begins in some way.
+    /// Creates a clock.
     #[must_use]
     pub fn new(start: Start) -> Self {
         Self { state: Mutex::new(State::begin(start, 0)), changed: Notify::new() }
     }
 
-    /// A clock that runs with the machine's.
+    /// Creates a clock that runs with the machine's clock.
     #[must_use]
     pub fn running() -> Self {
         Self::new(Start::System)
     }
 
-    /// A clock that stands still until it is changed.
+    /// Creates a clock that is frozen.
     #[must_use]
     pub fn stopped_at(now: Millis) -> Self {
         Self::new(Start::Frozen(now))
     }
 
-    /// The account's time.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Millis {
         self.state().now()
     }
 
-    /// The account's time, and how it runs.
+    /// The current time and mode.
     #[must_use]
     pub fn reading(&self) -> ClockReading {
         let mut state = self.state();
@@ -169,11 +169,11 @@ impl Clock {
         }
     }
 
-    /// Turns the clock forward, at most to [`LAST`], and tells what it then shows.
+    /// Advances the clock, at most to [`LAST`], and returns the new time.
     pub fn advance(&self, by: Duration) -> Millis {
         let by = i64::try_from(by.as_millis()).unwrap_or(LAST.0).min(LAST.0);
         let mut state = self.state();
-        // Bounded, so that turning it again and again cannot overflow; `now` cuts the sum as well.
+        // Bounded, so that repeated calls cannot overflow; `now` is bounded as well.
         let changed = |from: i64| from.saturating_add(by).min(LAST.0);
         match &mut state.running {
             Running::System { ahead_ms: place }
@@ -188,11 +188,11 @@ impl Clock {
         now
     }
 
-    /// Changes how the clock runs and what it shows.
+    /// Changes the mode, the time and the rate.
     ///
     /// # Errors
     ///
-    /// When it would go back, and when the parts of the turn do not fit each other. Nothing is changed then.
+    /// An error if the time would go back, or if the fields contradict each other. Then nothing changes.
     pub fn set(&self, change: ClockChange) -> Result<ClockReading, SetClockError> {
         let mut state = self.state();
         let now = state.now().0;
@@ -209,7 +209,7 @@ impl Clock {
         state.running = match mode {
             _ if change.rate.is_some() && mode != Mode::Scaled => return Err(SetClockError::RateWithoutScaledMode),
             Mode::System if change.now.is_some() => return Err(SetClockError::NowInSystemMode),
-            // Where it stands ahead of the machine's clock it goes on from there.
+            // A clock that is ahead of the machine's clock stays ahead.
             Mode::System => Running::System { ahead_ms: (now - machine_time()).max(0) },
             Mode::Frozen => Running::Frozen { at },
             Mode::Scaled => {
@@ -222,29 +222,29 @@ impl Clock {
         Ok(self.reading())
     }
 
-    /// Begins another epoch, which may be back in time. Whoever waits in a former one waits no longer.
+    /// Starts another epoch, possibly at an earlier time. Waits of earlier epochs end.
     pub(crate) fn reset(&self, start: Start, epoch: u64) {
         *self.state() = State::begin(start, epoch);
         self.changed.notify_waiters();
     }
 
-    /// Ends all waits for ever.
+    /// Ends all current and future waits.
     pub(crate) fn close(&self) {
         self.state().epoch = u64::MAX;
         self.changed.notify_waiters();
     }
 
-    /// Waits until the clock shows an instant, however it is changed meanwhile, or until the epoch is over in which whoever
-    /// waits came; at most [`LONGEST_WAIT`].
+    /// Waits until the clock shows `at`, even if it is changed in the meantime. Ends early when `epoch` is over, and
+    /// after [`LONGEST_WAIT`] at the latest.
     pub(crate) async fn wait_until(&self, at: Millis, epoch: u64) {
-        // Whether it was reached or given up: the wait is over.
+        // The result does not matter: the wait is over in either case.
         let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), epoch)).await;
     }
 
     async fn reach(&self, at: Millis, epoch: u64) {
         loop {
             let mut changed = pin!(self.changed.notified());
-            // From here on no turn is missed.
+            // From here on, no change is missed.
             changed.as_mut().enable();
             let left = {
                 let mut state = self.state();
@@ -283,13 +283,13 @@ impl State {
         self.now_by(machine_time())
     }
 
-    /// The time where the machine shows `machine_ms`.
+    /// The time of the clock when the machine shows `machine_ms`.
     fn now_by(&mut self, machine_ms: i64) -> Millis {
         let now = match self.running {
             Running::System { ref mut ahead_ms } => {
                 let now = machine_ms.saturating_add(*ahead_ms);
-                // The machine's time was corrected backwards: the clock goes on from what it has shown, instead of status still
-                // until the machine is there again.
+                // The machine's time was corrected backwards. The clock continues from the latest time that it has
+                // shown, instead of standing still until the machine catches up.
                 if now < self.shown {
                     *ahead_ms = self.shown.saturating_sub(machine_ms);
                 }
@@ -297,7 +297,7 @@ impl State {
             }
             Running::Frozen { at } => at,
             Running::Scaled { rate: Rate(rate), from, since } => {
-                from.saturating_add(whole(since.elapsed().as_secs_f64() * 1e3 * rate))
+                from.saturating_add(truncate(since.elapsed().as_secs_f64() * 1e3 * rate))
             }
         };
         self.shown = self.shown.max(now.min(LAST.0));
@@ -306,13 +306,13 @@ impl State {
 }
 
 impl Running {
-    /// How long the machine takes for so many milliseconds of the clock; `None` when they never pass.
+    /// The machine's time for a number of milliseconds of the clock; `None` if the clock is frozen.
     fn real_time(self, clock_ms: u64) -> Option<Duration> {
         match self {
             Self::System { .. } => Some(Duration::from_millis(clock_ms)),
             Self::Frozen { .. } => None,
             Self::Scaled { rate: Rate(rate), .. } => {
-                // A clock that creeps would sleep for longer than timers go; it looks again after a day.
+                // Bounded for very slow clocks, because timers have a limit; the wait checks again after a day.
                 let seconds = Duration::from_millis(clock_ms).as_secs_f64() / rate;
                 Some(Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0)))
             }
@@ -320,9 +320,9 @@ impl Running {
     }
 }
 
-/// The whole milliseconds of a number of them.
-#[expect(clippy::cast_possible_truncation, reason = "a cast of a float goes to the nearest number that there is")]
-fn whole(milliseconds: f64) -> i64 {
+/// Truncates a float to an integer number of milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "a cast from a float saturates")]
+fn truncate(milliseconds: f64) -> i64 {
     milliseconds as i64
 }
 
@@ -331,12 +331,12 @@ fn machine_time() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(LAST.0)
 }
 
-/// The instant that comes so much later, at most [`LAST`].
+/// The instant `delay_ms` later, at most [`LAST`].
 pub(crate) fn after(now: Millis, delay_ms: u64) -> Millis {
     Millis(now.0.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX))).min(LAST)
 }
 
-/// A time in whole microseconds.
+/// A duration in microseconds, rounded down.
 pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
@@ -352,26 +352,26 @@ impl Stopwatch {
 }
 
 impl Rate {
-    /// The largest rate: at a million, a year passes in half a minute.
+    /// The maximum rate: at one million, a year passes in half a minute.
     pub const MAX: f64 = 1e6;
 }
 
 impl Instant {
-    /// What it is in milliseconds since 1970.
+    /// Milliseconds since 1970.
     #[must_use]
     pub const fn millis(self) -> Millis {
         self.0
     }
 }
 
-/// An instant (RFC 3339), or a day for its midnight in UTC.
+/// Parses an instant (RFC 3339), or a day, which stands for midnight UTC.
 pub(crate) fn parse_instant(text: &str) -> Option<Millis> {
     let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
     let at: Timestamp = text.parse().or_else(|_| midnight()).ok()?;
     Some(Millis(at.as_millisecond()))
 }
 
-/// An instant outside of a clock's time is cut to its ends.
+/// Clamps the time to the range of a clock.
 impl From<Millis> for Instant {
     fn from(at: Millis) -> Self {
         Self(at.clamp(ACCOUNT_MADE, LAST))
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_clock_moves_only_when_it_is_turned() {
+    fn frozen_clock_moves_only_when_advanced() {
         let clock = Clock::stopped_at(Millis(1000));
         assert_eq!((clock.now(), clock.now()), (Millis(1000), Millis(1000)));
         assert_eq!(clock.advance(Duration::from_millis(234)), Millis(1234));
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_clock_can_be_turned_too_and_never_goes_back() {
+    fn running_clock_can_be_advanced_and_never_goes_back() {
         let clock = Clock::running();
         let before = clock.now();
         assert!(clock.advance(Duration::from_secs(3600)) >= Millis(before.0 + 3_600_000));
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn no_turn_leads_beyond_the_end() {
+    fn clock_never_passes_last() {
         let clock = Clock::stopped_at(Millis(1000));
         assert_eq!(clock.advance(Duration::MAX), LAST);
         assert_eq!(clock.advance(Duration::MAX), LAST);
@@ -481,12 +481,12 @@ mod tests {
     }
 
     #[test]
-    fn turns_that_do_not_fit_change_nothing() {
+    fn invalid_changes_have_no_effect() {
         let now = at("2026-01-15T12:00:00Z");
         let clock = Clock::stopped_at(now.millis());
         let rate = Rate::try_from(60.0).ok();
         let early = at("2026-01-15T11:59:59Z");
-        for (turn, why) in [
+        for (clock_change, why) in [
             (ClockChange { now: Some(early), ..ClockChange::default() }, SetClockError::Backwards { now, to: early }),
             (ClockChange { mode: Some(Mode::Scaled), ..ClockChange::default() }, SetClockError::MissingRate),
             (
@@ -498,25 +498,25 @@ mod tests {
                 SetClockError::NowInSystemMode,
             ),
         ] {
-            assert_eq!(clock.set(turn), Err(why));
+            assert_eq!(clock.set(clock_change), Err(why));
             assert_eq!(clock.reading(), ClockReading { mode: Mode::Frozen, now, rate: None });
         }
     }
 
     #[test]
-    fn a_clock_that_stands_ahead_of_the_machines_goes_on_from_there() {
+    fn clock_ahead_of_machine_stays_ahead_in_system_mode() {
         let far = at("2190-01-01T00:00:00Z");
         let clock = Clock::stopped_at(far.millis());
         let reading =
-            clock.set(ClockChange { mode: Some(Mode::System), ..ClockChange::default() }).expect("a turn that fits");
+            clock.set(ClockChange { mode: Some(Mode::System), ..ClockChange::default() }).expect("a valid change");
         assert_eq!(reading.mode, Mode::System);
         assert!(reading.now >= far);
         clock.reset(Start::System, 1);
-        assert!(clock.now() < far.millis(), "only a new beginning goes back");
+        assert!(clock.now() < far.millis(), "only a reset goes back");
     }
 
     #[test]
-    fn a_clock_that_follows_the_machine_runs_on_when_the_machine_is_corrected() {
+    fn system_clock_continues_when_machine_time_goes_back() {
         let mut state = State::begin(Start::System, 0);
         let shown: Vec<i64> = [1_000, 2_000, 900_000, 3_000, 4_000, 4_500]
             .into_iter()
@@ -526,11 +526,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_ends_when_the_clock_is_set_and_when_it_is_reset() {
+    async fn wait_ends_when_clock_is_changed_or_reset() {
         let clock = Clock::stopped_at(Millis(1000));
         for wake in 0..3 {
             let wait = clock.wait_until(Millis(clock.now().0 + 60_000), 0);
-            let turn = async {
+            let clock_change = async {
                 tokio::task::yield_now().await;
                 match wake {
                     0 => drop(clock.advance(Duration::from_secs(60))),
@@ -538,8 +538,8 @@ mod tests {
                     _ => clock.reset(Start::Frozen(Millis(0)), 1),
                 }
             };
-            tokio::join!(wait, turn);
-            clock.set(ClockChange { mode: Some(Mode::Frozen), ..ClockChange::default() }).expect("a turn that fits");
+            tokio::join!(wait, clock_change);
+            clock.set(ClockChange { mode: Some(Mode::Frozen), ..ClockChange::default() }).expect("a valid change");
         }
     }
 }

@@ -1,42 +1,44 @@
-//! The limits of the server that can be set, each with a unit and the reason for its default.
+//! The configurable limits of the server, each with its unit and the reason for its default.
 //!
-//! A client that exceeds a limit is refused clearly and cheaply, and no other client is affected. Limits that nobody needs to
-//! set are constants where they are enforced.
+//! The server rejects a client that exceeds a limit, clearly and at low cost, and without effect on other clients.
+//! Limits that need no configuration are constants in the code that enforces them.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// The longest time that can be set: a day.
+/// The maximum configurable time, in seconds: one day.
 pub(crate) const MAX_SECONDS: f64 = 86_400.0;
 
-/// The least that a head may have: what is read at once.
+/// The minimum of `max_header_bytes`: the size of the read buffer.
 pub(crate) const MIN_HEADER_BYTES: u32 = 8192;
 
-/// See the module.
+/// The limits, see the module.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Open connections; one more gets 503, or with HTTPS no answer, and is closed. 10 000 by default: an idle one costs some
-    /// kilobytes, one in the middle of a head or a body twice as many bytes as that may have.
+    /// Open connections; a further one gets 503, or with HTTPS no response, and is closed. 10 000 by default: an idle
+    /// connection takes some kilobytes of memory, and one in the middle of a head or a body takes up to twice the limit
+    /// of that head or body.
     pub max_connections: u32,
-    /// Requests on one connection. 100 000 by default: a load test of an hour on one connection still passes, and a load
-    /// balancer sees connections end now and then.
+    /// Requests on one connection. 100 000 by default: a load test of one hour on one connection still passes, and a
+    /// load balancer sees connections end occasionally.
     pub max_requests_per_connection: u32,
-    /// Requests of one account in flight; one more gets 429, which takes nothing from the quota. 1 000 by default: an answer
-    /// takes microseconds, so that many are in flight only where faults delay them.
+    /// Requests of one account in flight; a further one gets 429, which does not count against the quota. 1 000 by
+    /// default: a response takes microseconds, so many requests are in flight only when faults delay them.
     pub max_concurrent_requests: u32,
-    /// Bytes of a request's head, from 8 192. 32 768 by default: four lines of the longest kind that the API accepts.
+    /// Bytes of a request's head, from 8 192. 32 768 by default: four lines of the maximum length that the API accepts.
     pub max_header_bytes: u32,
-    /// Bytes of a body under `/o`. 65 536 by default: the largest request that the API knows has some hundred bytes.
+    /// Bytes of a body under `/o`. 65 536 by default: the largest request of the API has some hundred bytes.
     pub max_body_bytes: u32,
     /// Seconds for the head of a request, from its first byte, and for the TLS handshake. 10 by default.
     pub header_seconds: Seconds,
     /// Seconds for a body. 30 by default.
     pub body_seconds: Seconds,
-    /// Seconds that a connection may be idle between two requests. 90 by default: longer than the minute after which most
-    /// connectors poll again.
+    /// Seconds that a connection may be idle between two requests. 90 by default: longer than the minute after which
+    /// most connectors poll again.
     pub idle_seconds: Seconds,
-    /// Seconds in which a client must take some part of its answer. 30 by default.
+    /// Seconds in which a client must read some part of the response. 30 by default.
     pub write_seconds: Seconds,
-    /// Seconds that requests in flight have to finish when the server stops. 5 by default: less than the 10 that Docker waits.
+    /// Seconds that requests in flight have to finish when the server stops. 5 by default: less than the 10 that Docker
+    /// waits.
     pub grace_seconds: Seconds,
 }
 
@@ -58,7 +60,7 @@ impl Default for Limits {
     }
 }
 
-/// A time in seconds, with a point where it must be: `30`, `0.5`.
+/// A time in seconds, with decimals if needed: `30`, `0.5`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Seconds(Duration);
 
@@ -68,7 +70,7 @@ impl Seconds {
     }
 }
 
-/// A day where it is longer.
+/// Clamps the time to one day.
 impl From<Duration> for Seconds {
     fn from(time: Duration) -> Self {
         Self(time.min(Duration::from_secs_f64(MAX_SECONDS)))
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_numbers_of_seconds() {
+    fn seconds_parse_from_numbers() {
         for (text, milliseconds) in [("0", 0), ("0.5", 500), ("30", 30_000), ("86400", 86_400_000), ("1e1", 10_000)] {
             assert_eq!(text.parse(), Ok(Seconds(Duration::from_millis(milliseconds))), "{text}");
         }

@@ -1,7 +1,7 @@
-//! What the server counts, as Prometheus reads it.
+//! Prometheus metrics of the server.
 //!
-//! RateLimitLayer is of the machine's time and of the whole server; what one account did stands in its journal. Every server of a
-//! process has numbers of its own.
+//! Metrics use the machine's time and cover the whole server; the journals cover single accounts. Each server in a
+//! process has its own metrics.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -13,23 +13,23 @@ use prometheus_client::{
 
 use crate::account::Sizes;
 
-/// What [`Metrics::text`] is written in.
+/// The content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper ends of the times until an answer begins, in seconds: from what a page takes to what a fault delays.
+/// The bucket bounds of the request duration, in seconds: from the time of a cached page to a delay by a fault.
 const BUCKETS: [f64; 14] =
     [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
-/// See the module.
+/// The metrics of a server, see the module.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
-    durations: Family<Route, Histogram, fn() -> Histogram>,
-    rate_limited: Family<Route, Counter>,
-    faults: Family<Route, Counter>,
-    entries: Family<Route, Counter>,
-    turned_away: Family<Limit, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    rate_limited: Family<RouteLabels, Counter>,
+    faults: Family<RouteLabels, Counter>,
+    entries: Family<RouteLabels, Counter>,
+    limit_hits: Family<LimitLabels, Counter>,
     panics: Counter,
     connections: Counter,
     open_connections: Gauge,
@@ -41,10 +41,10 @@ pub(crate) struct Metrics {
     worlds: Gauge,
 }
 
-/// A request that was answered, or whose client went before.
+/// A request that was answered, or whose client disconnected before the response.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
-    /// The route, not the path: there are few of them.
+    /// The route instead of the path, because there are few routes.
     pub(crate) route: Cow<'static, str>,
     pub(crate) method: &'static str,
     pub(crate) status: Option<u16>,
@@ -52,7 +52,7 @@ pub(crate) struct Served {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Answered {
+struct RequestLabels {
     route: Cow<'static, str>,
     method: &'static str,
     status: Status,
@@ -62,16 +62,16 @@ struct Answered {
 struct Status(Option<u16>);
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Route {
+struct RouteLabels {
     route: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Limit {
+struct LimitLabels {
     limit: &'static str,
 }
 
-/// A connection, until it is dropped.
+/// Counts a connection as open until it is dropped.
 pub(crate) struct OpenConnection<'a>(&'a Gauge);
 
 impl Metrics {
@@ -84,7 +84,7 @@ impl Metrics {
             rate_limited: Family::default(),
             faults: Family::default(),
             entries: Family::default(),
-            turned_away: Family::default(),
+            limit_hits: Family::default(),
             panics: Counter::default(),
             connections: Counter::default(),
             open_connections: Gauge::default(),
@@ -101,59 +101,59 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("build", "What is running", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("build", "Server version", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         registry.register(
             "requests",
-            "Requests by their route, method and the status of the answer; none where the connection ended without one",
+            "Requests by route, method and response status; status none if the connection ended without a response",
             self.requests.clone(),
         );
         registry.register_with_unit(
             "request_duration",
-            "From the head of a request to that of its answer",
+            "The time from the request head to the response head",
             Unit::Seconds,
             self.durations.clone(),
         );
-        registry.register("rate_limited", "Requests for which a quota had nothing left", self.rate_limited.clone());
-        registry.register("faults", "Requests that a fault broke", self.faults.clone());
-        registry.register("entries_served", "Entries of logs in answers of status 200", self.entries.clone());
+        registry.register("rate_limited", "Requests that exceeded a quota", self.rate_limited.clone());
+        registry.register("faults", "Requests that a fault was applied to", self.faults.clone());
+        registry.register("entries_served", "Log entries in responses with status 200", self.entries.clone());
         registry.register(
             "limited",
-            "Connections that were refused or ended, and requests that were refused, for a limit of the server",
-            self.turned_away.clone(),
+            "Connections that were rejected or closed, and requests that were rejected, by a limit of the server",
+            self.limit_hits.clone(),
         );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
-        registry.register("connections", "Connections that came", self.connections.clone());
-        registry.register("open_connections", "Connections that are held", self.open_connections.clone());
-        registry.register("accounts", "Accounts that were made, default among them", self.accounts.clone());
-        registry.register("sandbox_accounts", "Accounts that made themselves", self.sandboxes.clone());
-        registry.register("known_tokens", "Access tokens that are known", self.tokens.clone());
-        registry.register_with_unit("journal", "What the journals keep", Unit::Bytes, self.journal_bytes.clone());
-        registry.register_with_unit("page_cache", "Ready pages", Unit::Bytes, self.page_bytes.clone());
-        registry.register("worlds", "Companies that are kept ready", self.worlds.clone());
+        registry.register("connections", "Connections that were accepted", self.connections.clone());
+        registry.register("open_connections", "Connections that are open", self.open_connections.clone());
+        registry.register("accounts", "Accounts that were created, including default", self.accounts.clone());
+        registry.register("sandbox_accounts", "Implicit accounts", self.sandboxes.clone());
+        registry.register("known_tokens", "Access tokens in the index", self.tokens.clone());
+        registry.register_with_unit("journal", "The size of all journals", Unit::Bytes, self.journal_bytes.clone());
+        registry.register_with_unit("page_cache", "The size of the page cache", Unit::Bytes, self.page_bytes.clone());
+        registry.register("worlds", "Cached worlds", self.worlds.clone());
     }
 
-    /// A request of either surface.
+    /// Counts a request of either surface.
     pub(crate) fn served(&self, served: Served) {
         let Served { route, method, status, after } = served;
-        self.requests.get_or_create(&Answered { route: route.clone(), method, status: Status(status) }).inc();
-        self.durations.get_or_create(&Route { route }).observe(after.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { route: route.clone(), method, status: Status(status) }).inc();
+        self.durations.get_or_create(&RouteLabels { route }).observe(after.as_secs_f64());
     }
 
     pub(crate) fn rate_limited(&self, route: &'static str) {
-        self.rate_limited.get_or_create(&Route { route: route.into() }).inc();
+        self.rate_limited.get_or_create(&RouteLabels { route: route.into() }).inc();
     }
 
     pub(crate) fn broken_by_fault(&self, route: &'static str) {
-        self.faults.get_or_create(&Route { route: route.into() }).inc();
+        self.faults.get_or_create(&RouteLabels { route: route.into() }).inc();
     }
 
     pub(crate) fn entries(&self, route: &'static str, count: u64) {
-        self.entries.get_or_create(&Route { route: route.into() }).inc_by(count);
+        self.entries.get_or_create(&RouteLabels { route: route.into() }).inc_by(count);
     }
 
-    /// Something was refused or ended for a limit, by the name of its flag.
+    /// Counts a request or connection that was rejected or closed by a limit, labelled with the limit's flag name.
     pub(crate) fn limited(&self, limit: &'static str) {
-        self.turned_away.get_or_create(&Limit { limit }).inc();
+        self.limit_hits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     pub(crate) fn panicked(&self) {
@@ -169,7 +169,7 @@ impl Metrics {
         OpenConnection(&self.open_connections)
     }
 
-    /// All numbers, with how much there is now.
+    /// All metrics as text, with the current sizes.
     pub(crate) fn text(&self, sizes: &Sizes) -> String {
         for (gauge, size) in [
             (&self.accounts, sizes.accounts),
@@ -181,9 +181,9 @@ impl Metrics {
         ] {
             gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
         }
-        let mut written = String::new();
-        text::encode(&mut written, &self.registry).expect("a string takes what is written");
-        written
+        let mut output = String::new();
+        text::encode(&mut output, &self.registry).expect("writing to a string cannot fail");
+        output
     }
 }
 
@@ -202,11 +202,11 @@ impl EncodeLabelValue for Status {
     }
 }
 
-/// A method as it is counted: whoever makes one up makes no number of its own.
+/// The method as a label. Unknown methods share one label, so that clients cannot create new series.
 pub(crate) fn method(method: &str) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or(OTHER)
 }
 
-/// A route or a method that there is not.
+/// The label of an unknown route or method.
 pub(crate) const OTHER: &str = "other";

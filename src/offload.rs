@@ -1,18 +1,18 @@
-//! Work that would hold a worker of the runtime for longer than other requests should wait.
+//! Runs long computations off the runtime's workers.
 
 use std::{future::pending, panic::resume_unwind};
 
 use tokio::task::spawn_blocking;
 
-/// Runs work on a thread for blocking work, and waits for it.
+/// Runs work on a thread for blocking work, and awaits its result.
 ///
-/// A panic in it goes on in the caller, where the layer that catches panics answers and counts it.
+/// A panic in the work resumes in the caller, where the panic layer responds and counts it.
 pub(crate) async fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // Only the end of the runtime cancels it, and then nobody waits.
+            // Only the shutdown of the runtime cancels the work; then no task awaits it.
             Err(_) => pending().await,
         },
     }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_goes_on_in_the_task_that_waits() {
+    async fn panic_resumes_in_the_awaiting_task() {
         assert_eq!(offload(|| 1 + 1).await, 2);
         let waiting = tokio::spawn(offload(|| -> () { panic!("in the work") }));
         let panic = waiting.await.expect_err("a panic").into_panic();

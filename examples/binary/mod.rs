@@ -20,9 +20,10 @@ pub(crate) struct Server {
 impl Server {
     /// A server whose clock stands still and that counts no quota, with these flags besides.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        // Examples stand in a folder beside the binary.
+        // Examples are in a folder beside the binary, unless the variable BINARY names another one.
         let own = std::env::current_exe().expect("a path");
-        let binary: PathBuf = own.parent().and_then(|folder| folder.parent()).expect("a folder").join("opswat-mock");
+        let beside = own.parent().and_then(|folder| folder.parent()).expect("a folder").join("opswat-mock");
+        let binary = std::env::var_os("BINARY").map_or(beside, PathBuf::from);
         let mut command = Command::new(binary);
         command.args(["--port", "0", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "off"]).args(flags);
         command.stdout(Stdio::piped());

@@ -30,10 +30,10 @@ use crate::{
     world::{Category, Filter, Millis, Window, World, WorldConfig},
 };
 
-/// How many searches of an account run at once; others wait.
+/// The number of searches of one account that run at once. Further searches wait.
 const MAX_SEARCHES: usize = 2;
 
-/// What one account owns, and the verbs of the control surface for it.
+/// The state of one account, with the operations of the control surface on it.
 #[derive(Debug)]
 pub struct Account {
     pub(super) name: Arc<str>,
@@ -45,71 +45,71 @@ pub struct Account {
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
     pub(crate) journal: Journal,
-    /// Places for searches: they compute for longer than other requests.
+    /// Permits for searches, which compute longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
-    /// How many of its requests are under way.
+    /// The number of requests of this account that are in flight.
     in_flight: AtomicU32,
-    /// How often it began anew. What a request of a former epoch still does is nothing to this one.
+    /// The number of resets. Requests of an earlier epoch do not change the state of the current one.
     epoch: AtomicU64,
-    /// The number of the server's request that used it last.
+    /// The use number of the last request to this account, see `Accounts`.
     last_use: AtomicU64,
 }
 
-/// What can be said of an account.
+/// The properties of an account, as the control surface shows them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Description {
-    /// Names it on the control surface.
+    /// The name of the account on the control surface.
     pub name: String,
-    /// Decides its whole history.
+    /// The seed of the generated history.
     pub seed: u64,
-    /// How many devices its company has at a time.
+    /// The number of devices that the company has at any one time.
     pub devices: u32,
-    /// How many days back its history can be read.
+    /// How far back clients can read the history, in days.
     pub retention_days: u32,
-    /// How many seconds its events take to become visible.
+    /// The delay until an event becomes visible, in seconds.
     pub lag: String,
     /// The access token that is valid from the start.
     pub access_token: String,
-    /// Names the client that asks for tokens.
+    /// The client id for token requests.
     pub client_id: String,
-    /// Proves it.
+    /// The secret of that client.
     pub client_secret: String,
-    /// Where a browser may be sent back to after consent, besides loopback addresses.
+    /// The addresses that a browser may be redirected to after consent, besides loopback addresses.
     pub redirect_uris: Vec<String>,
-    /// Its time.
+    /// The clock.
     pub clock: ClockReading,
-    /// How its requests are counted.
+    /// The quota.
     pub quota: QuotaDescription,
-    /// Which reading it follows of what is assumed.
+    /// The choices between the possible readings of assumed behaviour (A).
     pub profile: Profile,
 }
 
-/// What can be said of a quota.
+/// The properties of a quota.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct QuotaDescription {
-    /// How requests are counted.
+    /// The settings of the quota.
     #[serde(flatten)]
     pub settings: QuotaSettings,
-    /// What a 429 says in `Retry-After`: the profile's key of that name.
+    /// The form of `Retry-After` on a 429: the profile key `retry_after`.
     pub retry_after: quota::RetryAfter,
 }
 
-/// A token that was made.
+/// A token that was created.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MadeToken {
     /// The token.
     pub token: String,
-    /// When it expires.
+    /// The expiry of the token.
     pub expires_at: Millis,
 }
 
 impl Account {
-    /// Makes an account beside others of a server.
+    /// Creates an account that shares state with the other accounts of a server.
     ///
     /// # Errors
     ///
-    /// When one of its tokens is another account's, or one of its faults cannot be followed.
+    /// An error if another account has one of the tokens, or if a setting, a token or a fault rule is invalid.
     pub(crate) fn new(settings: Settings, shared: Arc<Shared>) -> Result<Self, CreateAccountError> {
         let name: Arc<str> = settings.name.as_str().into();
         let account = Self {
@@ -135,42 +135,42 @@ impl Account {
         Ok(account)
     }
 
-    /// Puts in what the account begins with.
+    /// Applies the initial tokens and faults.
     fn apply_initial(&self, epoch: u64) -> Result<(), CreateAccountError> {
         let Settings { access_token, tokens, faults, start, profile, .. } = &self.initial;
-        let began = match start {
+        let start_time = match start {
             Start::System => self.clock.now(),
             Start::Frozen(at) | Start::Scaled(at, _) => *at,
         };
-        // Whatever becomes of the tokens, the faults are those of the beginning.
-        let faulty = self.faults.replace(faults.clone()).map(drop);
+        // The faults are applied first, so that a rejected token does not prevent their reset.
+        let fault_result = self.faults.replace(faults.clone()).map(drop);
         let first = (access_token.as_str().into(), None);
         let named = tokens.iter().enumerate().filter_map(|(nth, new)| Some((nth, new.token.as_ref()?, new)));
-        let mut kept: Vec<(Arc<str>, Option<Millis>)> = vec![first];
+        let mut named_tokens: Vec<(Arc<str>, Option<Millis>)> = vec![first];
         for (nth, token, new) in named {
-            if kept.iter().any(|(known, _)| **known == *token.as_str()) {
+            if named_tokens.iter().any(|(known, _)| **known == *token.as_str()) {
                 let why = format!("tokens[{nth}].token must be unique, another token of this account is {token}");
                 return Err(CreateAccountError::Invalid(why));
             }
             let end = self
-                .end_of(new, began, profile)
+                .expiry_of(new, start_time, profile)
                 .map_err(|why| CreateAccountError::Invalid(format!("tokens[{nth}].{why}")))?;
-            kept.push((token.as_str().into(), Some(end)));
+            named_tokens.push((token.as_str().into(), Some(end)));
         }
-        if let Err(nth) = self.tokens.begin(&kept, epoch) {
+        if let Err(nth) = self.tokens.begin(&named_tokens, epoch) {
             let which = if nth == 0 { "access_token".to_owned() } else { format!("tokens[{}].token", nth - 1) };
             return Err(CreateAccountError::TokenTaken(which));
         }
         for (nth, new) in tokens.iter().enumerate().filter(|(_, new)| new.token.is_none()) {
             let end = self
-                .end_of(new, began, profile)
+                .expiry_of(new, start_time, profile)
                 .map_err(|why| CreateAccountError::Invalid(format!("tokens[{nth}].{why}")))?;
             self.tokens.mint(end);
         }
-        faulty.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
+        fault_result.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
     }
 
-    /// Names it on the control surface.
+    /// The name of the account on the control surface.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -182,7 +182,7 @@ impl Account {
         &self.clock
     }
 
-    /// The account's company, as it is now.
+    /// The account's company in its current configuration.
     #[must_use]
     pub fn world(&self) -> Arc<World> {
         self.world_of(self.config().settings.world)
@@ -192,7 +192,7 @@ impl Account {
         self.shared.worlds.of(world)
     }
 
-    /// What it is.
+    /// The properties of the account.
     #[must_use]
     pub fn describe(&self) -> Description {
         let config = self.config();
@@ -214,7 +214,7 @@ impl Account {
         }
     }
 
-    /// Changes what it is made of. Requests that are under way are answered by what it was.
+    /// Changes the settings. Requests in flight keep the configuration that they started with.
     pub fn change(&self, change: AccountChange) {
         let mut config = self.config.write();
         let settings = config.settings.changed(change);
@@ -222,7 +222,7 @@ impl Account {
         *config = Arc::new(AccountConfig::new(settings));
     }
 
-    /// Makes it what it was when it was made: clock, quota, profile, tokens, faults, added events, journal.
+    /// Resets clock, quota, settings, tokens, faults, injected events and journal to their initial state.
     pub fn reset(&self) {
         let mut config = self.config.write();
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
@@ -231,27 +231,27 @@ impl Account {
         self.injected.reset();
         self.clock.reset(self.initial.start, epoch);
         self.journal.reset(epoch);
-        // It went well when the account was made. Meanwhile another one may have taken one of the tokens: it keeps it.
+        // This can only fail if another account has taken one of the tokens since. That account keeps the token.
         let _ = self.apply_initial(epoch);
         drop(config);
     }
 
-    /// Turns the clock forward, and tells what it then shows.
+    /// Advances the clock, and returns the new time.
     pub fn advance(&self, by: Duration) -> Millis {
         self.clock.advance(by)
     }
 
-    /// Makes a token. Without a time to live it lives as long as the account's tokens do.
+    /// Creates a token. Without `expires_in`, the profile key `token_life_seconds` decides its lifetime.
     ///
     /// # Errors
     ///
-    /// When the time is out of range, or when the token is another account's.
+    /// An error if `expires_in` is out of range, or if another account has the token.
     pub fn mint_token(&self, new: &NewToken) -> Result<MadeToken, MintTokenError> {
-        self.make_token(new, self.clock.now(), self.config().profile())
+        self.create_token(new, self.clock.now(), self.config().profile())
     }
 
-    fn make_token(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<MadeToken, MintTokenError> {
-        let end = self.end_of(new, now, profile).map_err(MintTokenError::Invalid)?;
+    fn create_token(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<MadeToken, MintTokenError> {
+        let end = self.expiry_of(new, now, profile).map_err(MintTokenError::Invalid)?;
         let token: Arc<str> = match &new.token {
             None => self.tokens.mint(end),
             Some(token) => {
@@ -266,117 +266,117 @@ impl Account {
     }
 
     #[expect(clippy::unused_self, reason = "one of a family of methods")]
-    fn end_of(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<Millis, String> {
+    fn expiry_of(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<Millis, String> {
         let life_ms = i64::from(profile.token_life_seconds.get()) * 1000;
         Ok(new.end(now)?.unwrap_or(Millis(now.0 + life_ms)))
     }
 
-    /// Takes a token back. `false` when the account does not know it.
+    /// Revokes a token. Returns `false` if the account has no such token, or if the token is revoked already.
     pub fn revoke_token(&self, token: &str) -> bool {
         self.tokens.revoke(token)
     }
 
-    /// Lets all tokens expire that were issued, and tells how many there were. The one of the beginning stays.
+    /// Expires all valid tokens that have an expiry, and returns their number. The initial access token has none.
     pub fn expire_tokens(&self) -> usize {
         self.tokens.expire_issued(self.clock.now())
     }
 
-    /// How requests are counted.
+    /// The quota settings.
     #[must_use]
     pub fn quota(&self) -> QuotaDescription {
         let retry_after = self.config().settings.profile.retry_after;
         QuotaDescription { settings: self.quota.settings(), retry_after }
     }
 
-    /// The buckets from which something was taken and that are not full again.
+    /// The buckets that are not full.
     #[must_use]
     pub fn buckets(&self) -> Vec<Bucket> {
         self.quota.buckets(self.clock.now())
     }
 
-    /// Changes how requests are counted. Buckets are full then, unless nothing changes.
+    /// Changes the quota settings. A change of the settings fills all buckets.
     pub fn set_quota(&self, quota: QuotaChange) {
         self.change(AccountChange { quota: Some(quota), ..AccountChange::default() });
     }
 
-    /// The faults, in their order.
+    /// The fault rules, in order.
     #[must_use]
     pub fn faults(&self) -> Vec<FaultStatus> {
         self.faults.list()
     }
 
-    /// Adds faults behind the others.
+    /// Appends fault rules.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be followed; none is added then.
+    /// An error if one of the rules is invalid. Then no rule is added.
     pub fn add_faults(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         self.faults.add(rules)
     }
 
-    /// Puts faults in the place of the others.
+    /// Replaces all fault rules.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be followed; the others stay then.
+    /// An error if one of the rules is invalid. Then the existing rules stay.
     pub fn replace_faults(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         self.faults.replace(rules)
     }
 
-    /// Forgets all faults, or the one of a name, and tells how many there were.
+    /// Deletes all fault rules, or the rule with this name. Returns the number of deleted rules.
     pub fn forget_faults(&self, name: Option<&str>) -> usize {
         self.faults.forget(name)
     }
 
-    /// Adds events to the history, all or none.
+    /// Injects events, all or none.
     ///
     /// # Errors
     ///
-    /// The place of the event that cannot be added, and why.
+    /// The index of the event that cannot be injected, and the reason.
     pub fn inject(&self, events: &[NewEvent]) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
         self.injected.add(&self.world(), events, self.clock.now())
     }
 
-    /// Forgets all events that were added, and tells how many there were.
+    /// Deletes all injected events, and returns their number.
     pub fn forget_events(&self) -> usize {
         self.injected.forget()
     }
 
-    /// The truth of a window, both ends included, oldest first: what happened in it, whether or not it can be seen yet.
+    /// All events of a window (both ends inclusive), oldest first, including events that are not visible yet.
     pub fn truth(&self, category: Category, window: Window) -> impl Iterator<Item = TrueEvent> + use<> {
         let added = self.injected.select(category, window, &Filter::default(), Millis(i64::MAX), None);
         Truth::new(self.world(), added, category, window)
     }
 
-    /// Up to `limit` requests of the journal after the one of a number; from the first, after 0.
+    /// Up to `limit` journal entries with a number greater than `after`.
     #[must_use]
     pub fn requests(&self, after: u64, limit: usize) -> Requests {
         self.journal.after(after, limit, usize::MAX)
     }
 
-    /// Shows the number of the last request whenever one is noted.
+    /// A receiver that yields the number of the last journal entry whenever one is added.
     pub(crate) fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
         self.journal.subscribe()
     }
 
-    /// The account as it is now.
+    /// The current effective configuration.
     pub(crate) fn config(&self) -> Arc<AccountConfig> {
         self.config.read().clone()
     }
 
-    /// The epoch that the account is in.
+    /// The current epoch.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// A request comes in, unless so many are under way already.
-    pub(crate) fn begin_request(self: &Arc<Self>, most: u32) -> Option<InFlightGuard> {
-        let is_free = |in_flight: u32| (in_flight < most).then(|| in_flight + 1);
-        let entered = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
-        entered.ok().map(|_| InFlightGuard(self.clone()))
+    /// Registers a request as in flight. Returns `None` if `max_in_flight` requests are in flight already.
+    pub(crate) fn begin_request(self: &Arc<Self>, max_in_flight: u32) -> Option<InFlightGuard> {
+        let is_free = |in_flight: u32| (in_flight < max_in_flight).then(|| in_flight + 1);
+        let previous = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
+        previous.ok().map(|_| InFlightGuard(self.clone()))
     }
 
-    /// Ends what is under way: the account is gone.
+    /// Ends waits and journal streams, and releases the tokens: the account is deleted.
     pub(crate) fn close(&self) {
         self.tokens.close();
         self.journal.close();
@@ -392,7 +392,7 @@ impl Account {
     }
 }
 
-/// A request of an account that is under way, until it is dropped.
+/// Counts a request as in flight until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard(Arc<Account>);
 
@@ -407,9 +407,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_settings_and_the_quota_change_together() {
-        let account = Account::new(Settings::default(), Arc::default()).expect("an account");
-        let change = |json: &str| serde_json::from_str::<QuotaChange>(json).expect("a change");
+    fn set_quota_updates_config_and_quota_together() {
+        let account = Account::new(Settings::default(), Arc::default()).expect("valid settings");
+        let change = |json: &str| serde_json::from_str::<QuotaChange>(json).expect("valid JSON");
         account.set_quota(change(r#"{"requests":3,"retry_after":"seconds"}"#));
         account.set_quota(change(r#"{"per_seconds":9}"#));
         let config = account.config();

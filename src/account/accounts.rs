@@ -1,8 +1,8 @@
-//! The accounts of a server: who they are, which token and which client is whose.
+//! The accounts of a server, with lookup by name, by token and by client id.
 //!
-//! `default` is there from the start. Others are made by whoever controls the server; or by themselves, when a client shows
-//! a token or a client id that begins with `sandbox-`: such an account has that name, and when there are too many the one
-//! that was not used for the longest time goes.
+//! `default` always exists. The control surface creates further accounts. A token or a client id that begins with
+//! `sandbox-` creates an implicit account of that name. When there are too many implicit accounts, the server deletes
+//! the least recently used one.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -21,20 +21,20 @@ use super::{
     shared::Shared,
 };
 
-/// How many accounts can be made; more are refused until some are dropped.
+/// The maximum number of created accounts besides `default`. Beyond it, creation fails until some are deleted.
 pub(crate) const MAX_ACCOUNTS: usize = 20_000;
-/// How many accounts make themselves; more take the place of those that were not used for the longest time.
+/// The maximum number of implicit accounts. Beyond it, a new one replaces the least recently used one.
 pub(crate) const MAX_IMPLICIT: usize = 10_000;
-/// The name of the account that is there from the start.
+/// The name of the account that always exists.
 pub(crate) const DEFAULT: &str = "default";
 
-/// See the module.
+/// The accounts of a server, see the module.
 #[derive(Debug)]
 pub struct Accounts {
     shared: Arc<Shared>,
     default: Arc<Account>,
     table: RwLock<Table>,
-    /// Counts the uses of accounts that made themselves.
+    /// Counts account uses; orders the implicit accounts by their last use.
     uses: AtomicU64,
 }
 
@@ -42,35 +42,35 @@ pub struct Accounts {
 struct Table {
     by_name: BTreeMap<Arc<str>, Arc<Account>>,
     by_client: HashMap<String, Arc<Account>>,
-    /// Those that made themselves, by a use of each, which may not be its last.
+    /// The implicit accounts, each with the number of an earlier use, which is not always the last one.
     implicit: BTreeSet<(u64, Arc<str>)>,
-    /// How many were made without a name.
+    /// The number of names that were generated for accounts created without a name.
     unnamed: u64,
 }
 
-/// How much there is of what has limits.
+/// The sizes of everything that has a limit, for the metrics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Sizes {
-    /// Accounts that were made, `default` among them.
+    /// Created accounts, including `default`.
     pub(crate) accounts: usize,
-    /// Accounts that made themselves.
+    /// Implicit accounts.
     pub(crate) sandboxes: usize,
-    /// Access tokens that are known.
+    /// Access tokens in the index.
     pub(crate) tokens: usize,
-    /// Bytes of all journals.
+    /// Bytes in all journals.
     pub(crate) journal_bytes: usize,
-    /// Bytes of ready pages.
+    /// Bytes in the page cache.
     pub(crate) page_bytes: usize,
-    /// Worlds that are kept.
+    /// Cached worlds.
     pub(crate) worlds: usize,
 }
 
 impl Accounts {
-    /// The accounts of a server, whose `default` is made from these settings.
+    /// Creates the accounts of a server; these settings are those of `default`.
     ///
     /// # Errors
     ///
-    /// When one of its tokens or faults is wrong.
+    /// An error if one of the tokens or fault rules is invalid.
     pub fn new(default: Settings) -> Result<Self, CreateAccountError> {
         let shared = Arc::new(Shared::default());
         let default = Arc::new(Account::new(default, shared.clone())?);
@@ -79,19 +79,19 @@ impl Accounts {
         Ok(Self { shared, default, table: RwLock::new(table), uses: AtomicU64::new(0) })
     }
 
-    /// The account that is there from the start.
+    /// The account `default`.
     #[must_use]
     pub fn default_account(&self) -> &Arc<Account> {
         &self.default
     }
 
-    /// The account of a name.
+    /// The account with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Account>> {
         self.table().by_name.get(name).cloned()
     }
 
-    /// Up to `limit` accounts whose names come after one, in the order of names.
+    /// Up to `limit` accounts with names greater than `after`, ordered by name.
     #[must_use]
     pub fn list(&self, after: &str, limit: usize) -> Vec<Arc<Account>> {
         let table = self.table();
@@ -99,13 +99,13 @@ impl Accounts {
         later.take(limit).map(|(_, account)| account.clone()).collect()
     }
 
-    /// How many there are.
+    /// The number of accounts.
     #[must_use]
     pub fn count(&self) -> usize {
         self.table().by_name.len()
     }
 
-    /// How much there is of what has limits.
+    /// The sizes of everything that has a limit.
     pub(crate) fn sizes(&self) -> Sizes {
         let table = self.table();
         let (all, sandboxes) = (table.by_name.len(), table.implicit.len());
@@ -120,18 +120,19 @@ impl Accounts {
         }
     }
 
-    /// Ends what would go on for as long as the accounts do: those who follow a journal are told that there is no more.
+    /// Closes all journal streams, which would otherwise stay open as long as the accounts exist.
     pub(crate) fn close_streams(&self) {
         for account in self.table().by_name.values() {
             account.journal.close();
         }
     }
 
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
     ///
-    /// When its name, its client id or one of its tokens is another's, or when what is asked for is wrong.
+    /// An error if another account has the name, the client id or one of the tokens, if a value is invalid, or if there
+    /// are too many accounts.
     pub fn make(&self, new: NewAccount) -> Result<Arc<Account>, CreateAccountError> {
         if new.tokens.len() > MAX_TOKENS {
             return Err(CreateAccountError::Invalid(format!(
@@ -140,18 +141,18 @@ impl Accounts {
             )));
         }
         let mut table = self.table.write();
-        let made = table.by_name.len() - table.implicit.len();
-        if made > MAX_ACCOUNTS {
+        let created = table.by_name.len() - table.implicit.len();
+        if created > MAX_ACCOUNTS {
             return Err(CreateAccountError::TooMany(MAX_ACCOUNTS));
         }
         let name = match &new.name {
             Some(name) => name.clone(),
             None => table.free_name(),
         };
-        self.make_in(&mut table, self.default.initial.of(new, name))
+        self.insert_new(&mut table, self.default.initial.of(new, name))
     }
 
-    fn make_in(&self, table: &mut Table, settings: Settings) -> Result<Arc<Account>, CreateAccountError> {
+    fn insert_new(&self, table: &mut Table, settings: Settings) -> Result<Arc<Account>, CreateAccountError> {
         let (name, client_id) = (settings.name.as_str(), settings.client_id.as_str());
         if table.by_name.contains_key(name) {
             return Err(CreateAccountError::NameTaken(name.to_owned()));
@@ -164,59 +165,59 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Drops an account: its tokens and its client are unknown from now on. `false` when there is none of the name.
+    /// Deletes an account with its tokens and its client. Returns `false` if there is no account with this name.
     ///
     /// # Errors
     ///
-    /// When it is `default`.
+    /// An error if the account is `default`.
     pub fn drop_account(&self, name: &str) -> Result<bool, CreateAccountError> {
         if name == DEFAULT {
             return Err(CreateAccountError::Default);
         }
         let mut table = self.table.write();
-        // Few are dropped by name, and only those that made themselves stand here.
+        // A linear scan, but deletions are rare, and only implicit accounts are in this set.
         if name.starts_with(SANDBOX) {
-            table.implicit.retain(|(_, known)| **known != *name);
+            table.implicit.retain(|(_, existing)| **existing != *name);
         }
         Ok(table.remove(name))
     }
 
-    /// Whose a token is. One that begins with `sandbox-` makes an account.
+    /// The owner of a token. A token that begins with `sandbox-` creates an account.
     pub(crate) fn of_token(&self, token: &str) -> Option<Arc<Account>> {
         match self.shared.tokens.owner(token) {
             Some(owner) if *owner == *DEFAULT => Some(self.default.clone()),
-            Some(owner) => self.get(&owner).inspect(|account| self.note_use(account)),
+            Some(owner) => self.get(&owner).inspect(|account| self.record_use(account)),
             None => self.implicit(token),
         }
     }
 
-    /// Whose a client is. An id that begins with `sandbox-` makes an account.
+    /// The owner of a client id. A client id that begins with `sandbox-` creates an account.
     pub(crate) fn of_client(&self, client_id: &str) -> Option<Arc<Account>> {
-        let known = self.table().by_client.get(client_id).cloned();
-        known.inspect(|account| self.note_use(account)).or_else(|| self.implicit(client_id))
+        let existing = self.table().by_client.get(client_id).cloned();
+        existing.inspect(|account| self.record_use(account)).or_else(|| self.implicit(client_id))
     }
 
-    fn note_use(&self, account: &Account) {
+    fn record_use(&self, account: &Account) {
         account.use_now(self.uses.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
-    /// The account that makes itself because somebody uses its name.
+    /// Creates or finds the implicit account of a name.
     fn implicit(&self, name: &str) -> Option<Arc<Account>> {
         let name = name.starts_with(SANDBOX).then(|| name.parse().ok()).flatten()?;
         let mut table = self.table.write();
         let settings = self.default.initial.of(NewAccount::default(), name);
-        if let Some(known) = table.by_name.get(settings.name.as_str()) {
-            // Somebody else may have used it first just now. One that was made by hand may have other credentials: then
-            // these are nobody's.
-            let Settings { access_token, client_id, .. } = &known.initial;
+        if let Some(existing) = table.by_name.get(settings.name.as_str()) {
+            // Another request may have created it in the meantime. An account that was created explicitly may have
+            // other credentials; then this token or client id does not belong to it.
+            let Settings { access_token, client_id, .. } = &existing.initial;
             let is_own = *access_token == settings.access_token && *client_id == settings.client_id;
-            return is_own.then(|| known.clone());
+            return is_own.then(|| existing.clone());
         }
-        let account = self.make_in(&mut table, settings).ok()?;
-        self.note_use(&account);
+        let account = self.insert_new(&mut table, settings).ok()?;
+        self.record_use(&account);
         table.implicit.insert((account.last_use(), account.name.clone()));
         if table.implicit.len() > MAX_IMPLICIT {
-            table.drop_longest_unused();
+            table.evict_least_recently_used();
         }
         Some(account)
     }
@@ -239,12 +240,12 @@ impl Table {
         true
     }
 
-    /// Drops the one that made itself and was not used for the longest time.
-    fn drop_longest_unused(&mut self) {
-        while let Some((noted, name)) = self.implicit.pop_first() {
-            // Since it was noted, it may have been used: then it goes to where it belongs.
-            let last_use = self.by_name.get(&name).map_or(noted, |account| account.last_use());
-            if last_use == noted {
+    /// Deletes the least recently used implicit account.
+    fn evict_least_recently_used(&mut self) {
+        while let Some((recorded_use, name)) = self.implicit.pop_first() {
+            // The account may have been used again since; then it goes back into the set with its last use.
+            let last_use = self.by_name.get(&name).map_or(recorded_use, |account| account.last_use());
+            if last_use == recorded_use {
                 self.remove(&name);
                 return;
             }

@@ -12,7 +12,7 @@ use crate::world::{Millis, Window, World, WorldConfig};
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// What of an account can be changed while it serves. A request is answered by what it was when it came.
+/// The effective configuration of an account. Each request keeps the configuration that was current when it started.
 #[derive(Debug)]
 pub(crate) struct AccountConfig {
     pub(crate) settings: Settings,
@@ -24,8 +24,8 @@ impl AccountConfig {
     pub(super) fn new(settings: Settings) -> Self {
         let Settings { name, client_secret, retention_days, world, profile, .. } = &settings;
         let WorldConfig { seed, devices, lag } = world;
-        // Whatever decides which history a page token points into is part of the key: a token that was made for another
-        // history is refused rather than misread.
+        // The key covers every setting that changes the history. A page token of another history is rejected instead of
+        // being misread.
         let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");
         let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
         let zone_hours = if profile.time_zone == TimeZone::Account { World::zone_of(*seed) } else { 0 };
@@ -37,19 +37,19 @@ impl AccountConfig {
         &self.settings.profile
     }
 
-    /// The part of a window that can be read at an instant: what retention keeps and what has happened.
+    /// The readable part of a window at a point in time: not older than the retention and not in the future.
     pub(crate) fn readable(&self, window: Window, now: Millis) -> Window {
         let oldest = now.0 - i64::from(self.settings.retention_days) * DAY_MS;
         Window { from: Millis(window.from.0.max(oldest)), to: window.to.min(now) }
     }
 
-    /// Begins the signature of a page token.
+    /// A signer for page tokens, with the key of this configuration.
     pub(crate) fn page_token_signer(&self) -> Hmac<Sha256> {
         self.page_token_key.clone()
     }
 }
 
-/// Signs what was fed to a signer, for comparison in constant time.
+/// Verifies a signature of what was fed to the signer, in constant time.
 pub(crate) fn is_signed(signer: Hmac<Sha256>, signature: &[u8]) -> bool {
     signer.verify_truncated_left(signature).is_ok()
 }

@@ -1,30 +1,30 @@
-//! Why an account was not created or deleted, and why a token was not minted.
+//! Errors of creating and deleting accounts, and of minting tokens.
 
 use std::fmt;
 
-/// Why an account was not made, or not dropped.
+/// Why an account was not created or not deleted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CreateAccountError {
-    /// There is one of this name.
+    /// Another account has this name.
     NameTaken(String),
-    /// Another account has the client id.
+    /// Another account has this client id.
     ClientTaken(String),
-    /// Another account has the token: which one of those that were asked for.
+    /// Another account has one of the tokens; contains the name of the field.
     TokenTaken(String),
-    /// So many are there already.
+    /// The server already has the maximum number of accounts; contains the maximum.
     TooMany(usize),
-    /// Something asked for is wrong, in a sentence.
+    /// A value is invalid; contains the message.
     Invalid(String),
-    /// `default` is always there.
+    /// The account `default` cannot be deleted.
     Default,
 }
 
-/// Why a token was not made.
+/// Why a token was not minted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MintTokenError {
-    /// The time until it expires is out of range.
+    /// `expires_in` is out of range; contains the message.
     Invalid(String),
-    /// Another account has it.
+    /// Another account has this token.
     Taken,
 }
 

@@ -1,8 +1,8 @@
-//! Faults: rules by which an account breaks what it would have answered.
+//! Faults: rules that change or replace the responses of an account.
 //!
-//! A rule says which requests it is about and what happens to them. Rules are looked at in their order; the first one that
-//! applies breaks the request. What a rule leaves to chance is drawn from the account's seed and the number of the request
-//! among those that the rule is about, so the same run breaks in the same places.
+//! A rule selects requests and defines what happens to them. Rules are checked in order, and the first one that applies
+//! affects the request. Random decisions derive from the account's seed, the rule and the number of the request among
+//! those that the rule matches, so they are the same in every run.
 
 use std::{
     fmt,
@@ -22,211 +22,214 @@ use crate::{
     world::{Millis, World},
 };
 
-/// How many rules an account keeps.
+/// The maximum number of rules of an account.
 pub const MAX_FAULTS: usize = 100;
-/// How many bytes the body of a fault may have.
+/// The maximum size of a fault's body, in bytes.
 pub const MAX_FAULT_BODY_BYTES: usize = 64 * 1024;
-/// The longest delay, an hour.
+/// The maximum delay: one hour.
 pub const MAX_DELAY_MS: u64 = 3_600_000;
-/// How many seconds a forced 429 asks to wait, unless the rule says so.
+/// The default wait time of a forced 429, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
-/// A rule.
+/// A fault rule.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultRule {
-    /// What `X-Mock-Fault` calls it: letters, digits, `-`, `_` and `.`, at most 64; `fault-1` and so on by default.
+    /// The name of the rule in `X-Mock-Fault`: 1 to 64 letters, digits, `-`, `_` or `.`; `fault-1` and so on by
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Which requests it is about; all, by default.
+    /// The requests that the rule matches; all requests by default.
     #[serde(rename = "match", deserialize_with = "strict::object")]
     pub matches: FaultMatch,
-    /// What happens to them.
+    /// The effect on these requests.
     #[serde(deserialize_with = "strict::object")]
     pub fault: Fault,
-    /// How often it applies at most.
+    /// The maximum number of times that the rule applies, from 1; unlimited by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// Whether the answer does without `X-Mock-Fault`.
+    /// Whether the response omits `X-Mock-Fault`.
     pub hidden: bool,
 }
 
-/// Which requests a rule is about. All that is given must hold.
+/// The requests that a rule matches. All given conditions must hold.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultMatch {
     /// Requests to this API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiName>,
-    /// Requests from this instant of the account's clock on.
+    /// Requests at or after this instant of the account's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Instant>,
     /// Requests before this instant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Instant>,
-    /// The n-th of the requests for which the conditions above hold and which the fault can break, counted from 1 since the
-    /// rule was made. Whatever becomes of a request, it is counted.
+    /// Only the n-th request, from 1. The count starts when the rule is created. It includes every request that meets
+    /// the conditions above and that the fault can affect, whether or not the rule applies to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// Each so-manieth of them.
+    /// Every n-th of these requests, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// So great a part of them, from 0 to 1.
+    /// The probability that the rule applies to such a request, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
 }
 
-/// What happens to a request. Waits are of the account's clock: where it stands still, they end when it is turned.
+/// The effect on a request. Delays use the account's clock. While it is frozen, a delay lasts until it is changed, but
+/// at most one hour of the machine's time.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// Answers with this status, from 200 to 599, without looking at the request any further.
+    /// Responds with this status, from 200 to 599, without calling the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Answers with this body; with the status 200 unless there is another one.
+    /// Responds with this body, at most [`MAX_FAULT_BODY_BYTES`]; the status is 200 unless `status` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The content type of the answer.
+    /// The content type of the response, 1 to 200 visible ASCII characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// Answers 429, as if the quota were used up.
+    /// Responds with 429, as if the quota were exhausted, with this form of `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RetryAfter>,
-    /// How long that 429 asks to wait; 30 s by default.
+    /// The wait time of that 429, in seconds; 30 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
-    /// Holds the answer back.
+    /// Delays the response by this many milliseconds, from 1 to [`MAX_DELAY_MS`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// Sends the body so slowly.
+    /// Sends the body at this rate, from 1 byte per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drip_bytes_per_second: Option<u32>,
-    /// Ends the connection.
+    /// Closes the connection at this point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
-    /// Cuts the body after so many bytes. `Content-Length` is right, unless the connection is closed there.
+    /// Truncates the body after this many bytes. `Content-Length` is the truncated length, or with `close` the full
+    /// length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate_at: Option<u32>,
-    /// Puts a byte into the body that cannot stand in UTF-8.
+    /// Makes one byte of the body invalid UTF-8.
     #[serde(skip_serializing_if = "is_false")]
     pub invalid_utf8: bool,
     /// Changes the entries of a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<Entries>,
-    /// Answers a page of v3.3 with a page token that leads to the same page again.
+    /// Returns a v3.3 page with a page token that leads to the same page again.
     #[serde(skip_serializing_if = "is_false")]
     pub repeat_page_token: bool,
-    /// Lets the token expire with which the request came, once it is answered.
+    /// Expires the access token of the request once its response is ready.
     #[serde(skip_serializing_if = "is_false")]
     pub expire_token: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Where a connection ends.
+/// The point at which a connection is closed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Close {
-    /// Before anything of the answer is sent.
+    /// Before the first byte of the response.
     BeforeHeaders,
-    /// After a part of the body: `truncate_at` bytes of it, or half.
+    /// In the body: after `truncate_at` bytes, or after half of it.
     MidBody,
 }
 
-/// What happens to the entries of a page.
+/// A change of the entries of a page.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entries {
-    /// The last one is there twice.
+    /// The last entry appears twice.
     Duplicate,
-    /// They stand in an order that the account's seed draws.
+    /// The entries are in a random order that derives from the account's seed.
     Reorder,
-    /// None is there; the token for the next page is.
+    /// The page has no entries, but it keeps its page token.
     Empty,
-    /// The first one is missing.
+    /// The first entry is missing.
     Drop,
 }
 
-/// Why a rule was not taken.
+/// Why a rule was rejected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FaultError {
     why: String,
-    /// Which one of how many rules it is about, counted from 0.
+    /// The index of the rejected rule, from 0.
     pub(super) nth: usize,
     of: usize,
 }
 
-/// A rule, and what became of it.
+/// A rule and its counters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FaultStatus {
-    /// The rule; it has a name.
+    /// The rule, always with a name.
     #[serde(flatten)]
     pub rule: FaultRule,
-    /// How many requests it was about.
+    /// The number of requests that the rule matched.
     pub seen: u64,
-    /// How many of them it broke.
+    /// The number of requests that the rule was applied to.
     pub applied: u64,
 }
 
-/// A rule that breaks a request.
+/// A rule that applies to a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Applied {
     pub(crate) name: Arc<str>,
     pub(crate) fault: Arc<Fault>,
     pub(crate) is_hidden: bool,
-    /// What the request may leave to chance.
+    /// A random number for the effect on this request.
     pub(crate) chance: u64,
 }
 
-/// The rules of an account.
+/// The fault rules of an account.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// Whether there are any, for those who have no time to look.
+    /// Whether there are rules: a check without taking the lock.
     any: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rules: Vec<Known>,
-    /// How many rules were ever made.
-    made: u64,
+    rules: Vec<RuleState>,
+    /// The number of rules created so far.
+    created: u64,
 }
 
 #[derive(Debug)]
-struct Known {
+struct RuleState {
     name: Arc<str>,
     rule: FaultRule,
     fault: Arc<Fault>,
-    /// Distinguishes what its rules leave to chance.
+    /// Separates the random draws of this rule from those of other rules.
     number: u64,
     seen: u64,
     applied: u64,
 }
 
 impl Faults {
-    /// The rule that breaks a request, if one does.
+    /// Returns the rule that applies to a request, if any, and updates the counters.
     pub(crate) fn apply(&self, api: ApiName, seed: u64, now: Millis) -> Option<Applied> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let mut state = self.state();
         let mut applied = None;
-        for known in &mut state.rules {
-            if !(known.rule.matches.is_about(api, now) && known.rule.fault.can_break(api)) {
+        for entry in &mut state.rules {
+            if !(entry.rule.matches.matches_request(api, now) && entry.rule.fault.can_affect(api)) {
                 continue;
             }
-            known.seen += 1;
-            let chance = World::chance(seed, known.number, known.seen);
-            if applied.is_none() && known.rule.matches.chooses(known.seen, chance) && known.is_left() {
-                known.applied += 1;
+            entry.seen += 1;
+            let chance = World::chance(seed, entry.number, entry.seen);
+            if applied.is_none() && entry.rule.matches.selects(entry.seen, chance) && entry.has_uses_left() {
+                entry.applied += 1;
                 applied = Some(Applied {
-                    name: known.name.clone(),
-                    fault: known.fault.clone(),
-                    is_hidden: known.rule.hidden,
+                    name: entry.name.clone(),
+                    fault: entry.fault.clone(),
+                    is_hidden: entry.rule.hidden,
                     chance: chance.rotate_left(32),
                 });
             }
@@ -234,12 +237,12 @@ impl Faults {
         applied
     }
 
-    /// All rules, in their order.
+    /// All rules, in order.
     pub(crate) fn list(&self) -> Vec<FaultStatus> {
         self.state().statuses(0)
     }
 
-    /// Adds rules behind the others, all or none.
+    /// Appends rules, all or none.
     pub(crate) fn add(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         let mut state = self.state();
         let from = state.add(rules)?;
@@ -247,7 +250,7 @@ impl Faults {
         Ok(state.statuses(from))
     }
 
-    /// Puts rules in the place of all others, all or none.
+    /// Replaces all rules, all or none.
     pub(crate) fn replace(&self, rules: Vec<FaultRule>) -> Result<Vec<FaultStatus>, FaultError> {
         let mut new = State::default();
         new.add(rules)?;
@@ -257,13 +260,13 @@ impl Faults {
         Ok(state.statuses(0))
     }
 
-    /// Forgets all rules, or the one of a name; how many there were.
+    /// Deletes all rules, or the rule with this name. Returns the number of deleted rules.
     pub(crate) fn forget(&self, name: Option<&str>) -> usize {
         let mut state = self.state();
         let before = state.rules.len();
-        state.rules.retain(|known| name.is_some_and(|name| *known.name != *name));
+        state.rules.retain(|entry| name.is_some_and(|name| *entry.name != *name));
         if state.rules.is_empty() && name.is_none() {
-            state.made = 0;
+            state.created = 0;
         }
         self.any.store(!state.rules.is_empty(), Ordering::Release);
         before - state.rules.len()
@@ -276,46 +279,46 @@ impl Faults {
 
 impl State {
     fn statuses(&self, from: usize) -> Vec<FaultStatus> {
-        let status = |known: &Known| FaultStatus {
-            rule: FaultRule { name: Some(known.name.to_string()), ..known.rule.clone() },
-            seen: known.seen,
-            applied: known.applied,
+        let status = |entry: &RuleState| FaultStatus {
+            rule: FaultRule { name: Some(entry.name.to_string()), ..entry.rule.clone() },
+            seen: entry.seen,
+            applied: entry.applied,
         };
         self.rules[from..].iter().map(status).collect()
     }
 
-    /// Adds rules, all or none; tells the place of the first.
+    /// Appends rules, all or none, and returns the index of the first one.
     fn add(&mut self, rules: Vec<FaultRule>) -> Result<usize, FaultError> {
         let from = self.rules.len();
-        let made = self.made;
+        let created = self.created;
         let of = rules.len();
         for (nth, rule) in rules.into_iter().enumerate() {
             let added = self.check(&rule).map(|name| {
-                self.made += 1;
+                self.created += 1;
                 let fault = Arc::new(rule.fault.clone());
-                self.rules.push(Known { name, rule, fault, number: self.made, seen: 0, applied: 0 });
+                self.rules.push(RuleState { name, rule, fault, number: self.created, seen: 0, applied: 0 });
             });
             if let Err(why) = added {
                 self.rules.truncate(from);
-                self.made = made;
+                self.created = created;
                 return Err(FaultError { nth, of, ..why });
             }
         }
         Ok(from)
     }
 
-    /// The name that a rule gets, when nothing is wrong with it.
+    /// Checks a rule, and returns its name or a generated one.
     fn check(&self, rule: &FaultRule) -> Result<Arc<str>, FaultError> {
         if self.rules.len() == MAX_FAULTS {
             return bad(format!("an account keeps {MAX_FAULTS} faults; DELETE some first"));
         }
         rule.check()?;
-        let is_taken = |name: &str| self.rules.iter().any(|known| *known.name == *name);
+        let is_taken = |name: &str| self.rules.iter().any(|entry| *entry.name == *name);
         match &rule.name {
             Some(name) if is_taken(name) => bad(format!("name must be unique, there is another fault {name}")),
             Some(name) => Ok(name.as_str().into()),
             None => {
-                let mut nth = self.made + 1;
+                let mut nth = self.created + 1;
                 while is_taken(&format!("fault-{nth}")) {
                     nth += 1;
                 }
@@ -325,21 +328,21 @@ impl State {
     }
 }
 
-impl Known {
-    fn is_left(&self) -> bool {
+impl RuleState {
+    fn has_uses_left(&self) -> bool {
         self.rule.times.is_none_or(|times| self.applied < u64::from(times))
     }
 }
 
 impl FaultMatch {
-    fn is_about(&self, api: ApiName, now: Millis) -> bool {
+    fn matches_request(&self, api: ApiName, now: Millis) -> bool {
         self.api.is_none_or(|wanted| wanted == api)
             && self.from.is_none_or(|from| from.millis() <= now)
             && self.to.is_none_or(|to| now < to.millis())
     }
 
-    fn chooses(&self, seen: u64, chance: u64) -> bool {
-        // 53 bits are what a float holds without loss.
+    fn selects(&self, seen: u64, chance: u64) -> bool {
+        // A float holds 53 bits without loss.
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
         let drawn = || (chance >> 11) as f64 / (1_u64 << 53) as f64;
         self.nth.is_none_or(|nth| nth == seen)
@@ -349,11 +352,11 @@ impl FaultMatch {
 }
 
 impl FaultRule {
-    /// Whether the rule can be followed.
+    /// Checks the rule.
     ///
     /// # Errors
     ///
-    /// When a value is out of range, and when two effects exclude each other.
+    /// An error if a value is out of range, or if two effects exclude each other.
     pub fn check(&self) -> Result<(), FaultError> {
         let Self { name, matches, fault, times, .. } = self;
         let is_plain = |name: &str| {
@@ -412,13 +415,13 @@ impl Fault {
         if self.rate_limit.is_some() && (self.status.is_some() || self.body.is_some() || self.content_type.is_some()) {
             return bad("fault.rate_limit answers 429 by itself: status, body and content_type cannot come with it");
         }
-        let of_pages = self.entries.is_some() || self.repeat_page_token;
-        if of_pages && (self.status.is_some() || self.body.is_some() || self.rate_limit.is_some()) {
+        let changes_page = self.entries.is_some() || self.repeat_page_token;
+        if changes_page && (self.status.is_some() || self.body.is_some() || self.rate_limit.is_some()) {
             return bad(
                 "fault.entries and fault.repeat_page_token change a page: status, body and rate_limit leave none",
             );
         }
-        if of_pages && api == Some(ApiName::Token) {
+        if changes_page && api == Some(ApiName::Token) {
             return bad("fault.entries and fault.repeat_page_token are not for the token API, which has no pages");
         }
         if self.expire_token && api == Some(ApiName::Token) {
@@ -430,12 +433,12 @@ impl Fault {
             return bad("fault.repeat_page_token is for logs-v3.3 only, which has page tokens");
         }
         let has_no_body = matches!(self.status, Some(204 | 304));
-        let of_bodies = self.close == Some(Close::MidBody)
+        let changes_body = self.close == Some(Close::MidBody)
             || self.invalid_utf8
             || self.truncate_at.is_some()
             || self.drip_bytes_per_second.is_some()
             || self.body.as_ref().is_some_and(|body| !body.is_empty());
-        if has_no_body && of_bodies {
+        if has_no_body && changes_body {
             return bad("fault.status 204 and 304 have no body: nothing that changes one can come with them");
         }
         let without_answer = Self { delay_ms: None, expire_token: false, close: None, ..self.clone() };
@@ -445,17 +448,17 @@ impl Fault {
         Ok(())
     }
 
-    /// Whether it does anything to an API: some effects are about tokens, pages or page tokens.
-    fn can_break(&self, api: ApiName) -> bool {
-        let of_pages = self.entries.is_some() || self.expire_token;
+    /// Whether the fault can affect an API: some effects need access tokens, pages or page tokens.
+    fn can_affect(&self, api: ApiName) -> bool {
+        let changes_page = self.entries.is_some() || self.expire_token;
         match api {
-            ApiName::Token => !of_pages && !self.repeat_page_token,
+            ApiName::Token => !changes_page && !self.repeat_page_token,
             ApiName::LogsV3_3 => true,
             ApiName::LogsV2 | ApiName::ActivitiesV3 => !self.repeat_page_token,
         }
     }
 
-    /// Whether the API is not asked at all.
+    /// Whether the fault replaces the API's response.
     pub(crate) fn answers_itself(&self) -> bool {
         self.status.is_some()
             || self.body.is_some()
@@ -463,7 +466,7 @@ impl Fault {
             || self.close == Some(Close::BeforeHeaders)
     }
 
-    /// How long a forced 429 asks to wait.
+    /// The wait time of a forced 429, in seconds.
     pub(crate) fn retry_seconds(&self) -> u32 {
         self.retry_after_seconds.unwrap_or(RETRY_AFTER_SECONDS)
     }
@@ -474,7 +477,7 @@ fn bad<T>(why: impl Into<String>) -> Result<T, FaultError> {
 }
 
 impl FaultError {
-    /// What is wrong with the rule, without its place.
+    /// The message without the index of the rule.
     pub(super) fn alone(&self) -> &str {
         &self.why
     }
@@ -497,18 +500,18 @@ mod tests {
 
     fn faults(rules: &str) -> Result<Faults, FaultError> {
         let faults = Faults::default();
-        let rules = serde_json::from_str(rules).expect("rules in JSON");
+        let rules = serde_json::from_str(rules).expect("valid JSON");
         faults.add(rules).map(|_| faults)
     }
 
-    /// The numbers of the requests that are broken, out of thirty.
-    fn broken(rules: &str) -> Vec<usize> {
-        let faults = faults(rules).expect("rules that can be followed");
+    /// The numbers of the affected requests out of thirty.
+    fn affected_requests(rules: &str) -> Vec<usize> {
+        let faults = faults(rules).expect("valid rules");
         (1..=30).filter(|_| faults.apply(ApiName::LogsV2, 7, Millis(1_768_478_400_000)).is_some()).collect()
     }
 
     #[test]
-    fn a_rule_chooses_requests() {
+    fn rules_select_requests() {
         for (rules, expected) in [
             (r#"[{"match":{"nth":3},"fault":{"status":503}}]"#, vec![3]),
             (r#"[{"match":{"every":10},"fault":{"status":503}}]"#, vec![10, 20, 30]),
@@ -520,19 +523,19 @@ mod tests {
             (r#"[{"match":{"probability":1},"fault":{"status":503}}]"#, (1..=30).collect()),
             (r#"[{"match":{"nth":2},"fault":{"status":503}},{"match":{"nth":4},"fault":{"status":502}}]"#, vec![2, 4]),
         ] {
-            assert_eq!(broken(rules), expected, "{rules}");
+            assert_eq!(affected_requests(rules), expected, "{rules}");
         }
     }
 
     #[test]
-    fn chance_breaks_the_same_requests_in_every_run() {
+    fn probability_selects_same_requests_in_every_run() {
         let rules = r#"[{"match":{"probability":0.3},"fault":{"status":503}}]"#;
-        // Written down, so that a change of the draw is seen.
-        assert_eq!(broken(rules), [2, 3, 6, 9, 11, 12, 18, 19, 23, 24, 28]);
+        // Pinned values: a change of the random draw fails this test.
+        assert_eq!(affected_requests(rules), [2, 3, 6, 9, 11, 12, 18, 19, 23, 24, 28]);
     }
 
     #[test]
-    fn a_rule_that_cannot_be_followed_is_refused_with_the_reason() {
+    fn invalid_rules_are_rejected_with_reason() {
         for (rule, named) in [
             (r#"{"fault":{}}"#, "fault must have an effect"),
             (r#"{"fault":{"status":199}}"#, "fault.status"),

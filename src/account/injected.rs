@@ -1,8 +1,8 @@
-//! Events that a test added to an account's history.
+//! Events that a test injects into an account's history.
 //!
-//! They stand beside the generated ones and are told with them. Each is counted when it is added and when it is forgotten,
-//! and a snapshot is such a count: a page token carries the one of its first page, so that what is added or forgotten
-//! while a client pages does not move what it reads.
+//! Clients read them together with the generated events. Every injection and every deletion increments a counter, and a
+//! snapshot is a value of that counter. A page token carries the snapshot of its first page, so that later injections
+//! and deletions do not change the pages that follow.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -25,129 +25,131 @@ use crate::{
     },
 };
 
-/// How many added events an account keeps; more are refused until some are forgotten. As many again that were forgotten are
-/// kept for page tokens that still show them; of these the oldest go first.
+/// The maximum number of injected events of an account; further events are rejected until some are deleted. As many
+/// deleted events stay in memory for older page tokens; beyond that, the oldest deletions are dropped.
 pub const MAX_INJECTED: usize = 10_000;
-/// How many characters a text of an added event may have.
+/// The maximum length of a text field, in characters.
 pub const MAX_TEXT: usize = 1_000;
 
-/// An event as a test asks for it. What is left out is made up: of the company's devices and people where there are any.
+/// An event as a test requests it. Omitted fields get defaults, from the company's devices and people where possible.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewEvent {
     /// `device`, `admin`, `webhook`, `device_report` or `activity`.
     pub category: String,
-    /// The code of the event; for an activity, its `action`. Not for a report, which has only one.
+    /// The event code; for an activity, its `action`. A report needs none, because it has only one code.
     pub event: Option<String>,
-    /// When it happened; now by default. It may be in the past or in the future.
+    /// The time of the event; now by default. It can be in the past or in the future.
     pub timestamp: Option<Instant>,
-    /// When it can be seen for the first time: by default when it happened, but not before it was added.
+    /// The time at which the event becomes visible, not before `timestamp`; by default `timestamp`, but not before the
+    /// injection.
     pub visible_at: Option<Instant>,
-    /// What it says.
+    /// The description of the event; not for activities.
     pub details: Option<String>,
-    /// The device; its other fields are those of the company's device of this id.
+    /// The device id; the other device fields default to those of the company's device with this id.
     pub device_id: Option<String>,
-    /// The name of the device.
+    /// The device name.
     pub device_name: Option<String>,
-    /// Who is logged in to it.
+    /// The user who is logged in to the device; of device events and reports.
     pub device_username: Option<String>,
-    /// The group it belongs to.
+    /// The group of the device; of device events, reports and activities.
     pub device_group: Option<String>,
-    /// Whether it is `compliant`, `non-compliant` or `exempted`; of reports and activities.
+    /// The compliance status: `compliant`, `non-compliant` or `exempted`; of reports and activities.
     pub status: Option<String>,
-    /// `critical`, `warning` or `no_issue`; of reports.
+    /// The severity: `critical`, `warning` or `no_issue`; of reports.
     pub severity: Option<String>,
-    /// The policy that was checked; of reports.
+    /// The checked policy; of reports.
     pub policy_name: Option<String>,
-    /// When the device was seen before; of reports.
+    /// The time at which the device was last seen; of reports.
     pub last_seen: Option<Instant>,
-    /// The address that the device reported from.
+    /// The address that the device reported from; of reports.
     pub public_ip: Option<String>,
-    /// Who did it; of administrators' events.
+    /// The name of the administrator; of admin events.
     pub admin_name: Option<String>,
-    /// The address of whoever did it.
+    /// The email address of the administrator; of admin events.
     pub admin_email: Option<String>,
-    /// What the receiver answered; of webhook entries.
+    /// The HTTP status of the receiver's response, from 100 to 599; of webhook events.
     pub response_code: Option<u16>,
-    /// What the receiver said.
+    /// The body of the receiver's response; of webhook events.
     pub response_body: Option<String>,
     /// The application; of activities.
     pub app_name: Option<String>,
-    /// The rule that decided.
+    /// The access rule that decided; of activities.
     pub access_rule: Option<String>,
-    /// Who opened the application.
+    /// The user who opened the application; of activities.
     pub app_user: Option<String>,
 }
 
-/// Why an event was not added.
+/// Why an event was not injected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum InjectError {
-    /// A field is wrong: its name, what it may be, what came.
+    /// A field is invalid: its name, the allowed values and the given value.
     Invalid(&'static str, String, String),
-    /// The category does not have this field.
+    /// The category has no such field.
     NotOfTheCategory(&'static str, Category),
-    /// There is an event of the same category, instant, subject and code among those that were added.
+    /// An injected event has the same category, instant, subject and code.
     Twice(Instant),
-    /// There are [`MAX_INJECTED`] already.
+    /// The account would have more than [`MAX_INJECTED`] injected events.
     TooMany,
 }
 
-/// An added event.
+/// An injected event.
 #[derive(Clone, Debug)]
 pub struct Injected {
-    /// What it tells.
+    /// The record of the event.
     pub entry: Record,
-    /// When it happened.
+    /// The time of the event.
     pub at: Millis,
-    /// When it can be seen for the first time.
+    /// The time at which the event becomes visible.
     pub visible_at: Millis,
     category: Category,
-    /// Its place in the list of its category's codes.
+    /// The index of the event code in its category.
     ordinal: u8,
     agent: Option<AgentType>,
     added: Snapshot,
     forgotten: Option<Snapshot>,
 }
 
-/// How often events were added or forgotten.
+/// The number of injections and deletions so far.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Snapshot(pub(crate) u64);
 
-/// See the module.
+/// The injected events of an account, see the module.
 #[derive(Debug)]
 pub(crate) struct InjectedEvents {
-    /// Nothing was added since the account began: every page asks, and hardly any account has events of its own.
+    /// Whether no event was injected since the last reset. Every page checks this without taking the lock.
     is_empty: AtomicBool,
     state: RwLock<State>,
-    /// Held by whoever adds or forgets: what is added is made without holding up those who read.
+    /// Serializes injections and deletions. Events are built under this lock, so that building does not block readers.
     known: Mutex<Known>,
 }
 
-/// What the added events are about.
+/// The identities of the injected events.
 #[derive(Debug, Default)]
 struct Known {
     identities: HashSet<(Subject, Millis)>,
-    /// Where the next event of a subject goes that says no time, as long as the clock shows an instant.
+    /// For each subject, the clock time of the last injection without a timestamp, and the latest timestamp for the
+    /// next one.
     next: HashMap<Subject, (Millis, Millis)>,
 }
 
-/// Of one subject and code no two events share a millisecond.
+/// Two events with the same subject and code never have the same timestamp in milliseconds.
 type Subject = (Category, u8, String);
 
 #[derive(Debug, Default)]
 struct State {
     now: Snapshot,
-    /// How many were added since the account began.
+    /// The number of events that were injected since the last reset.
     made: u64,
-    /// Those that are there, and those that were forgotten: page tokens of before still show these.
+    /// Present and deleted events. Page tokens with an earlier snapshot still show deleted ones.
     categories: [BTreeMap<Place, Arc<Injected>>; Category::ALL.len()],
-    /// How many are there.
+    /// The number of present events.
     count: usize,
-    /// Those that were forgotten, in that order.
+    /// The deleted events, in the order of deletion.
     forgotten: VecDeque<(Category, Place)>,
 }
 
-/// When an event happened, and when it was added: no two share the second.
+/// The time of an event and the snapshot of its injection, which is unique.
 type Place = (Millis, Snapshot);
 
 impl Default for InjectedEvents {
@@ -157,14 +159,14 @@ impl Default for InjectedEvents {
 }
 
 impl InjectedEvents {
-    /// The count of now.
+    /// The current snapshot.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state().now
     }
 
-    /// The added events that a window and a filter choose for somebody who looks at an instant, oldest first.
+    /// The injected events that match a window and a filter and are visible at `seen_at`, oldest first.
     ///
-    /// `None` is the snapshot of now.
+    /// `None` stands for the current snapshot.
     pub(crate) fn select(
         &self,
         category: Category,
@@ -196,7 +198,7 @@ impl InjectedEvents {
         found
     }
 
-    /// Adds events, all or none.
+    /// Injects events, all or none.
     pub(crate) fn add(
         &self,
         world: &World,
@@ -215,7 +217,9 @@ impl InjectedEvents {
         let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
         for (nth, event) in (0..).zip(new) {
             let next = Snapshot(from.0 + nth + 1);
-            match (Maker { world, new: event, now, nth: made + nth, places: &mut places }).make(next, &mut known) {
+            match (EventBuilder { world, new: event, now, nth: made + nth, places: &mut places })
+                .build(next, &mut known)
+            {
                 Ok(made) => added.push(made),
                 Err(why) => {
                     for (subject, event) in added {
@@ -238,7 +242,7 @@ impl InjectedEvents {
         Ok(added)
     }
 
-    /// Forgets all of them; how many there were.
+    /// Deletes all injected events, and returns their number.
     pub(crate) fn forget(&self) -> usize {
         let mut known = self.known.lock();
         *known = Known::default();
@@ -259,7 +263,8 @@ impl InjectedEvents {
         std::mem::take(count)
     }
 
-    /// Begins anew. RateLimitLayer goes on, so that page tokens of before show nothing that is added afterwards.
+    /// Resets to no events. The snapshot counter continues, so that older page tokens do not show events injected
+    /// later.
     pub(crate) fn reset(&self) {
         let mut known = self.known.lock();
         *known = Known::default();
@@ -273,18 +278,18 @@ impl InjectedEvents {
     }
 }
 
-/// Makes one event of what was asked for.
-struct Maker<'a> {
+/// Builds one event from a request.
+struct EventBuilder<'a> {
     world: &'a World,
     new: &'a NewEvent,
     now: Millis,
     nth: u64,
-    /// Where devices were found by their ids.
+    /// The index of each device that was found by its id.
     places: &'a mut HashMap<String, u64>,
 }
 
-impl Maker<'_> {
-    fn make(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
+impl EventBuilder<'_> {
+    fn build(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
         let new = self.new;
         let category = Category::ALL.into_iter().find(|category| category.code() == new.category).ok_or_else(|| {
             let wanted = format!("one of {}", Category::ALL.map(Category::code).join(", "));
@@ -296,7 +301,7 @@ impl Maker<'_> {
         let mut made = self.entry(category, at)?;
         let subject = (category, made.1, subject(&made.0));
         if new.timestamp.is_none() {
-            // Where the test left it open, one is a little earlier than another.
+            // Events without a timestamp get distinct ones, each a little earlier than the one before.
             if let Some((now, next)) = known.next.get(&subject).filter(|(now, _)| *now == self.now) {
                 at = *next.min(now);
             }
@@ -324,15 +329,15 @@ impl Maker<'_> {
         Ok((subject, Injected { entry, at, visible_at, category, ordinal, agent, added, forgotten: None }))
     }
 
-    /// Refuses fields that the category does not have, and texts that are too long.
+    /// Rejects fields that the category does not have, and texts that are too long.
     fn check_fields(&self, category: Category) -> Result<(), InjectError> {
         let new = self.new;
         let device: &[Category] = &[Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity];
         let (report, admin, webhook, activity): (&[_], &[_], &[_], &[_]) =
             (&[Category::DeviceReport], &[Category::Admin], &[Category::Webhook], &[Category::Activity]);
-        let told: &[Category] = &[Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
+        let with_details: &[Category] = &[Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
         for (name, text, categories) in [
-            ("details", &new.details, told),
+            ("details", &new.details, with_details),
             ("device_id", &new.device_id, device),
             ("device_name", &new.device_name, device),
             ("device_username", &new.device_username, &[Category::Device, Category::DeviceReport]),
@@ -450,12 +455,12 @@ impl Maker<'_> {
         choice("event", self.new.event.as_deref(), &all, code)?.ok_or_else(wanted)
     }
 
-    /// The device that was asked for: one of the company's, or one that is made up.
+    /// The requested device: one of the company's, or an invented one.
     fn device(&mut self, at: Millis) -> (Device, Status) {
         let new = self.new;
         let known = match &new.device_id {
             Some(id) => self.device_of(id, at),
-            // Without an id, a name makes it another device.
+            // A device name without an id stands for an invented device.
             None if new.device_name.is_some() => None,
             None => self.world.device_at(self.nth, at),
         };
@@ -479,8 +484,8 @@ impl Maker<'_> {
     }
 }
 
-impl Maker<'_> {
-    /// The company's device of an id. Whoever looks for many looks through the fleet once for each.
+impl EventBuilder<'_> {
+    /// The company's device with this id. The fleet is scanned once for each id.
     fn device_of(&mut self, id: &str, at: Millis) -> Option<(Device, Status)> {
         let known = self.places.get(id).and_then(|&place| self.world.device_at(place, at));
         if let Some(known) = known.filter(|(device, _)| device.id == id) {
@@ -504,7 +509,7 @@ fn choice<T: Copy>(
     known.map(Some).ok_or_else(|| InjectError::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
 }
 
-/// Whom or what an entry is about.
+/// The subject of a record.
 fn subject(entry: &Record) -> String {
     match entry {
         Record::Device(entry) => entry.device.id.clone(),

@@ -1,7 +1,7 @@
-//! The journal: what clients asked of an account, and what they got.
+//! The journal: the requests of an account and their results.
 //!
-//! The last requests are kept, with all that is secret in them masked before it is stored. Stamps are of the account's
-//! clock; how long an answer took is of the machine's.
+//! The journal keeps the most recent requests. Secrets are masked before a request is stored. Timestamps use the
+//! account's clock, and durations use the machine's clock.
 
 use std::{
     collections::VecDeque,
@@ -19,60 +19,60 @@ use tokio::sync::watch;
 use super::quota::QuotaStatus;
 use crate::clock::Instant;
 
-/// How many requests an account's journal keeps, unless the account says otherwise.
+/// The default number of requests that a journal stores.
 pub const DEFAULT_JOURNAL: u32 = 10_000;
-/// How many it can be told to keep.
+/// The maximum number of requests that a journal can store.
 pub const MAX_JOURNAL: u32 = 1_000_000;
-/// How many bytes the journals of a server keep together. Beyond, a journal that has more than its share drops of its own
-/// past as much as it notes; what others have is never touched. So journals that grew large and fell silent can keep as much
-/// again.
+/// The number of bytes that all journals of a server share. Beyond it, a journal above its equal share drops its oldest
+/// requests when it records a new one. A journal never drops requests of another one. Large journals that stay idle can
+/// therefore keep the total above this number.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of what a request says are kept of it.
+/// The maximum number of bytes of a request's parameters that the journal stores.
 pub(crate) const MAX_PARAMETER_BYTES: usize = 4_096;
 
-/// One request, and what became of it.
+/// One request and its result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
-    /// Counted from 1 since the account began.
+    /// The number of the request, from 1 since the last reset.
     pub number: u64,
-    /// When it came.
+    /// The time at which the request arrived.
     pub at: Instant,
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Its path, without the query.
+    /// The path, without the query.
     pub path: String,
-    /// The API, where the path has one.
+    /// The API, if the path belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<&'static str>,
-    /// The access token that it came with, masked.
+    /// The access token of the request, masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What it asked for, in the query and in the body; secrets are masked.
+    /// The parameters in the query and in the body; secrets are masked.
     pub parameters: Parameters,
-    /// The status of the answer; `None` when the connection ended without one.
+    /// The status of the response; `None` if the connection ended without one.
     pub status: Option<u16>,
-    /// How many entries the answer had, where it is a page.
+    /// The number of entries, if the response is a page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<u64>,
-    /// Where the bucket of its quota stood afterwards.
+    /// The state of the quota bucket after the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<QuotaStatus>,
-    /// The fault that broke it.
+    /// The name of the fault rule that was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// How long the answer took, in microseconds of the machine's time.
+    /// The time until the response, in microseconds of the machine's time.
     pub duration_us: u64,
 }
 
-/// What [`Journal::subscribe`] shows when the account is gone.
+/// The value of [`Journal::subscribe`] after the account is deleted.
 pub(crate) const CLOSED: u64 = u64::MAX;
 
-/// What a request asked for.
+/// The parameters of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameters {
-    /// Of the query and of a form, decoded.
+    /// The pairs of the query and of a form, decoded.
     pub(crate) pairs: Vec<(String, String)>,
-    /// The JSON of a body, as it came.
+    /// The JSON body, masked.
     pub(crate) body: Option<Box<str>>,
 }
 
@@ -80,16 +80,16 @@ pub struct Parameters {
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
-    /// The number of the last request that was noted.
+    /// The number of the last recorded request.
     last: watch::Sender<u64>,
     total: Arc<Total>,
 }
 
-/// What the journals of a server keep.
+/// The totals over all journals of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
     bytes: AtomicUsize,
-    /// How many of them keep anything.
+    /// The number of journals that are not empty.
     journals: AtomicUsize,
 }
 
@@ -98,8 +98,8 @@ struct State {
     requests: VecDeque<Arc<Request>>,
     bytes: usize,
     noted: u64,
-    keep: usize,
-    /// Which epoch of the account it is of.
+    capacity: usize,
+    /// The epoch of the account.
     epoch: u64,
 }
 
@@ -108,24 +108,24 @@ struct State {
 pub struct Requests {
     /// The requests, oldest first.
     pub requests: Vec<Arc<Request>>,
-    /// What to ask for to go on from here.
+    /// The value of `after` for the next call.
     pub next_after: u64,
-    /// How many requests were noted since the account began; those before the first that is kept are forgotten.
+    /// The number of requests recorded since the last reset. Only the most recent ones are kept.
     pub noted: u64,
-    /// How often the account began anew before.
+    /// The epoch of the account: the number of resets.
     #[serde(skip)]
     pub epoch: u64,
 }
 
 impl Parameters {
-    /// What was asked for under a name: in the query or in the form, or in the JSON of the body.
+    /// The value of a parameter in the query, in the form or in the JSON body.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
         let pair = self.pairs.iter().find(|(known, _)| known == name);
         pair.map(|(_, value)| Value::from(value.as_str())).or_else(|| self.json()?.get(name).cloned())
     }
 
-    /// The body, where it is JSON.
+    /// The body, if it is JSON.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         serde_json::from_str(self.body.as_deref()?).ok()
@@ -137,7 +137,8 @@ impl Parameters {
     }
 }
 
-/// An object: the pairs by their names, then the names of the body; a body that is no object stands as `body`.
+/// Serializes an object: the pairs, then the fields of the body. A field of the body replaces a pair of the same name.
+/// A body that is not an object becomes the field `body`.
 impl Serialize for Parameters {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut all: Map<String, Value> = Map::new();
@@ -155,7 +156,7 @@ impl Serialize for Parameters {
 }
 
 impl Request {
-    /// About how much it takes.
+    /// The approximate size in memory, in bytes.
     fn bytes(&self) -> usize {
         let texts = [Some(&self.method), Some(&self.path), self.token.as_ref(), self.fault.as_ref()];
         size_of::<Self>() + texts.into_iter().flatten().map(String::len).sum::<usize>() + self.parameters.bytes()
@@ -163,19 +164,19 @@ impl Request {
 }
 
 impl Total {
-    /// How many bytes the journals keep.
+    /// The number of bytes in all journals.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
 impl Journal {
-    pub(super) fn new(keep: u32, total: Arc<Total>) -> Self {
-        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, keep: keep as usize, epoch: 0 };
+    pub(super) fn new(capacity: u32, total: Arc<Total>) -> Self {
+        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, capacity: capacity as usize, epoch: 0 };
         Self { state: Mutex::new(state), last: watch::Sender::new(0), total }
     }
 
-    /// Notes a request that came in a epoch of the account; its number is given here.
+    /// Records a request of an epoch, and assigns its number. A request of another epoch is ignored.
     pub(crate) fn record(&self, mut request: Request, epoch: u64) {
         let bytes = request.bytes();
         let mut state = self.state();
@@ -184,7 +185,7 @@ impl Journal {
         }
         state.noted += 1;
         request.number = state.noted;
-        if state.keep > 0 {
+        if state.capacity > 0 {
             if state.requests.is_empty() {
                 self.total.journals.fetch_add(1, Ordering::Relaxed);
             }
@@ -192,23 +193,23 @@ impl Journal {
             state.requests.push_back(Arc::new(request));
             let mut total = self.total.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
             let share = MAX_BYTES / self.total.journals.load(Ordering::Relaxed).max(1);
-            while state.requests.len() > state.keep
+            while state.requests.len() > state.capacity
                 || (total > MAX_BYTES && state.bytes > share && state.requests.len() > 1)
             {
-                let dropped = state.drop_first();
-                self.total.bytes.fetch_sub(dropped, Ordering::Relaxed);
-                total = total.saturating_sub(dropped);
+                let freed = state.evict_oldest();
+                self.total.bytes.fetch_sub(freed, Ordering::Relaxed);
+                total = total.saturating_sub(freed);
             }
         }
         let noted = state.noted;
         drop(state);
         if self.last.receiver_count() > 0 {
-            self.render(noted);
+            self.notify(noted);
         }
     }
 
-    /// Tells whoever follows; whoever was told that the account is gone is told nothing else.
-    fn render(&self, noted: u64) {
+    /// Notifies the subscribers. After [`CLOSED`], the value never changes again.
+    fn notify(&self, noted: u64) {
         self.last.send_if_modified(|last| {
             let is_open = *last != CLOSED;
             if is_open {
@@ -218,19 +219,20 @@ impl Journal {
         });
     }
 
-    /// Up to `limit` requests after the one of a number (none, where it is beyond the last one), fewer where they have more than so many bytes.
-    pub(crate) fn after(&self, number: u64, limit: usize, most_bytes: usize) -> Requests {
+    /// Up to `limit` requests with a number greater than `number`, of at most `max_bytes` bytes, but at least one if
+    /// there is any.
+    pub(crate) fn after(&self, number: u64, limit: usize, max_bytes: usize) -> Requests {
         let state = self.state();
-        // Beyond the end there is nothing yet; from there, the client goes on where the journal does.
+        // A number beyond the end is cut to the end, so that the client continues with the next recorded request.
         let number = number.min(state.noted);
         let first = state.noted - state.requests.len() as u64;
         let skip = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut bytes = 0;
-        // However little fits, one always does.
+        // The first request always fits, regardless of its size.
         let fits = |request: &&Arc<Request>| {
             let is_first = bytes == 0;
             bytes += request.bytes();
-            is_first || bytes <= most_bytes
+            is_first || bytes <= max_bytes
         };
         let requests: Vec<Arc<Request>> =
             state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
@@ -240,21 +242,21 @@ impl Journal {
         Requests { requests, next_after, noted, epoch }
     }
 
-    /// Tells whenever something was noted.
+    /// A receiver that yields the number of the last request whenever it changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
     }
 
-    /// Forgets all, and counts from 1 again.
+    /// Deletes all requests, and restarts the numbering at 1.
     pub(super) fn reset(&self, epoch: u64) {
         let mut state = self.state();
-        self.forget(&mut state);
+        self.clear(&mut state);
         (state.noted, state.epoch) = (0, epoch);
         drop(state);
-        self.render(0);
+        self.notify(0);
     }
 
-    fn forget(&self, state: &mut State) {
+    fn clear(&self, state: &mut State) {
         if !state.requests.is_empty() {
             self.total.journals.fetch_sub(1, Ordering::Relaxed);
         }
@@ -262,12 +264,12 @@ impl Journal {
         (state.requests, state.bytes) = (VecDeque::new(), 0);
     }
 
-    /// Tells whoever follows that nothing will be noted any more.
+    /// Notifies the subscribers that the journal is closed.
     pub(super) fn close(&self) {
         self.last.send_replace(CLOSED);
     }
 
-    /// How many requests are kept.
+    /// The number of stored requests.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.state().requests.len()
@@ -279,8 +281,8 @@ impl Journal {
 }
 
 impl State {
-    /// Drops the oldest request, and tells how much it took.
-    fn drop_first(&mut self) -> usize {
+    /// Drops the oldest request, and returns its size in bytes.
+    fn evict_oldest(&mut self) -> usize {
         let bytes = self.requests.pop_front().map_or(0, |request| request.bytes());
         self.bytes -= bytes;
         bytes
@@ -290,11 +292,11 @@ impl State {
 impl Drop for Journal {
     fn drop(&mut self) {
         let mut state = self.state();
-        self.forget(&mut state);
+        self.clear(&mut state);
     }
 }
 
-/// A secret as it is shown: its first and last four characters, if there are enough others.
+/// A masked secret: its first and last four characters, or none if it has fewer than 16 characters.
 pub(crate) fn masked(secret: &str) -> String {
     if secret.is_ascii() && secret.len() >= 16 {
         return [&secret[..4], "…", &secret[secret.len() - 4..]].concat();
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_requests_are_kept_and_counted_on() {
+    fn journal_keeps_last_requests_and_continues_numbering() {
         let total = Arc::new(Total::default());
         let journal = Journal::new(3, total.clone());
         for nth in 1..=5 {
@@ -343,12 +345,12 @@ mod tests {
         assert_eq!(numbers(0, 10), (vec![3, 4, 5], 5, 5));
         assert_eq!(numbers(3, 1), (vec![4], 4, 5));
         assert_eq!(numbers(5, 10), (vec![], 5, 5));
-        assert_eq!(numbers(99, 10), (vec![], 5, 5), "beyond the end there is nothing yet");
+        assert_eq!(numbers(99, 10), (vec![], 5, 5), "a number beyond the end returns nothing");
         let few = journal.after(0, 10, 2 * request("/1").bytes());
-        assert_eq!((few.requests.len(), few.next_after), (2, 4), "as many as fit");
-        assert_eq!(journal.after(0, 10, 1).requests.len(), 1, "and one however large it is");
+        assert_eq!((few.requests.len(), few.next_after), (2, 4), "as many as fit into the byte limit");
+        assert_eq!(journal.after(0, 10, 1).requests.len(), 1, "at least one, whatever its size");
         journal.record(request("/late"), 1);
-        assert_eq!(numbers(5, 10), (vec![], 5, 5), "what comes from another epoch is not noted");
+        assert_eq!(numbers(5, 10), (vec![], 5, 5), "requests of another epoch are ignored");
         assert!(total.bytes.load(Ordering::Relaxed) > 0);
         assert_eq!(total.journals.load(Ordering::Relaxed), 1);
         drop(journal);
@@ -356,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_what_all_journals_may_keep_those_with_more_than_their_share_drop_their_own() {
+    fn journals_above_their_share_drop_their_own_requests() {
         let total = Arc::new(Total::default());
         let (noisy, quiet) = (Journal::new(1_000_000, total.clone()), Journal::new(10_000, total.clone()));
         let large = "x".repeat(500_000);
@@ -367,14 +369,14 @@ mod tests {
         for _ in 0..50 {
             quiet.record(request(&large), 0);
         }
-        assert_eq!(quiet.len(), 50, "below its share, a journal keeps all");
+        assert_eq!(quiet.len(), 50, "a journal below its share keeps everything");
         noisy.record(request(&large), 0);
         assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
         assert_eq!(quiet.len(), 50);
     }
 
     #[test]
-    fn secrets_show_their_ends_only() {
+    fn masked_secrets_show_only_their_ends() {
         assert_eq!(masked("TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234"), "TEST…1234");
         assert_eq!(masked("sandbox-short"), "…");
         assert_eq!(masked("üüüüüüüüüüüüüüüü"), "üüüü…üüüü");

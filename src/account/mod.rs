@@ -1,12 +1,12 @@
-//! What one account owns: a world, a clock, tokens, a quota, a profile, faults, added events, a journal.
+//! The state of one account: a world, a clock, tokens, a quota, a profile, faults, injected events and a journal.
 //!
-//! Nothing of it is another account's. What accounts of a server share is either theirs by name (which token belongs to
-//! whom) or the same for all (ready pages and worlds, which follow from seeds).
+//! Accounts are independent of each other. The accounts of a server share an index of token owners, caches of pages and
+//! worlds (which derive from settings only), and limits on searches and on the size of journals.
 //!
-//! The verbs of the control surface stand here as methods: [`Account`] has those of one account, [`Accounts`] those that
-//! make and drop them.
+//! The operations of the control surface are methods: [`Account`] has those on one account, [`Accounts`] has those that
+//! create and delete accounts.
 
-#[expect(clippy::module_inception, reason = "the account is what this module is about")]
+#[expect(clippy::module_inception, reason = "the module is named after its main type")]
 mod account;
 pub(crate) mod accounts;
 mod config;

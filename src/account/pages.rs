@@ -1,9 +1,10 @@
-//! Ready bytes of pages that were asked for lately.
+//! A cache of rendered pages.
 //!
-//! Events are numbered from the beginning of their category, and [`CHUNK`] neighbours are rendered together, newest first.
-//! A page without a filter is a slice of at most two chunks, whatever window it belongs to. The cache holds only what
-//! follows from the seed and the shape of an account and from how its profile dresses rows, so it is never wrong, only full,
-//! and all accounts of a server share it. An answer that is still being sent keeps its chunks alive beyond that.
+//! Events are numbered from the start of their category, and [`CHUNK`] consecutive events are rendered together, newest
+//! first. A page without a filter is a slice of at most two chunks, regardless of its window. The cache key covers
+//! everything that the rows depend on: the seed and the number of devices of the account, and the row format of its
+//! profile. Cached chunks therefore never become invalid, and all accounts of a server share them. A response that is
+//! still being sent keeps its chunks alive after their eviction.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,12 +18,12 @@ use parking_lot::{Mutex, MutexGuard};
 use super::profile::RowFormat;
 use crate::world::{Category, Event, Millis, Record, World};
 
-/// How many events are rendered together.
+/// The number of events in a chunk.
 pub(crate) const CHUNK: u64 = 256;
-/// How many bytes of ready events a server keeps.
+/// The maximum size of the cache, in bytes of rendered events.
 const MAX_BYTES: usize = 24 * 1024 * 1024;
 
-/// See the module.
+/// The page cache, see the module.
 #[derive(Debug, Default)]
 pub(crate) struct PageCache {
     chunks: Mutex<Chunks>,
@@ -30,15 +31,15 @@ pub(crate) struct PageCache {
 
 #[derive(Debug, Default)]
 struct Chunks {
-    ready: HashMap<Address, Arc<Chunk>>,
-    /// The keys of `ready`, in the order in which they were made.
-    order: VecDeque<Address>,
+    ready: HashMap<ChunkKey, Arc<Chunk>>,
+    /// The keys of `ready`, in the order of insertion.
+    order: VecDeque<ChunkKey>,
     bytes: usize,
 }
 
-/// Which events, of which world, written how.
+/// The key of a chunk: which events of which world, in which row format.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-struct Address {
+struct ChunkKey {
     seed: u64,
     devices: u32,
     row_format: RowFormat,
@@ -46,19 +47,20 @@ struct Address {
     number: u64,
 }
 
-/// Appends a row.
+/// Appends a rendered row.
 type Render = fn(&Record, RowFormat, &mut Vec<u8>);
 
-/// Neighbouring events, rendered newest first with commas between them.
+/// Consecutive events, rendered newest first and separated by commas.
 #[derive(Debug)]
 struct Chunk {
     bytes: Bytes,
-    /// Where each event begins and ends in `bytes`, newest first.
+    /// The range of each event in `bytes`, newest first.
     places: Vec<Range<u32>>,
 }
 
 impl PageCache {
-    /// Appends the events at `places` of a category, newest first, with commas between them. Nothing is copied.
+    /// Appends the events at `places` of a category, newest first and separated by commas. Rendered bytes are not
+    /// copied.
     pub(crate) fn append(
         &self,
         world: &World,
@@ -72,9 +74,9 @@ impl PageCache {
             let number = (end - 1) / CHUNK;
             let first = number * CHUNK;
             let start = places.start.max(first);
-            // A lag changes when events are seen, not what they say.
+            // The lag changes when events become visible, not their rows.
             let (seed, devices) = (world.config().seed, world.config().devices);
-            let chunk = self.chunk(world, Address { seed, devices, row_format, category, number }, hint, render);
+            let chunk = self.chunk(world, ChunkKey { seed, devices, row_format, category, number }, hint, render);
             if end < places.end {
                 into.push(Bytes::from_static(b","));
             }
@@ -83,19 +85,19 @@ impl PageCache {
         }
     }
 
-    fn chunk(&self, world: &World, address: Address, hint: Millis, render: Render) -> Arc<Chunk> {
-        if let Some(chunk) = self.lock().ready.get(&address) {
+    fn chunk(&self, world: &World, key: ChunkKey, hint: Millis, render: Render) -> Arc<Chunk> {
+        if let Some(chunk) = self.lock().ready.get(&key) {
             return chunk.clone();
         }
-        // Made without the lock: two may make the same chunk at once, and it is the same.
-        let Address { row_format, category, number, .. } = address;
+        // Rendered without holding the lock. Two threads may render a chunk at once; the results are equal.
+        let ChunkKey { row_format, category, number, .. } = key;
         let events = world.slice(category, number * CHUNK..(number + 1) * CHUNK, hint);
         let chunk = Arc::new(Chunk::new(world, &events, row_format, render));
-        self.lock().insert(address, chunk.clone());
+        self.lock().insert(key, chunk.clone());
         chunk
     }
 
-    /// How many bytes are ready.
+    /// The size of the cache, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -106,10 +108,10 @@ impl PageCache {
 }
 
 impl Chunks {
-    fn insert(&mut self, key: Address, chunk: Arc<Chunk>) {
+    fn insert(&mut self, key: ChunkKey, chunk: Arc<Chunk>) {
         self.bytes += chunk.bytes.len();
-        if let Some(same) = self.ready.insert(key, chunk) {
-            self.bytes -= same.bytes.len();
+        if let Some(replaced) = self.ready.insert(key, chunk) {
+            self.bytes -= replaced.bytes.len();
             return;
         }
         self.order.push_back(key);
@@ -125,7 +127,7 @@ impl Chunk {
     fn new(world: &World, events: &[Event], row_format: RowFormat, render: Render) -> Self {
         let mut bytes = Vec::with_capacity(events.len() * 256);
         let mut places = Vec::with_capacity(events.len());
-        // A chunk of 256 events stays far below 4 GiB.
+        // The size of a chunk of 256 events is far below 4 GiB.
         let place = |bytes: &Vec<u8>| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         for event in events.iter().rev() {
             if !bytes.is_empty() {
@@ -138,9 +140,9 @@ impl Chunk {
         Self { bytes: bytes.into_boxed_slice().into(), places }
     }
 
-    /// The events from one place to before another, counted from the oldest of the chunk.
+    /// The events in the range `from..to`, counted from the oldest event of the chunk.
     fn slice(&self, from: u64, to: u64) -> Bytes {
-        // Both are at most `CHUNK`.
+        // Both numbers are at most `CHUNK`.
         let newest_first = |oldest_first: u64| self.places.len() - usize::try_from(oldest_first).unwrap_or(usize::MAX);
         let (newest, oldest) = (newest_first(to), newest_first(from) - 1);
         self.bytes.slice(self.places[newest].start as usize..self.places[oldest].end as usize)

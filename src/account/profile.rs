@@ -1,7 +1,7 @@
 //! The profile: which reading of an assumed behaviour (A) an account follows.
 //!
-//! Nobody outside knows some things that the service does; `docs/fidelity.md` lists them. Where a client could care, a key
-//! of the profile chooses between what the mock assumes, which is each key's first value, and the other reading.
+//! Some behaviour of the service is not documented; `docs/fidelity.md` lists it. Where it can matter to a client, a
+//! profile key selects a reading. The first value of each key is the default: what the mock assumes.
 
 use std::num::NonZeroU32;
 
@@ -19,18 +19,18 @@ macro_rules! profile {
             pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
         )+
 
-        /// See the module. The default is what the mock assumes.
+        /// The profile, see the module. The default is what the mock assumes.
         #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Profile {
             $($(#[$doc])* pub $key: $name,)+
-            /// What a 429 says in `Retry-After`. The quota's setting of that name is the same.
+            /// The form of `Retry-After` on a 429. The quota setting `retry_after` is the same key.
             pub retry_after: RetryAfter,
-            /// Whether a request that is refused with 400, 406, 413 or 415 is counted by the quota.
+            /// Whether the quota counts requests that are rejected with 400, 406, 413 or 415.
             pub quota_counts_refused: bool,
-            /// How many seconds a token lives from its issue.
+            /// The lifetime of an access token, in seconds.
             pub token_life_seconds: NonZeroU32,
-            /// How many seconds a page token lives from its first page; 0 is for ever.
+            /// The lifetime of a page token, in seconds from the first page; 0 means no expiry.
             pub page_token_life_seconds: u32,
         }
 
@@ -47,7 +47,7 @@ macro_rules! profile {
         }
 
         impl Profile {
-            /// Every key and what it may be, the default first. A number may be any that the second word says.
+            /// All keys with their values, the default first. For a number, the second value is its range.
             pub const KEYS: &[(&str, &[&str])] = &[
                 $((stringify!($key), &[$($text),+]),)+
                 ("retry_after", &["off", "seconds", "http-date"]),
@@ -60,23 +60,23 @@ macro_rules! profile {
 }
 
 profile! {
-    /// What v2 and v3 say when there is nothing to return on a page.
+    /// The response of v2 and v3 for a page without entries.
     empty_page: EmptyPage {
         /// 413 (D).
         #[default]
         Refused = "413",
-        /// 200 and an empty list.
+        /// 200 with an empty list.
         Empty = "200",
     },
-    /// What v3.3 says after the last page.
+    /// The response of v3.3 after the last page.
     after_last_page: AfterLastPage {
-        /// 200, no entries and an empty token (A).
+        /// 200 with no entries and an empty token (A).
         #[default]
         Empty = "empty",
         /// 413.
         Refused = "413",
     },
-    /// How entries are ordered.
+    /// The order of entries.
     order: PageOrder {
         /// Newest first (A).
         #[default]
@@ -84,47 +84,47 @@ profile! {
         /// Oldest first.
         Ascending = "asc",
     },
-    /// Whether an entry of just `end_time` is in the window of v3.3.
+    /// Whether the window of v3.3 includes an entry at exactly `end_time`.
     window_end: WindowEnd {
-        /// It is (A).
+        /// Included (A).
         #[default]
         Inclusive = "inclusive",
-        /// It is not.
+        /// Excluded.
         Exclusive = "exclusive",
     },
-    /// What v3.3 says when `start_time` is after `end_time`.
+    /// The response of v3.3 when `start_time` is after `end_time`.
     reversed_window: ReversedWindow {
         /// 400 (A).
         #[default]
         Refused = "400",
-        /// There is nothing in the window.
+        /// An empty result.
         Empty = "empty",
     },
-    /// What v3.3 makes of a filter that the category does not have.
+    /// The response of v3.3 to a filter that the category does not have.
     inapplicable_filter: InapplicableFilter {
-        /// It is not looked at (A).
+        /// The filter is ignored (A).
         #[default]
         Ignored = "ignore",
         /// 400.
         Refused = "reject",
     },
-    /// What happens when there is more data than `limit`.
+    /// The response when there is more data than `limit`.
     more_than_limit: MoreThanLimit {
-        /// It goes on further pages (D, C).
+        /// Further pages (D, C).
         #[default]
         Paged = "page",
-        /// 406, as the pages of the guidelines read literally.
+        /// 406, the literal reading of the guidelines.
         Refused = "406",
     },
-    /// Which `limit` counts when one is sent beside a page token.
+    /// Which `limit` applies when a request has both a `limit` and a page token.
     limit_with_token: LimitWithToken {
-        /// The one that is sent (A).
+        /// The one in the request (A).
         #[default]
         Given = "given",
-        /// That of the first page.
+        /// The one of the first page.
         First = "first",
     },
-    /// What `X-RateLimit-Reset-Time` counts.
+    /// The unit of `X-RateLimit-Reset-Time`.
     reset_time: ResetTime {
         /// Seconds since 1970 (A).
         #[default]
@@ -132,65 +132,65 @@ profile! {
         /// Seconds from now.
         Left = "seconds",
     },
-    /// What `details` say.
+    /// The content of `details`.
     details: Details {
-        /// Sentences in the words of the console (A).
+        /// Sentences in the style of the console (A).
         #[default]
         Console = "console",
-        /// The console's label alone.
+        /// Only the label of the console.
         Label = "label",
-        /// Nothing.
+        /// Empty.
         Empty = "empty",
     },
-    /// The time zone of v2's days and of v3's dates and times.
+    /// The time zone of days in v2 and of dates and times in v3.
     time_zone: TimeZone {
         /// UTC (A).
         #[default]
         Utc = "utc",
-        /// The company's.
+        /// The time zone of the company.
         Account = "account",
     },
-    /// How the hour of an activity's `timestamp` is written.
+    /// The format of the hour in an activity's `timestamp`.
     activity_hour: ActivityHour {
         /// Without a leading zero (A).
         #[default]
         Short = "short",
-        /// In two digits.
+        /// Two digits.
         Padded = "padded",
     },
-    /// What the token service gives to a client whose token still lives.
+    /// The response of the token endpoint to a client whose token is still valid.
     token_reissue: TokenReissue {
         /// The same token (A).
         #[default]
         Same = "same",
-        /// A new one.
+        /// A new token.
         New = "new",
     },
-    /// Whether `client_credentials` come with a refresh token.
+    /// Whether the grant `client_credentials` returns a refresh token.
     client_refresh_token: ClientRefreshToken {
-        /// They do not (A).
+        /// No refresh token (A).
         #[default]
         Absent = "absent",
-        /// They do.
+        /// A refresh token.
         Given = "given",
     },
     /// How often a refresh token can be used.
     refresh_token_use: RefreshTokenUse {
-        /// Again and again (A).
+        /// Any number of times (A).
         #[default]
         Many = "many",
-        /// Once: each use gives a new one.
+        /// Once: each use returns a new refresh token.
         Once = "once",
     },
-    /// What a value of the wrong JSON type is.
+    /// The handling of a value of the wrong JSON type.
     wrong_types: WrongTypes {
         /// 400 (A).
         #[default]
         Refused = "reject",
-        /// Converted, where a text holds a number or a number stands for a text.
+        /// Conversion between strings and numbers where possible.
         Converted = "convert",
     },
-    /// Which one counts of a parameter that is twice in a query.
+    /// Which value applies when a query has a parameter twice.
     repeated_parameter: RepeatedParameter {
         /// The first (A).
         #[default]
@@ -198,7 +198,7 @@ profile! {
         /// The last.
         Last = "last",
     },
-    /// Whether the content type of JSON names its charset.
+    /// Whether the JSON content type includes the charset.
     charset: Charset {
         /// `application/json;charset=UTF-8` (A).
         #[default]
@@ -217,7 +217,7 @@ impl From<PageOrder> for Order {
     }
 }
 
-/// How rows are written where the profile leaves a choice.
+/// The parts of the row format that the profile decides.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct RowFormat {
     pub(crate) details: Details,
@@ -236,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn every_key_takes_its_values_and_no_other() {
-        let default = serde_json::to_value(Profile::default()).expect("a profile has a form");
+    fn every_key_accepts_only_its_values() {
+        let default = serde_json::to_value(Profile::default()).expect("a profile serializes");
         assert_eq!(default.as_object().map(serde_json::Map::len), Some(Profile::KEYS.len()));
         for (key, values) in Profile::KEYS {
             let is_number = values[1].starts_with("from ");
@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(default[key], first, "{key}: the first value is the default");
             for value in values.iter().filter(|_| !is_number) {
                 let read: Profile = serde_json::from_value(json!({*key: value_of(value)})).expect(value);
-                assert_eq!(serde_json::to_value(read).expect("a form")[key], value_of(value));
+                assert_eq!(serde_json::to_value(read).expect("a profile serializes")[key], value_of(value));
             }
             for wrong in [json!("nothing of the kind"), json!(-1), json!(null), json!([])] {
                 assert!(serde_json::from_value::<Profile>(json!({*key: wrong})).is_err(), "{key}: {wrong}");

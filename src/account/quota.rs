@@ -1,9 +1,9 @@
-//! How many requests an account lets through.
+//! The quota: a limit on the requests of an account.
 //!
-//! Two algorithms: governor's generic cell rate, which fills evenly, one cell a request; and windows that begin anew at
-//! whole multiples of their length. Both read the account's clock instead of the machine's, and tell exactly when the whole
-//! quota is there again, which the headers promise. Size, algorithm and scope can be changed at any time; the buckets are
-//! full then.
+//! There are two algorithms: the generic cell rate algorithm (GCRA), which refills a bucket evenly, and fixed windows,
+//! which start at whole multiples of their length. Both use the account's clock instead of the machine's. Both compute
+//! exactly when a bucket is full again, which the `X-RateLimit-*` headers report. Limit, algorithm and scope can change
+//! at any time; a change fills all buckets.
 
 use std::{collections::HashMap, fmt, num::NonZeroU32, str::FromStr, sync::Arc};
 
@@ -12,101 +12,101 @@ use serde::{Deserialize, Serialize};
 
 use crate::{clock::Instant, world::Millis};
 
-/// How many buckets an account keeps; when there are more, those that are full again go first.
+/// The maximum number of buckets of an account. Beyond it, full buckets are removed first.
 const MAX_BUCKETS: usize = 4_096;
 
-/// A limit on requests, or none. Written `10/60` (requests in seconds), `10` (in a minute) or `off`.
+/// A limit on requests, or no limit. Written `10/60` (requests per seconds), `10` (per minute) or `off`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum QuotaLimit {
-    /// Everything is let through.
+    /// No limit.
     Off,
-    /// So many requests in so many seconds.
+    /// A number of requests per number of seconds.
     Per {
-        /// How many requests may come at once.
+        /// The number of requests that a full bucket allows at once.
         requests: NonZeroU32,
-        /// After how many seconds all of them are available again.
+        /// The period, in seconds: the refill time of an empty bucket, or the length of a fixed window.
         seconds: NonZeroU32,
     },
 }
 
-/// How an account's quota works.
+/// The quota settings of an account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct QuotaSettings {
-    /// How many requests a bucket holds.
+    /// The number of requests that a full bucket allows.
     pub requests: NonZeroU32,
-    /// After how many seconds all of them are available again.
+    /// The period, in seconds: the refill time of an empty bucket, or the length of a fixed window.
     pub per_seconds: NonZeroU32,
-    /// How a bucket fills.
+    /// The refill algorithm.
     pub algorithm: Algorithm,
-    /// What has a bucket of its own.
+    /// The scope of a bucket.
     pub scope: Scope,
-    /// Whether requests are counted at all.
+    /// Whether the quota is enforced.
     pub enabled: bool,
 }
 
-/// How a bucket fills.
+/// The refill algorithm of a bucket.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
-    /// Evenly: one request after each part of the time (A).
+    /// Evenly: one request after each fraction of the period (A).
     Gcra,
-    /// All at once, at whole multiples of the time since 1970.
+    /// Completely, at whole multiples of the period since 1970.
     FixedWindow,
 }
 
-/// What has a bucket of its own.
+/// The scope of a bucket.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Each token at each API (A).
+    /// One bucket for each pair of token and API (A).
     TokenApi,
-    /// Each token.
+    /// One bucket for each token.
     Token,
-    /// Each API.
+    /// One bucket for each API.
     AccountApi,
-    /// The account.
+    /// One bucket for the account.
     Account,
 }
 
-/// A change of a quota. What is left out stays as it is.
+/// A change of the quota settings. Omitted fields stay as they are.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct QuotaChange {
-    /// How many requests a bucket holds, up to [`QuotaLimit::MAX`].
+    /// The number of requests that a full bucket allows, from 1 to [`QuotaLimit::MAX`].
     pub requests: Option<NonZeroU32>,
-    /// After how many seconds all of them are available again, up to [`QuotaLimit::MAX_SECONDS`].
+    /// The period, in seconds, from 1 to [`QuotaLimit::MAX_SECONDS`].
     pub per_seconds: Option<NonZeroU32>,
-    /// How a bucket fills.
+    /// The refill algorithm.
     pub algorithm: Option<Algorithm>,
-    /// What has a bucket of its own.
+    /// The scope of a bucket.
     pub scope: Option<Scope>,
-    /// Whether requests are counted at all.
+    /// Whether the quota is enforced.
     pub enabled: Option<bool>,
-    /// What a 429 says in `Retry-After`: the profile's key of that name.
+    /// The form of `Retry-After` on a 429: the profile key `retry_after`.
     pub retry_after: Option<RetryAfter>,
 }
 
-/// What a 429 says in `Retry-After`.
+/// The form of `Retry-After` on a 429.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetryAfter {
-    /// Nothing: there is no such header (D).
+    /// No such header (D).
     #[default]
     Off,
-    /// How many seconds to wait.
+    /// The wait time in seconds.
     Seconds,
-    /// At what time to come again.
+    /// The time of the next allowed request, as an HTTP date.
     HttpDate,
 }
 
 impl QuotaLimit {
-    /// The largest number of requests: more is no limit that a test could reach.
+    /// The maximum number of requests, which no test can exceed.
     pub const MAX: u32 = 1_000_000_000;
-    /// A day: the longest time over which requests are counted.
+    /// The maximum period, in seconds: one day.
     pub const MAX_SECONDS: u32 = 86_400;
 }
 
 impl QuotaSettings {
-    /// Ten requests a minute (D) for each token and each API, evenly (A).
+    /// Ten requests per minute (D) for each pair of token and API, refilled evenly (A).
     pub const DEFAULT: Self = Self {
         requests: NonZeroU32::new(10).expect("10 is not 0"),
         per_seconds: NonZeroU32::new(60).expect("60 is not 0"),
@@ -123,7 +123,7 @@ impl QuotaSettings {
             per_seconds: change.per_seconds.unwrap_or(self.per_seconds),
             algorithm: change.algorithm.unwrap_or(self.algorithm),
             scope: change.scope.unwrap_or(self.scope),
-            // Whoever says how many requests wants them counted.
+            // A change of the limit enables the quota, unless the change sets `enabled` itself.
             enabled: change
                 .enabled
                 .unwrap_or(self.enabled || change.requests.is_some() || change.per_seconds.is_some()),
@@ -140,7 +140,7 @@ impl From<QuotaLimit> for QuotaSettings {
     }
 }
 
-/// A limit as a change, for whoever writes it as a text.
+/// A limit as a change of the settings.
 impl From<QuotaLimit> for QuotaChange {
     fn from(limit: QuotaLimit) -> Self {
         match limit {
@@ -181,39 +181,39 @@ impl fmt::Display for QuotaLimit {
     }
 }
 
-/// Where a quota stands after (or without) a request: what the `X-RateLimit-*` headers say.
+/// The state of a quota bucket, after a request or without one, as the `X-RateLimit-*` headers report it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct QuotaStatus {
-    /// How many requests the bucket holds when it is full.
+    /// The number of requests that a full bucket allows.
     pub limit: u32,
-    /// How many more requests would be let through at once.
+    /// The number of further requests that the bucket allows now.
     pub remaining: u32,
-    /// When the whole quota is available again, in whole seconds since 1970, rounded up.
+    /// The time at which the bucket is full again, in whole seconds since 1970, rounded up.
     #[serde(rename = "reset_at", serialize_with = "as_instant")]
     pub reset_seconds: i64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn as_instant<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     Instant::from(Millis(seconds.saturating_mul(1000))).serialize(serializer)
 }
 
-/// A bucket from which something was taken.
+/// A bucket that is not full.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bucket {
-    /// Whose it is, where tokens have buckets of their own.
+    /// The token, if the scope has a bucket for each token.
     pub token: Option<Arc<str>>,
-    /// At which API, where APIs have buckets of their own.
+    /// The API, if the scope has a bucket for each API.
     pub api: Option<&'static str>,
-    /// Where it stands.
+    /// The state of the bucket.
     pub status: QuotaStatus,
 }
 
-/// A request that came too early.
+/// A request that the quota rejects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct QuotaExceeded {
     pub(crate) status: QuotaStatus,
-    /// After how many seconds one request is let through, rounded up.
+    /// The time until the bucket allows one request, in seconds, rounded up.
     pub(crate) wait_seconds: u64,
 }
 
@@ -223,16 +223,16 @@ pub(crate) struct Quota {
     state: Mutex<State>,
 }
 
-/// Settings and buckets change together: what the headers say is what is enforced.
+/// Settings and buckets under one lock, so that the headers always report the enforced settings.
 #[derive(Debug)]
 struct State {
     settings: QuotaSettings,
     buckets: HashMap<BucketKey, Level>,
-    /// Counts the changes of the settings: what was taken before is not given back after.
+    /// The number of changes of the settings. A request that was counted under earlier settings is not given back.
     change: u64,
 }
 
-/// What a request has taken: enough to give it back.
+/// A counted request, with the data to give it back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Taken {
     pub(crate) status: QuotaStatus,
@@ -240,19 +240,19 @@ pub(crate) struct Taken {
     change: u64,
 }
 
-/// Whose request, at which API.
+/// The token and the API of a bucket, as far as the scope separates them.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BucketKey {
     token: Option<Arc<str>>,
     api: Option<&'static str>,
 }
 
-/// How much was taken from a bucket.
+/// The fill level of a bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Level {
-    /// When it will be full again, in nanoseconds since 1970.
+    /// The time at which the bucket is full again, in nanoseconds since 1970.
     FullAt(u64),
-    /// In which window how many requests were let through.
+    /// The number of requests in a window.
     Used { window: u64, requests: u32 },
 }
 
@@ -265,7 +265,7 @@ impl Quota {
         self.state().settings
     }
 
-    /// Changes how requests are counted. All buckets are full then, unless nothing changes.
+    /// Changes the settings. If they differ from the current ones, all buckets become full.
     pub(crate) fn change(&self, settings: QuotaSettings) {
         let mut state = self.state();
         if state.settings != settings {
@@ -273,15 +273,15 @@ impl Quota {
         }
     }
 
-    /// Begins anew.
+    /// Sets the settings, and fills all buckets.
     pub(crate) fn reset(&self, settings: QuotaSettings) {
         let mut state = self.state();
         *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
     }
 
-    /// Lets one request through, or not; a request that is refused leaves the bucket as it is.
+    /// Counts one request, or rejects it. A rejected request does not change the bucket.
     ///
-    /// `None` when requests are not counted.
+    /// Returns `None` if the quota is not enforced.
     pub(crate) fn take(
         &self,
         token: &Arc<str>,
@@ -289,31 +289,30 @@ impl Quota {
         now: Millis,
     ) -> Result<Option<Taken>, QuotaExceeded> {
         let mut state = self.state();
-        let size = Size::of(state.settings);
+        let spec = BucketSpec::of(state.settings);
         if !state.settings.enabled {
             return Ok(None);
         }
         let key = state.key(token, api);
         let now = nanos(now);
-        let level = state.buckets.get(&key).copied().unwrap_or_else(|| size.full());
-        match size.take(level, now) {
+        let level = state.buckets.get(&key).copied().unwrap_or_else(|| spec.full());
+        match spec.take(level, now) {
             Ok(level) => {
                 if let Some(bucket) = state.buckets.get_mut(&key) {
                     *bucket = level;
                 } else {
-                    state.make_room(size, now);
+                    state.make_room(spec, now);
                     state.buckets.insert(key, level);
                 }
-                Ok(Some(Taken { status: size.status(level, now), level, change: state.change }))
+                Ok(Some(Taken { status: spec.status(level, now), level, change: state.change }))
             }
             Err(wait) => {
-                Err(QuotaExceeded { status: size.status(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
+                Err(QuotaExceeded { status: spec.status(level, now), wait_seconds: wait.div_ceil(NANOS_PER_SECOND) })
             }
         }
     }
 
-    /// Takes back that a request was counted, as far as its bucket has not filled since; tells where the bucket then
-    /// stands.
+    /// Gives a counted request back, except for what the bucket has refilled since, and returns the new state.
     pub(crate) fn give_back(
         &self,
         token: &Arc<str>,
@@ -325,33 +324,32 @@ impl Quota {
         if !state.settings.enabled || state.change != back.change {
             return None;
         }
-        let (size, key, now) = (Size::of(state.settings), state.key(token, api), nanos(now));
+        let (spec, key, now) = (BucketSpec::of(state.settings), state.key(token, api), nanos(now));
         let level = state.buckets.get_mut(&key)?;
-        *level = size.give_back(*level, back.level, now);
-        Some(size.status(*level, now))
+        *level = spec.give_back(*level, back.level, now);
+        Some(spec.status(*level, now))
     }
 
-    /// Where a bucket stands, without taking anything from it. `None` when requests are not counted, or when nothing is known
-    /// of the API and each has a bucket of its own.
+    /// The state of a bucket. Does not count a request. Returns `None` if the quota is not enforced.
     pub(crate) fn look(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<QuotaStatus> {
         let state = self.state();
-        let size = Size::of(state.settings);
-        let level = state.buckets.get(&state.key(token, api)).copied().unwrap_or_else(|| size.full());
-        state.settings.enabled.then(|| size.status(level, nanos(now)))
+        let spec = BucketSpec::of(state.settings);
+        let level = state.buckets.get(&state.key(token, api)).copied().unwrap_or_else(|| spec.full());
+        state.settings.enabled.then(|| spec.status(level, nanos(now)))
     }
 
-    /// All buckets from which something was taken and that are not full again.
+    /// All buckets that are not full.
     pub(crate) fn buckets(&self, now: Millis) -> Vec<Bucket> {
         let state = self.state();
-        let (size, now) = (Size::of(state.settings), nanos(now));
+        let (spec, now) = (BucketSpec::of(state.settings), nanos(now));
         let mut buckets: Vec<Bucket> = state
             .buckets
             .iter()
-            .filter(|(_, level)| !size.is_full(**level, now))
+            .filter(|(_, level)| !spec.is_full(**level, now))
             .map(|(BucketKey { token, api }, level)| Bucket {
                 token: token.clone(),
                 api: *api,
-                status: size.status(*level, now),
+                status: spec.status(*level, now),
             })
             .collect();
         drop(state);
@@ -375,36 +373,36 @@ impl State {
         BucketKey { token: by_token.then(|| token.clone()), api: by_api.then_some(api) }
     }
 
-    /// Forgets buckets that are full, and if that does not help, the one that is nearest to it.
-    fn make_room(&mut self, size: Size, now: u64) {
+    /// Removes full buckets, and if there are none, the bucket that will be full first.
+    fn make_room(&mut self, spec: BucketSpec, now: u64) {
         if self.buckets.len() >= MAX_BUCKETS {
-            self.buckets.retain(|_, level| !size.is_full(*level, now));
+            self.buckets.retain(|_, level| !spec.is_full(*level, now));
         }
         if self.buckets.len() >= MAX_BUCKETS
             && let Some(fullest) =
-                self.buckets.iter().min_by_key(|(_, level)| size.full_at(**level)).map(|(key, _)| key.clone())
+                self.buckets.iter().min_by_key(|(_, level)| spec.full_at(**level)).map(|(key, _)| key.clone())
         {
             self.buckets.remove(&fullest);
         }
     }
 }
 
-/// A quota in nanoseconds.
+/// The quota settings in nanoseconds.
 #[derive(Clone, Copy)]
-struct Size {
+struct BucketSpec {
     algorithm: Algorithm,
     requests: NonZeroU32,
-    /// How long a window is.
+    /// The length of a window.
     window: u64,
-    /// After how many nanoseconds one more request is let through, where the bucket fills evenly.
-    each: u64,
+    /// The GCRA interval: the time after which one more request is allowed.
+    interval: u64,
 }
 
-impl Size {
+impl BucketSpec {
     fn of(settings: QuotaSettings) -> Self {
         let QuotaSettings { requests, per_seconds, algorithm, .. } = settings;
         let window = u64::from(per_seconds.get()) * NANOS_PER_SECOND;
-        Self { algorithm, requests, window, each: (window / u64::from(requests.get())).max(1) }
+        Self { algorithm, requests, window, interval: (window / u64::from(requests.get())).max(1) }
     }
 
     fn full(self) -> Level {
@@ -414,20 +412,21 @@ impl Size {
         }
     }
 
-    /// How many nanoseconds to wait, when the bucket is empty.
+    /// Returns the new level, or the wait time in nanoseconds if the bucket is empty.
     fn take(self, level: Level, now: u64) -> Result<Level, u64> {
         match level {
             Level::FullAt(full_at) => {
-                // The generic cell rate algorithm: the bucket drains evenly, and a request adds one cell to it.
-                let full_at = full_at.max(now) + self.each;
-                let burst = self.each * u64::from(self.requests.get());
+                // GCRA: the level drains evenly, and each request adds one cell.
+                let full_at = full_at.max(now) + self.interval;
+                let burst = self.interval * u64::from(self.requests.get());
                 match (full_at - now).checked_sub(burst) {
                     None | Some(0) => Ok(Level::FullAt(full_at)),
                     Some(wait) => Err(wait),
                 }
             }
             Level::Used { window, requests } => {
-                // Whoever came before the window began and is decided after counts in it: a window never goes back.
+                // A request may arrive before a window starts and be counted after it. It counts in the new window:
+                // windows never go back.
                 let current = (now / self.window).max(window);
                 let used = if window == current { requests } else { 0 };
                 if used < self.requests.get() {
@@ -441,9 +440,9 @@ impl Size {
 
     fn give_back(self, level: Level, taken: Level, now: u64) -> Level {
         match (level, taken) {
-            // What has drained away meanwhile is there already.
+            // What has drained since the request was counted is available again already.
             (Level::FullAt(full_at), Level::FullAt(taken)) => {
-                Level::FullAt(full_at.saturating_sub(self.each.min(taken.saturating_sub(now))))
+                Level::FullAt(full_at.saturating_sub(self.interval.min(taken.saturating_sub(now))))
             }
             (Level::Used { window, requests }, Level::Used { window: taken, .. }) if window == taken => {
                 Level::Used { window, requests: requests.saturating_sub(1) }
@@ -467,7 +466,7 @@ impl Size {
     fn status(self, level: Level, now: u64) -> QuotaStatus {
         let full_at = self.full_at(level);
         let owed = match level {
-            Level::FullAt(full_at) => full_at.saturating_sub(now).div_ceil(self.each),
+            Level::FullAt(full_at) => full_at.saturating_sub(now).div_ceil(self.interval),
             Level::Used { requests, .. } => u64::from(if full_at > now { requests } else { 0 }),
         };
         let limit = self.requests.get();
@@ -479,12 +478,12 @@ impl Size {
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 fn nanos(now: Millis) -> u64 {
-    // Clocks show 1970 to 2199.
+    // Clocks show times from 1970 to 2199.
     now.0.max(0).cast_unsigned() * 1_000_000
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_precision_loss, reason = "the reference counts in floats, on purpose")]
+#[expect(clippy::cast_precision_loss, reason = "the reference uses floats on purpose")]
 mod tests {
     use proptest::prelude::*;
 
@@ -493,11 +492,11 @@ mod tests {
     const API: &str = "logs-v3.3";
 
     fn quota() -> Quota {
-        Quota::new("10".parse::<QuotaLimit>().expect("a limit").into())
+        Quota::new("10".parse::<QuotaLimit>().expect("a valid limit").into())
     }
 
     #[test]
-    fn a_limit_is_written_in_three_ways() {
+    fn limits_parse_from_three_forms() {
         for (text, read) in [("10", "10/60"), ("10/60", "10/60"), ("3/1", "3/1"), ("off", "off")] {
             assert_eq!(text.parse::<QuotaLimit>().map(|limit| limit.to_string()), Ok(read.to_owned()), "{text}");
         }
@@ -507,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_fills_as_its_headers_say() {
+    fn bucket_fills_as_headers_report() {
         let quota = quota();
         let now = Millis(1_768_478_400_500);
         for left in (0..10).rev() {
@@ -515,7 +514,7 @@ mod tests {
             assert_eq!((status.limit, status.remaining), (10, left));
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
-        // Half a second into the minute: all is there again 60 s later, rounded up to a whole second.
+        // The request is half a second into the minute. The bucket is full 60 s later, rounded up to a whole second.
         assert_eq!(refused.status, QuotaStatus { limit: 10, remaining: 0, reset_seconds: 1_768_478_461 });
         assert_eq!(refused.wait_seconds, 6);
         let reset = Millis(refused.status.reset_seconds * 1000);
@@ -533,10 +532,10 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_anew_at_its_multiples() {
+    fn windows_start_at_multiples_of_their_length() {
         let settings = QuotaSettings { algorithm: Algorithm::FixedWindow, ..QuotaSettings::DEFAULT };
         let quota = Quota::new(settings);
-        // A quarter of a minute before the next one.
+        // A quarter of a minute before the next window.
         let now = Millis(1_768_478_445_000);
         for left in (0..10).rev() {
             let status = quota.take(&"a".into(), API, now).expect("within the quota").expect("a limit is set").status;
@@ -544,7 +543,7 @@ mod tests {
         }
         let refused = quota.take(&"a".into(), API, now).expect_err("beyond the quota");
         assert_eq!((refused.status.remaining, refused.wait_seconds), (0, 15));
-        let status = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("a new window");
+        let status = quota.take(&"a".into(), API, Millis(1_768_478_460_000)).expect("within the new window");
         assert_eq!(
             status.map(|taken| taken.status),
             Some(QuotaStatus { limit: 10, remaining: 9, reset_seconds: 1_768_478_520 })
@@ -552,12 +551,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_never_goes_back() {
+    fn windows_never_go_back() {
         let settings = QuotaSettings { algorithm: Algorithm::FixedWindow, ..QuotaSettings::DEFAULT };
         let quota = Quota::new(settings);
         let (before, after) = (Millis(1_768_478_459_999), Millis(1_768_478_460_000));
         for nth in 0..10 {
-            // Some came before the window began, and are decided after.
+            // Some requests arrive before the window starts and are counted after it.
             let now = if nth % 2 == 0 { after } else { before };
             assert!(quota.take(&"a".into(), API, now).is_ok());
         }
@@ -566,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_still_missing_is_given_back() {
+    fn give_back_returns_only_what_was_not_refilled() {
         for algorithm in [Algorithm::Gcra, Algorithm::FixedWindow] {
             let quota = Quota::new(QuotaSettings { algorithm, ..QuotaSettings::DEFAULT });
             let (first, later) = (Millis(1_768_478_400_000), Millis(1_768_478_460_000));
@@ -585,24 +584,24 @@ mod tests {
             quota.change(QuotaSettings { requests: NonZeroU32::MIN, algorithm, ..QuotaSettings::DEFAULT });
             let taken = take(later);
             quota.change(QuotaSettings { algorithm, ..QuotaSettings::DEFAULT });
-            assert_eq!(quota.give_back(&"a".into(), API, taken, later), None, "of other settings");
+            assert_eq!(quota.give_back(&"a".into(), API, taken, later), None, "counted under other settings");
         }
     }
 
-    /// What happens to a quota, beside a reference that is too simple to be wrong.
+    /// One step of the comparison between the quota and a simple reference.
     #[derive(Clone, Copy, Debug)]
-    enum Act {
+    enum Step {
         Take(u8, u8),
         GiveBack(u8, u8),
         Advance(u32),
     }
 
-    /// The instants at which requests were let through, of each bucket.
+    /// The times of the allowed requests of each bucket.
     #[derive(Default)]
     struct Reference(HashMap<(u8, u8), Vec<i64>>);
 
     impl Reference {
-        /// Milliseconds until a request is let through, by simulating the bucket from its first request.
+        /// The milliseconds until a request is allowed, from a simulation of the bucket since its first request.
         fn wait(&self, bucket: (u8, u8), now: i64, settings: QuotaSettings) -> f64 {
             let taken = self.0.get(&bucket).map_or(&[][..], Vec::as_slice);
             let (requests, period_ms) =
@@ -618,7 +617,7 @@ mod tests {
                     }
                 }
                 Algorithm::Gcra => {
-                    // A bucket that leaks: each request adds one, and it drains evenly.
+                    // A leaky bucket: each request adds one, and the level drains evenly.
                     let (mut level, mut last) = (0.0_f64, 0);
                     for &at in taken {
                         level = (level - (at - last) as f64 * requests / period_ms).max(0.0) + 1.0;
@@ -631,18 +630,18 @@ mod tests {
         }
     }
 
-    fn act() -> impl Strategy<Value = Act> {
+    fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            6 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Act::Take(token, api)),
-            1 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Act::GiveBack(token, api)),
-            3 => (0_u32..20_000).prop_map(Act::Advance),
+            6 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Step::Take(token, api)),
+            1 => (0_u8..2, 0_u8..2).prop_map(|(token, api)| Step::GiveBack(token, api)),
+            3 => (0_u32..20_000).prop_map(Step::Advance),
         ]
     }
 
     proptest! {
         #[test]
-        fn it_lets_through_what_a_plain_reference_does(
-            acts in proptest::collection::vec(act(), 1..120),
+        fn quota_agrees_with_simple_reference(
+            steps in proptest::collection::vec(step(), 1..120),
             requests in 1_u32..12, seconds in 1_u32..90,
             algorithm in prop_oneof![Just(Algorithm::Gcra), Just(Algorithm::FixedWindow)],
             scope in prop_oneof![
@@ -657,41 +656,41 @@ mod tests {
             let mut reference = Reference::default();
             let mut taken_last: HashMap<(u8, u8), Taken> = HashMap::new();
             let mut now = 1_768_478_400_000_i64;
-            for act in acts {
+            for step in steps {
                 let bucket = |token, api| match scope {
                     Scope::TokenApi => (token, api),
                     Scope::Token => (token, 9),
                     Scope::AccountApi => (9, api),
                     Scope::Account => (9, 9),
                 };
-                match act {
-                    Act::Advance(by) => now += i64::from(by),
-                    Act::Take(token, api) => {
+                match step {
+                    Step::Advance(by) => now += i64::from(by),
+                    Step::Take(token, api) => {
                         let wait = reference.wait(bucket(token, api), now, settings);
                         let (name, api_name) = (token.to_string().into(), APIS[usize::from(api)]);
                         match quota.take(&name, api_name, Millis(now)) {
                             Ok(status) => {
-                                // The reference counts in floats: a millisecond to either side is undecided.
-                                prop_assert!(wait < 1.0, "let through {wait} ms too early");
+                                // The reference uses floats, so a deviation of one millisecond is accepted.
+                                prop_assert!(wait < 1.0, "allowed {wait} ms too early");
                                 reference.0.entry(bucket(token, api)).or_default().push(now);
                                 let taken = status.expect("requests are counted");
                                 taken_last.insert(bucket(token, api), taken);
                                 let status = taken.status;
                                 prop_assert_eq!(Some(status), quota.look(&name, api_name, Millis(now)));
-                                // At the reset time all is there: as many as the bucket holds, and no more.
+                                // At the reset time the bucket is full.
                                 let reset = Millis(status.reset_seconds * 1000);
                                 prop_assert_eq!(quota.look(&name, api_name, reset).map(|whole| whole.remaining), Some(requests));
                             }
                             Err(too_many) => {
-                                prop_assert!(wait > 0.0, "refused without a reason");
+                                prop_assert!(wait > 0.0, "rejected although the reference allows it");
                                 prop_assert!((too_many.wait_seconds as f64 - (wait / 1000.0).ceil()).abs() <= 1.0);
                                 prop_assert_eq!(too_many.status.remaining, 0);
                             }
                         }
                     }
-                    Act::GiveBack(token, api) => {
+                    Step::GiveBack(token, api) => {
                         let key = bucket(token, api);
-                        // What was counted in this very instant is taken back, as a refused request is.
+                        // A request of this instant is given back, like one that the API rejected.
                         let taken = reference.0.entry(key).or_default();
                         if taken.last() == Some(&now)
                             && let Some(last) = taken_last.remove(&key)

@@ -1,6 +1,6 @@
-//! What an account is made from, and what can be asked of one.
+//! The settings of an account, and the requests to create and change one.
 //!
-//! The same words stand in a body of the control surface, in the TOML file, and in a Rust test.
+//! The control surface, the TOML file and the Rust API use the same field names.
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
@@ -21,92 +21,92 @@ use crate::{
     world::{Lag, MAX_DEVICES, Millis, World, WorldConfig},
 };
 
-/// The access token that the vendor's documents print (D).
+/// The access token in the vendor's documents (D).
 pub const DOCUMENTED_TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
-/// The client that the vendor's documents print (D).
+/// The client id in the vendor's documents (D).
 pub const DOCUMENTED_CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
-/// The secret of that client. No document prints one; it looks like the others.
+/// The secret of that client. The vendor's documents contain none; this one has a similar form.
 pub const DEFAULT_CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
-/// What the names of implicit accounts begin with.
+/// The prefix of the names of implicit accounts.
 pub const SANDBOX: &str = "sandbox-";
 /// The client secret of every implicit account.
 pub const SANDBOX_SECRET: &str = "sandbox";
-/// The longest that retention may be: more than the time from the account's beginning to the end of all clocks.
+/// The maximum retention: longer than the range of all clocks.
 pub const MAX_RETENTION_DAYS: u32 = 70_000;
-/// How many tokens an account can be made with.
+/// The maximum number of tokens in a request to create an account.
 pub const MAX_TOKENS: usize = 100;
-/// How many addresses an account can be made with.
+/// The maximum number of redirect addresses of an account.
 pub const MAX_REDIRECT_URIS: usize = 100;
-/// How long an address may be.
+/// The maximum length of a redirect address.
 const MAX_URI_BYTES: usize = 2_000;
 
-/// What an account is made from, with nothing left open.
+/// The complete settings of an account.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Names the account on the control surface.
+    /// The name of the account on the control surface.
     pub name: Name,
-    /// What its company is made from.
+    /// The configuration of the generated history.
     pub world: WorldConfig,
     /// The access token that is valid from the start and never expires by itself.
     pub access_token: Credential,
-    /// Names the client that asks for tokens.
+    /// The client id for token requests.
     pub client_id: Credential,
-    /// Proves it.
+    /// The secret of that client.
     pub client_secret: Credential,
-    /// Where a browser may be sent back to after consent, besides loopback addresses.
+    /// The addresses that a browser may be redirected to after consent, besides loopback addresses.
     pub redirect_uris: Vec<RedirectUri>,
-    /// How requests are counted.
+    /// The quota.
     pub quota: QuotaSettings,
-    /// How many days back the history can be read.
+    /// How far back clients can read the history, in days.
     pub retention_days: u32,
-    /// Which reading it follows of what is assumed.
+    /// The choices between the possible readings of assumed behaviour (A).
     pub profile: Profile,
-    /// How its clock begins.
+    /// The initial state of the clock.
     pub start: Start,
-    /// How many requests its journal keeps.
+    /// The number of requests that the journal keeps.
     pub journal: u32,
     /// Further tokens that are valid from the start.
     pub tokens: Vec<NewToken>,
-    /// How it breaks requests from the start.
+    /// The initial fault rules.
     pub faults: Vec<FaultRule>,
 }
 
-/// An account as somebody asks for it. What is left out is as the server's flags have it for `default`, but for the name,
-/// the seed and the credentials, which follow from the name.
+/// A request to create an account. Omitted fields have the values of `default`, except for the name, the seed and the
+/// credentials, which derive from the name, and for tokens and faults, which are empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewAccount {
-    /// Names the account; `account-1` and so on by default.
+    /// The name of the account; `account-1` and so on by default.
     pub name: Option<Name>,
-    /// Decides its whole history.
+    /// The seed of the generated history.
     pub seed: Option<u64>,
-    /// How many devices its company has at a time.
+    /// The number of devices that the company has at any one time.
     pub devices: Option<Devices>,
-    /// Stops its clock at an instant; as the server's, by default.
+    /// The instant at which the clock is frozen; by default the clock starts like that of `default`.
     pub now: Option<Instant>,
-    /// How its requests are counted.
+    /// The quota.
     pub quota: Option<QuotaChange>,
-    /// Which reading it follows of what is assumed.
+    /// The choices between the possible readings of assumed behaviour (A).
     pub profile: Option<ProfileChange>,
-    /// How many days back its history can be read.
+    /// How far back clients can read the history, in days.
     pub retention_days: Option<RetentionDays>,
-    /// How long its events take to become visible.
+    /// The delay until an event becomes visible, in seconds.
     pub lag: Option<LagSeconds>,
-    /// How many requests its journal keeps.
+    /// The number of requests that the journal keeps.
     pub journal: Option<JournalSize>,
     /// The access token that is valid from the start.
     pub access_token: Option<Credential>,
-    /// Names the client that asks for tokens.
+    /// The client id for token requests.
     pub client_id: Option<Credential>,
-    /// Proves it.
+    /// The secret of that client.
     pub client_secret: Option<Credential>,
-    /// Where a browser may be sent back to after consent; at most [`MAX_REDIRECT_URIS`].
+    /// The addresses that a browser may be redirected to after consent, at most [`MAX_REDIRECT_URIS`].
     #[serde(deserialize_with = "redirect_uris")]
     pub redirect_uris: Option<Vec<RedirectUri>>,
-    /// Further tokens that are valid from the start; at most [`MAX_TOKENS`].
+    /// Further tokens that are valid from the start, at most [`MAX_TOKENS`].
     #[serde(deserialize_with = "strict::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
-    /// How it breaks requests from the start.
+    /// The initial fault rules, at most [`MAX_FAULTS`].
     #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
 }
@@ -115,39 +115,39 @@ fn redirect_uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ve
     strict::list::<MAX_REDIRECT_URIS, _, _>(deserializer).map(Some)
 }
 
-/// A change of an account. What is left out stays as it is.
+/// A change of an account. Omitted fields stay as they are.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountChange {
-    /// Decides its whole history. Page tokens of before are refused.
+    /// The seed of the generated history. A change invalidates page tokens.
     pub seed: Option<u64>,
-    /// How many devices its company has at a time. Page tokens of before are refused.
+    /// The number of devices that the company has at any one time. A change invalidates page tokens.
     pub devices: Option<Devices>,
-    /// How its requests are counted.
+    /// The quota.
     pub quota: Option<QuotaChange>,
-    /// Which reading it follows of what is assumed.
+    /// The choices between the possible readings of assumed behaviour (A).
     pub profile: Option<ProfileChange>,
-    /// How many days back its history can be read. Page tokens of before are refused.
+    /// How far back clients can read the history, in days. A change invalidates page tokens.
     pub retention_days: Option<RetentionDays>,
-    /// How long its events take to become visible. Page tokens of before are refused.
+    /// The delay until an event becomes visible, in seconds. A change invalidates page tokens.
     pub lag: Option<LagSeconds>,
-    /// Where a browser may be sent back to after consent; at most [`MAX_REDIRECT_URIS`].
+    /// The addresses that a browser may be redirected to after consent, at most [`MAX_REDIRECT_URIS`].
     #[serde(deserialize_with = "redirect_uris")]
     pub redirect_uris: Option<Vec<RedirectUri>>,
 }
 
-/// A token as somebody asks for it.
+/// A request to create a token.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewToken {
-    /// What it is; made up by default.
+    /// The token; generated by default.
     pub token: Option<Credential>,
-    /// In how many seconds it expires; as tokens of the account do, by default. Where the account begins with it, it is
-    /// counted from the instant at which the clock begins.
+    /// The time to expiry in seconds, from 0 to [`NewToken::MAX_SECONDS`]; by default the profile key
+    /// `token_life_seconds`. For an initial token, it counts from the initial time of the clock.
     pub expires_in: Option<i64>,
 }
 
-/// Some keys of a profile, checked.
+/// A change of some keys of a profile. The keys and values are valid.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ProfileChange(serde_json::Map<String, serde_json::Value>);
 
@@ -156,36 +156,37 @@ pub struct ProfileChange(serde_json::Map<String, serde_json::Value>);
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
-/// A token, id or secret: something that stands in a header, a form and a shell without being quoted.
+/// A token, id or secret: 1 to 256 letters, digits or any of `-`, `.`, `_`, `~`, which need no quoting in headers and
+/// forms.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Credential(String);
 
-/// An address with a scheme and without a fragment, in ASCII.
+/// An address in ASCII with a scheme and without a fragment.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RedirectUri(String);
 
-/// How many devices a company has: at most [`MAX_DEVICES`].
+/// The number of devices of a company: from 0 to [`MAX_DEVICES`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "i64")]
 pub struct Devices(u32);
 
-/// How many days are kept: from 1 to [`MAX_RETENTION_DAYS`].
+/// A retention in days: from 1 to [`MAX_RETENTION_DAYS`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "i64")]
 pub struct RetentionDays(u32);
 
-/// How many requests a journal keeps: at most [`MAX_JOURNAL`].
+/// The number of requests that a journal keeps: from 0 to [`MAX_JOURNAL`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "i64")]
 pub struct JournalSize(u32);
 
-/// A [`Lag`], as a text such as `5..120` or as a number of seconds.
+/// A [`Lag`], as a string such as `5..120` or as a number of seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LagSeconds(pub Lag);
 
-/// What the account `default` is made from where nothing else is configured.
+/// The settings of `default` without further configuration.
 impl Default for Settings {
     fn default() -> Self {
         let credential = |text: &str| Credential(text.to_owned());
@@ -208,11 +209,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What an account is made from that somebody asks for on a server whose `default` is made from these settings.
+    /// The settings of a new account on a server whose `default` has these settings.
     pub(crate) fn of(&self, new: NewAccount, name: Name) -> Self {
         let (id, is_sandbox) = (name.0.clone(), name.0.starts_with(SANDBOX));
-        let made_up = |nth| Credential(format!("{:032x}", World::token_bits(hash(&id), nth)));
-        let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { made_up(nth) };
+        let derived = |nth| Credential(format!("{:032x}", World::token_bits(hash(&id), nth)));
+        let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { derived(nth) };
         let quota = new.quota.unwrap_or_default();
         Self {
             world: WorldConfig {
@@ -254,20 +255,20 @@ impl Settings {
     }
 }
 
-/// A number that follows from a name (FNV-1a).
+/// A hash of a name (FNV-1a).
 fn hash(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 impl NewToken {
-    /// The most seconds until a token expires: ten years.
+    /// The maximum time to expiry: ten years, in seconds.
     pub const MAX_SECONDS: i64 = 315_360_000;
 
-    /// When it expires, if it does.
+    /// The expiry of the token, or `None` without `expires_in`.
     ///
     /// # Errors
     ///
-    /// When the seconds are out of range, in a sentence.
+    /// A message if `expires_in` is out of range.
     pub(crate) fn end(&self, now: Millis) -> Result<Option<Millis>, String> {
         match self.expires_in {
             None => Ok(None),
@@ -290,7 +291,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        // Two names that a path takes for something else.
+        // A path treats the names `.` and `..` specially.
         if (1..=64).contains(&text.len()) && text.bytes().all(plain) && text != "." && text != ".." {
             Ok(Self(text.to_owned()))
         } else {
@@ -300,7 +301,7 @@ impl FromStr for Name {
 }
 
 impl Credential {
-    /// The text.
+    /// The credential.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -347,7 +348,7 @@ impl FromStr for RedirectUri {
     }
 }
 
-/// Reads a text type by its `FromStr`, and says what came when it is wrong.
+/// Deserializes a string type with its `FromStr`. An error shows the given string.
 macro_rules! text {
     ($($name:ident),+) => { $(
         impl TryFrom<String> for $name {
@@ -375,16 +376,16 @@ macro_rules! text {
 
 text!(Name, Credential, RedirectUri);
 
-/// Reads a number within its range.
+/// Deserializes a number within its range.
 macro_rules! number {
-    ($($name:ident from $least:literal to $most:expr),+ $(,)?) => { $(
+    ($($name:ident from $least:literal to $max:expr),+ $(,)?) => { $(
         impl TryFrom<i64> for $name {
             type Error = String;
 
             fn try_from(number: i64) -> Result<Self, String> {
                 match u32::try_from(number) {
-                    Ok(known) if ($least..=$most).contains(&known) => Ok(Self(known)),
-                    _ => Err(format!("must be from {} to {}, got {number}", $least, $most)),
+                    Ok(known) if ($least..=$max).contains(&known) => Ok(Self(known)),
+                    _ => Err(format!("must be from {} to {}, got {number}", $least, $max)),
                 }
             }
         }
@@ -422,7 +423,7 @@ impl<'de> Deserialize<'de> for LagSeconds {
     }
 }
 
-/// A text as `--rate-limit` has it, or an object of names.
+/// A string as for `--rate-limit`, or an object.
 impl<'de> Deserialize<'de> for QuotaChange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
@@ -438,10 +439,10 @@ impl<'de> Deserialize<'de> for QuotaChange {
 
         struct Reader;
 
-        fn number<E: de::Error>(name: &str, given: Option<i64>, most: u32) -> Result<Option<NonZeroU32>, E> {
+        fn number<E: de::Error>(name: &str, given: Option<i64>, max: u32) -> Result<Option<NonZeroU32>, E> {
             let Some(given) = given else { return Ok(None) };
-            let number = u32::try_from(given).ok().filter(|&number| number <= most).and_then(NonZeroU32::new);
-            number.map(Some).ok_or_else(|| E::custom(format_args!("{name} must be from 1 to {most}, got {given}")))
+            let number = u32::try_from(given).ok().filter(|&number| number <= max).and_then(NonZeroU32::new);
+            number.map(Some).ok_or_else(|| E::custom(format_args!("{name} must be from 1 to {max}, got {given}")))
         }
 
         impl<'de> Visitor<'de> for Reader {
@@ -477,7 +478,7 @@ impl<'de> Deserialize<'de> for QuotaChange {
 }
 
 impl Profile {
-    /// This profile after a change. `retry_after` is a key of the profile and of the quota; the quota's counts.
+    /// This profile after a change. If both the profile and the quota set `retry_after`, the quota's value applies.
     #[must_use]
     pub fn changed(&self, change: Option<ProfileChange>, quota: QuotaChange) -> Self {
         let mut changed = change.map_or_else(|| self.clone(), |change| change.applied_to(self));
@@ -490,7 +491,7 @@ impl ProfileChange {
     fn applied_to(self, profile: &Profile) -> Profile {
         let Ok(serde_json::Value::Object(mut keys)) = serde_json::to_value(profile) else { return profile.clone() };
         keys.extend(self.0);
-        // The keys were checked when they were read.
+        // The keys were validated when they were deserialized.
         serde_json::from_value(keys.into()).unwrap_or_else(|_| profile.clone())
     }
 }
@@ -498,19 +499,19 @@ impl ProfileChange {
 impl<'de> Deserialize<'de> for ProfileChange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut keys = serde_json::Map::deserialize(deserializer)?;
-        // One by one, so that an error names its key.
+        // One key at a time, so that an error names its key.
         for (key, value) in &mut keys {
             let Some((_, values)) = Profile::KEYS.iter().find(|(known, _)| known == key) else {
                 let known: Vec<&str> = Profile::KEYS.iter().map(|(key, _)| *key).collect();
                 let shown: String = key.escape_debug().take(40).collect();
                 return Err(de::Error::custom(format_args!("unknown key {shown}; the keys are {}", known.join(", "))));
             };
-            // A status is a number to some.
+            // A status may also be given as a number.
             if value.is_number() && values.contains(&value.to_string().as_str()) && !values[1].starts_with("from ") {
                 *value = value.to_string().into();
             }
-            let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
-            if serde_json::from_value::<Profile>(alone.into()).is_err() {
+            let single = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+            if serde_json::from_value::<Profile>(single.into()).is_err() {
                 let wanted = match values {
                     [default, range] if range.starts_with("from ") => {
                         format!("a whole number {range} ({default} by default)")

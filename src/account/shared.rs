@@ -1,4 +1,4 @@
-//! What the accounts of a server share.
+//! State that the accounts of a server share.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use tokio::sync::Semaphore;
 
 use super::{journal, pages::PageCache, tokens::TokenIndex, worlds::Worlds};
 
-/// How many searches of all accounts of a server run at once: half of the threads for blocking work that the binary has, so that
-/// searches never keep the control surface waiting.
+/// The number of searches of all accounts that run at once: half of the binary's threads for blocking work, so that
+/// searches never block the control surface.
 const MAX_SEARCHES_OF_ALL: usize = 16;
-/// What the accounts of a server share.
+/// The state that the accounts of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) tokens: Arc<TokenIndex>,
     pub(crate) pages: PageCache,
     pub(crate) worlds: Worlds,
     pub(crate) journals: Arc<journal::Total>,
-    /// Permits for searches, of all accounts.
+    /// Permits for the searches of all accounts.
     pub(crate) searches: Arc<Semaphore>,
 }
 

@@ -1,7 +1,8 @@
-//! Stricter reading of what people send: an object is an object, and a list has an end.
+//! Strict deserialization: an object must be an object, and a list has a maximum length.
 //!
-//! Derived readers take an array for an object, its parts for the fields in their order; nobody means that. And a list that
-//! is too long is refused at the element that is too many, not when all of it is in memory.
+//! Derived implementations of `Deserialize` also accept an array as an object, its items as the fields in order, which
+//! is not intended here. A list that is too long is rejected at the first item beyond the maximum, before the rest of
+//! it is read into memory.
 
 use std::{fmt, marker::PhantomData};
 
@@ -10,7 +11,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// Reads an object, for a field with `deserialize_with`.
+/// Deserializes an object, for a field with `deserialize_with`.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Reader<T>(PhantomData<T>);
 
@@ -29,7 +30,7 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     deserializer.deserialize_map(Reader(PhantomData))
 }
 
-/// An object, where it stands alone or in a list.
+/// Deserializes `T` from an object only, alone or in a list.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -38,7 +39,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a list of at most so many objects, for a field with `deserialize_with`.
+/// Deserializes a list of at most `MAX` objects, for a field with `deserialize_with`.
 pub(crate) fn objects<'de, const MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -48,7 +49,7 @@ where
     Ok(list.into_iter().map(|Object(item)| item).collect())
 }
 
-/// Reads a list of at most so many items.
+/// Deserializes a list of at most `MAX` items.
 pub(crate) fn list<'de, const MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,33 +1,33 @@
-//! The truth of a window: all that happened in it, generated or added, whether or not it can be seen yet.
+//! The ground truth of a window: all generated and injected events, including those that are not visible yet.
 
 use std::sync::Arc;
 
 use super::injected::Injected;
 use crate::world::{Category, Event, Filter, Millis, Record, Window, World};
 
-/// How many events are found at a time.
-const STRIDE: usize = 1_024;
+/// The number of generated events that are loaded at once.
+const BATCH_SIZE: usize = 1_024;
 
-/// An event of the truth: what the API tells of it, and when it can be seen for the first time.
+/// An event of the ground truth.
 #[derive(Clone, Debug)]
 pub struct TrueEvent {
-    /// When it happened.
+    /// The time of the event.
     pub at: Millis,
-    /// When it can be seen for the first time.
+    /// The time at which the event becomes visible.
     pub visible_at: Millis,
-    /// Whether it was added by a test.
+    /// Whether a test injected the event.
     pub is_injected: bool,
-    /// What it tells.
+    /// The record of the event.
     pub entry: Record,
 }
 
-/// Generated and added events in one row, oldest first.
+/// Generated and injected events, merged, oldest first.
 pub(super) struct Truth {
     world: Arc<World>,
     category: Category,
     places: std::ops::Range<u64>,
     hint: Millis,
-    part: std::vec::IntoIter<Event>,
+    batch: std::vec::IntoIter<Event>,
     next: Option<Event>,
     injected: std::iter::Peekable<std::vec::IntoIter<Arc<Injected>>>,
 }
@@ -39,20 +39,20 @@ impl Truth {
         let hint = all.hint();
         drop(all);
         let injected = injected.into_iter().peekable();
-        Self { world, category, places, hint, part: Vec::new().into_iter(), next: None, injected }
+        Self { world, category, places, hint, batch: Vec::new().into_iter(), next: None, injected }
     }
 
-    /// The next generated event, which stays the next one.
+    /// Peeks at the next generated event.
     fn generated(&mut self) -> Option<Event> {
         if self.next.is_none() {
-            if self.part.len() == 0 && !self.places.is_empty() {
-                let end = self.places.end.min(self.places.start + STRIDE as u64);
-                let part = self.world.slice(self.category, self.places.start..end, self.hint);
-                self.hint = part.last().map_or(self.hint, Event::at);
+            if self.batch.len() == 0 && !self.places.is_empty() {
+                let end = self.places.end.min(self.places.start + BATCH_SIZE as u64);
+                let batch = self.world.slice(self.category, self.places.start..end, self.hint);
+                self.hint = batch.last().map_or(self.hint, Event::at);
                 self.places.start = end;
-                self.part = part.into_iter();
+                self.batch = batch.into_iter();
             }
-            self.next = self.part.next();
+            self.next = self.batch.next();
         }
         self.next
     }

@@ -1,4 +1,4 @@
-//! ServeOptions, the default command: bind, say so, run until a signal.
+//! Serving, the default command: bind, say so, run until a signal.
 
 use std::{
     fmt::{self, Write as _},

@@ -26,7 +26,7 @@ impl Mock {
         format!("{scheme}://{}", self.address)
     }
 
-    /// The certificate, as PEM, of the authority that a client must trust where [`Builder::tls`] was asked for.
+    /// The certificate, as PEM, of the authority that a client must trust where [`Builder::tls`](super::Builder::tls) was asked for.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()

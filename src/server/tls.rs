@@ -12,10 +12,7 @@ use tokio_rustls::{
     rustls::{
         ServerConfig,
         crypto::ring,
-        pki_types::{
-            CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer,
-            pem::{self, PemObject},
-        },
+        pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
 
@@ -75,6 +72,8 @@ impl Tls {
     /// When one of the two cannot be read, and when they do not belong together.
     #[cfg(feature = "cli")]
     pub(crate) fn brought(chain: &[u8], key: &[u8]) -> Result<Self, String> {
+        use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+
         let no_chain = |error: pem::Error| format!("the certificate cannot be read as PEM: {error}");
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(no_chain)?;
         if chain.is_empty() {

@@ -30,6 +30,7 @@ mod query;
 mod random;
 mod records;
 mod render;
+mod reproducibility;
 mod roster;
 mod schedule;
 mod search;
@@ -49,6 +50,7 @@ pub use self::{
     query::{Events, Selection},
     records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},
     render::Renderer,
+    reproducibility::{ReproducibilityError, check_reproducibility},
     roster::{Device, Person},
     search::Found,
     term::{CancelOnDrop, Cancellation, SearchTerm},

@@ -1,0 +1,364 @@
+//! The documents agree with the code: flags, calls, faults, metrics, requests and their answers, sources, links.
+
+use std::{collections::BTreeSet, fs};
+
+use bytes::Bytes;
+use clap::CommandFactory;
+use http::Request;
+use opswat_mock::{
+    Builder, Mock,
+    account::profile::Profile,
+    config::Config,
+    world::{Category, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig},
+};
+
+fn read(name: &str) -> String {
+    fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a document")
+}
+
+/// The code blocks of a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+/// A variable that the compose file does not name would be set for nothing.
+#[test]
+fn compose_hands_on_every_variable() {
+    let of_files = ["port", "host", "port-file", "config", "tls-ca-file", "tls-cert", "tls-key"];
+    let command = Config::command();
+    let flags = command.get_arguments().filter(|flag| flag.get_long().is_some_and(|name| !of_files.contains(&name)));
+    let expected: Vec<String> = flags.filter_map(|flag| flag.get_env()?.to_str().map(str::to_owned)).collect();
+    let compose = read("docker-compose.yml");
+    let named: Vec<&str> = compose.lines().filter_map(|line| line.strip_prefix("      - OPSWAT_MOCK_")).collect();
+    assert_eq!(named.iter().map(|name| format!("OPSWAT_MOCK_{name}")).collect::<Vec<_>>(), expected);
+}
+
+/// A page of the reference, as the code has it. `UPDATE_EXPECT=1` writes it.
+fn assert_reference(name: &str, text: &str) {
+    expect_test::expect_file![format!("{}/docs/reference/{name}.md", env!("CARGO_MANIFEST_DIR"))].assert_eq(text);
+}
+
+#[test]
+fn the_reference_of_flags_is_the_help() {
+    let command = Config::command();
+    let row = |flag: &clap::Arg| {
+        let name = flag.get_long()?;
+        let code = |text: &str| if text.is_empty() { String::new() } else { format!(" `{text}`") };
+        let default = flag.get_default_values().first().and_then(|value| value.to_str()).unwrap_or_default();
+        let variable = flag.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        Some((
+            flag.get_help_heading().unwrap_or_default().to_owned(),
+            format!("| `--{name}` |{} |{} | {help} |\n", code(default), code(variable)),
+        ))
+    };
+    let rows: Vec<(String, String)> = command.get_arguments().filter_map(row).collect();
+    let mut text = read("tests/docs/flags.md");
+    for (heading, title) in [("", "Server"), ("HTTPS", "HTTPS"), ("Limits", "Limits")] {
+        text += &format!("\n## {title}\n\n| flag | default | variable | |\n| --- | --- | --- | --- |\n");
+        text.extend(rows.iter().filter(|(of, _)| of == heading).map(|(_, row)| row.as_str()));
+    }
+    assert_reference("flags", &text);
+}
+
+#[tokio::test]
+async fn the_reference_of_the_control_surface_is_the_openapi_document() {
+    let document = openapi().await;
+    let mut text = read("tests/docs/control-surface.md");
+    text += "\n## Calls\n\n| call | does | query |\n| --- | --- | --- |\n";
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let operation = &operations[method];
+            if !path.starts_with("/_mock") || operation.is_null() {
+                continue;
+            }
+            let query = operation["parameters"].as_array().into_iter().flatten();
+            let query: Vec<String> = query
+                .filter(|parameter| parameter["in"] == "query")
+                .map(|parameter| format!("`{}`", parameter["name"].as_str().expect("a name")))
+                .collect();
+            let summary = operation["summary"].as_str().expect("a summary");
+            text += &format!("| `{} {path}` | {summary} | {} |\n", method.to_uppercase(), query.join(", "));
+        }
+    }
+    assert_reference("control-surface", &text);
+}
+
+#[tokio::test]
+async fn the_reference_of_faults_is_the_openapi_document() {
+    let document = openapi().await;
+    let rule = &document["components"]["schemas"]["FaultRule"]["properties"];
+    let mut text = read("tests/docs/faults.md");
+    for (title, fields) in [
+        ("A rule", rule),
+        ("`match`: all conditions that are given must hold", &rule["match"]["properties"]),
+        ("`fault`: one effect or more", &rule["fault"]["properties"]),
+    ] {
+        text += &format!("\n## {title}\n\n| field | value | |\n| --- | --- | --- |\n");
+        for (name, field) in fields.as_object().expect("fields") {
+            let values = field["enum"].as_array().map(|values| {
+                values
+                    .iter()
+                    .map(|value| format!("`{}`", value.as_str().expect("a text")))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            });
+            let range = match (field["minimum"].as_i64(), field["maximum"].as_i64()) {
+                (Some(least), Some(most)) => format!(" from {least} to {most}"),
+                (Some(least), None) => format!(" from {least}"),
+                _ => String::new(),
+            };
+            let kind = values.unwrap_or_else(|| format!("{}{range}", field["type"].as_str().expect("a type")));
+            let description = field["description"].as_str().unwrap_or("See below.");
+            text += &format!("| `{name}` | {kind} | {description} |\n");
+        }
+    }
+    assert_reference("faults", &text);
+}
+
+#[tokio::test]
+async fn the_reference_of_metrics_is_what_the_server_answers() {
+    let mock = Mock::builder().without_quota().local().expect("a mock");
+    // Metrics with labels are there once they were counted.
+    mock.account()
+        .add_faults(vec![serde_json::from_str(r#"{"match":{"nth":2},"fault":{"status":503}}"#).expect("a rule")])
+        .expect("a rule");
+    for _ in 0..2 {
+        let token = mock.account().describe().access_token;
+        let target = format!("/o/api/v2/logs?access_token={token}");
+        mock.answer(Request::get(target).body(Bytes::new()).expect("a request")).await.expect("an answer");
+    }
+    let metrics =
+        mock.answer(Request::get("/_mock/metrics").body(Bytes::new()).expect("a request")).await.expect("an answer");
+    let metrics = String::from_utf8(metrics.into_body().to_vec()).expect("UTF-8");
+    let mut text = read("tests/docs/metrics.md");
+    text += "\n| metric | type | |\n| --- | --- | --- |\n";
+    let mut help = "";
+    for line in metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').expect("a name and a text").1;
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a name and a type");
+            text += &format!("| `{name}` | {kind} | {help} |\n");
+        }
+    }
+    assert_reference("metrics", &text);
+}
+
+async fn openapi() -> serde_json::Value {
+    let mock = Mock::builder().local().expect("a mock");
+    let asked = Request::get("/_mock/openapi.json").header("host", "localhost").body(Bytes::new()).expect("a request");
+    serde_json::from_slice(mock.answer(asked).await.expect("an answer").body()).expect("JSON")
+}
+
+/// The README is one page: what, how, and where to go on.
+#[test]
+fn the_readme_is_short_and_starts_with_two_commands() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 150, "{}", readme.lines().count());
+    assert_eq!(blocks(&readme, "sh")[..2], ["cargo run --release", "cargo test"]);
+}
+
+/// Every page that a link names exists, and every page is in the summary of the book.
+#[test]
+fn links_lead_somewhere_and_the_summary_is_complete() {
+    let mut pages = Vec::new();
+    for directory in ["docs", "docs/how-to", "docs/reference", "docs/explanation"] {
+        for entry in fs::read_dir(format!("{}/{directory}", env!("CARGO_MANIFEST_DIR"))).expect("a directory") {
+            let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+            if name.strip_suffix(".md").is_some() {
+                pages.push(format!("{directory}/{name}"));
+            }
+        }
+    }
+    let summary = read("docs/SUMMARY.md");
+    for page in pages.iter().filter(|page| *page != "docs/SUMMARY.md") {
+        assert!(summary.contains(&format!("({})", page.trim_start_matches("docs/"))), "{page} is not in the summary");
+    }
+    for page in pages.iter().map(String::as_str).chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page).parent().expect("a folder").to_owned();
+        for link in read(page).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{page} links to {link}");
+            }
+        }
+    }
+}
+
+/// The part of a story that the README shows is told by the world still, line by line.
+#[test]
+fn the_story_of_a_device_is_in_the_history() {
+    let readme = read("docs/explanation/history.md");
+    let [story] = blocks(&readme, "text")[..] else { panic!("one story") };
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
+    let now = 1_768_478_400_000;
+    let window = Window { from: Millis(now - 60 * 86_400_000), to: Millis(now) };
+    let mut told = Vec::new();
+    for stream in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
+        let filter = Filter { search: Some("MB-SNVXW".to_owned()), ..Filter::default() };
+        for event in world.select(stream, window, filter).page(0, usize::MAX, Order::NewestFirst) {
+            let what = match world.render(&event) {
+                Record::Device(entry) => format!("device   {}", entry.details),
+                Record::Webhook(entry) => format!("webhook  {} (answered {})", entry.event.code(), entry.response_code),
+                Record::Report(entry) => format!("report   {}", entry.details),
+                Record::Activity(entry) => {
+                    format!("access   {} by \"{}\": {}", entry.app_name, entry.access_rule, entry.action.code())
+                }
+                Record::Admin(_) => unreachable!("of another stream"),
+            };
+            let at = jiff::Timestamp::from_millisecond(event.at().0).expect("an instant");
+            told.push(format!("{}  {what}", at.strftime("%b %d %a %H:%M:%S")));
+        }
+    }
+    for line in story.lines() {
+        assert!(told.iter().any(|known| known == line), "{line} is not told");
+    }
+}
+
+#[test]
+fn the_example_of_a_configuration_file_is_valid() {
+    let readme = read("docs/reference/flags.md");
+    let [toml] = blocks(&readme, "toml")[..] else { panic!("one file") };
+    let path = format!("{}/readme.toml", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&path, toml).expect("a file for the test");
+    let config = Config::load(["opswat-mock", "--config", &path].map(Into::into)).expect("a file that is right");
+    assert_eq!((config.port, config.seed), (0, 7));
+    let mock = Builder::from(config).local().expect("a mock of the file");
+    assert!(mock.accounts().get("acme").is_some());
+    assert_eq!(mock.account().faults().len(), 1);
+}
+
+#[tokio::test]
+async fn the_requests_of_the_docs_are_answered_as_they_say() {
+    let text = read("README.md") + &read("docs/tutorial.md") + &read("docs/reference/apis.md");
+    let requests: Vec<&str> = blocks(&text, "sh").into_iter().filter(|block| block.starts_with("# ")).collect();
+    assert!(requests.len() >= 7, "the docs have requests to paste: {}", requests.len());
+    let flags = ["opswat-mock", "--now", "2026-01-15T12:00:00Z"];
+    let config = Config::load(flags.map(Into::into)).expect("flags");
+    let mock = Builder::from(config).local().expect("a mock");
+    for block in requests {
+        let (comment, command) = block.split_once('\n').expect("a comment, then a command");
+        let (status, start) = comment.strip_prefix("# ").and_then(|rest| rest.split_once(": ")).expect("a status");
+        let response = mock.answer(request(command)).await.expect("a whole answer");
+        assert_eq!(response.status().as_str(), status, "{command}");
+        let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
+        // What is shown of an answer is its form: the same names in the same order, up to the first ellipsis; an error is whole.
+        if status == "200" {
+            let form = start.split('…').next().expect("a start");
+            assert_eq!(names(&body)[..names(form).len()], names(form), "{body} does not have the form {form}");
+            assert_eq!(body.chars().next(), form.chars().next());
+        } else {
+            assert_eq!(body, start);
+        }
+    }
+}
+
+/// The commands of each guide work in their order, on one server that nothing else has touched.
+#[tokio::test]
+async fn the_guides_work_in_their_order() {
+    let mut count = 0;
+    for page in ["tutorial", "how-to/expire-a-token", "how-to/late-events", "how-to/quota", "how-to/faults"] {
+        let mock = Mock::builder().local().expect("a mock");
+        for block in blocks(&read(&format!("docs/{page}.md")), "sh") {
+            for line in block.lines().filter(|line| line.starts_with("curl ") && line.contains("/_mock/accounts")) {
+                let line = line.split(" | ").next().expect("a command");
+                let response = mock.answer(request(line)).await.expect("a whole answer");
+                assert!(response.status().is_success(), "{line}: {}", String::from_utf8_lossy(response.body()));
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 20, "{count}");
+}
+
+/// The names of JSON, in their order: what stands in quotes before a colon.
+fn names(json: &str) -> Vec<&str> {
+    json.split("\":")
+        .map(|before| before.rsplit('"').next().unwrap_or_default())
+        .take(json.matches("\":").count())
+        .collect()
+}
+
+/// The request that a line of curl makes.
+fn request(command: &str) -> Request<Bytes> {
+    let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");
+    let mut words = words.into_iter();
+    assert_eq!(words.next().as_deref(), Some("curl"));
+    let (mut target, mut headers, mut data, mut method) = (None, Vec::new(), Vec::new(), None);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-s" => {}
+            "-X" => method = words.next(),
+            "-H" => headers.push(words.next().expect("a header")),
+            "-d" => data.push(words.next().expect("data")),
+            url => target = Some(url.strip_prefix("http://127.0.0.1:8080").expect("the default address").to_owned()),
+        }
+    }
+    let mut request = Request::builder().uri(target.expect("an address"));
+    if !data.is_empty() {
+        request = request.method("POST");
+        if !headers.iter().any(|header| header.starts_with("Content-Type")) {
+            headers.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+        }
+    }
+    if let Some(method) = method {
+        request = request.method(method.as_str());
+    }
+    for header in headers {
+        let (name, value) = header.split_once(": ").expect("a name and a value");
+        request = request.header(name, value);
+    }
+    request.body(Bytes::from(data.join("&"))).expect("a request")
+}
+
+/// The rows of the tables of a document that begin with a word, as cells.
+fn rows<'a>(text: &'a str, first: &str) -> Vec<Vec<&'a str>> {
+    let mut found = Vec::new();
+    let mut is_wanted = false;
+    for line in text.lines().filter(|line| !line.starts_with("| ---")) {
+        if let Some(row) = line.strip_prefix("| ") {
+            let cells = row.trim_end_matches(['|', ' ']).split(" |").map(str::trim).collect::<Vec<_>>();
+            if cells[0] == first {
+                is_wanted = true;
+            } else if is_wanted {
+                found.push(cells);
+            }
+        } else {
+            is_wanted = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn every_emulated_behaviour_has_a_source() {
+    let text = read("docs/explanation/fidelity.md");
+    let rows = rows(&text, "behaviour");
+    assert!(rows.len() > 80, "{}", rows.len());
+    let mut keys = BTreeSet::new();
+    for row in rows {
+        let (behaviour, known) = (row[0], row[1]);
+        let (other, key) = (row.get(2).unwrap_or(&""), row.get(3).unwrap_or(&""));
+        assert!(["D", "C", "A", "D, C"].contains(&known), "{behaviour}: {known}");
+        assert!(known != "A" || !other.is_empty(), "{behaviour}: what is assumed has another reading");
+        keys.insert(key.trim_matches('`').to_owned());
+    }
+    // Each key switches one of these behaviours, and nothing else is called a key.
+    let known: BTreeSet<String> = Profile::KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    keys.retain(|key| !key.is_empty() && key != "quota" && !key.starts_with("quota `"));
+    assert_eq!(keys, known);
+}
+
+#[test]
+fn the_table_of_keys_is_the_profile() {
+    let text = read("docs/reference/profile.md");
+    let listed: Vec<(String, String)> =
+        rows(&text, "key").iter().map(|row| (row[0].replace('`', ""), row[1].replace('`', ""))).collect();
+    let known: Vec<(String, String)> = Profile::KEYS
+        .iter()
+        .map(|(key, values)| ((*key).to_owned(), values.join(", ").replace("from ", "any from ")))
+        .collect();
+    assert_eq!(listed, known);
+}
