@@ -122,6 +122,12 @@ const H2: &[u8] = b"h2";
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{ClientConfig, RootCertStore, pki_types::pem::PemObject},
+    };
+
     use super::*;
 
     const NOW: Millis = Millis(1_768_478_400_000);
@@ -132,6 +138,39 @@ mod tests {
         assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"));
         let (_, other) = Tls::made(&[], NOW).expect("a certificate");
         assert_ne!(authority, other);
+    }
+
+    /// A client that trusts the authority accepts the server under each of its names, and under no other.
+    #[tokio::test]
+    async fn the_made_certificate_is_valid_for_its_names_and_for_no_other() {
+        let (tls, authority) =
+            Tls::made(&["mock.internal", "10.0.0.7"], crate::clock::Clock::running().now()).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM")).expect("an authority");
+        let with = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let with = with.with_safe_default_protocol_versions().expect("versions");
+        let connector = TlsConnector::from(Arc::new(with.with_root_certificates(roots).with_no_client_auth()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        for (name, is_valid) in NAMES.iter().map(|name| (*name, true)).chain([
+            ("mock.internal", true),
+            ("10.0.0.7", true),
+            ("evil.example", false),
+            ("internal", false),
+            ("10.0.0.8", false),
+        ]) {
+            let client = async {
+                let stream = TcpStream::connect(address).await.expect("a connection");
+                let name = name.to_owned().try_into().expect("a name of a server");
+                connector.connect(name, stream).await.is_ok()
+            };
+            let server = async {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let _ = tls.accept(Socket::new(stream)).await;
+            };
+            let (is_accepted, ()) = tokio::join!(client, server);
+            assert_eq!(is_accepted, is_valid, "{name}");
+        }
     }
 
     #[test]

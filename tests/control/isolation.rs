@@ -130,10 +130,12 @@ async fn turmoil_next_door_is_not_heard() {
                             .status,
                         mock.call("DELETE", &path, Value::Null).await.status,
                     ];
-                    assert!(
-                        answers.iter().all(|status| [200, 201, 204, 401, 404, 409, 429].contains(status)),
-                        "{answers:?}"
-                    );
+                    // What each call may find: the account is there, or another task has it or has dropped it.
+                    let allowed: [&[u16]; 6] =
+                        [&[201, 409], &[200, 401, 429], &[200, 404], &[200, 404], &[201, 404], &[204, 404]];
+                    for (nth, (status, allowed)) in answers.iter().zip(allowed).enumerate() {
+                        assert!(allowed.contains(status), "call {nth}: {answers:?}");
+                    }
                 }
             })
         })
