@@ -1,295 +1,43 @@
-//! Events that a test injects into an account's history.
-//!
-//! Clients read them together with the generated events. Every injection and every deletion increments a counter, and a
-//! snapshot is a value of that counter. A page token carries the snapshot of its first page, so that later injections
-//! and deletions do not change the pages that follow.
+//! From what a test asks for to a whole event.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use serde::Deserialize;
-
+use super::event::{InjectError, Injected, MAX_TEXT, NewEvent, Snapshot};
 use crate::{
     clock::Instant,
     world::{
         Action, Activity, AdminEvent, AdminRecord, AgentType, Category, Device, DeviceEvent, DeviceRecord,
-        DeviceReport, Filter, Millis, Person, Record, SearchTerm, Severity, Status, WebhookEvent, WebhookRecord,
-        Window, World,
+        DeviceReport, Millis, Person, Record, Severity, Status, WebhookEvent, WebhookRecord, World,
     },
 };
 
-/// The maximum number of injected events of an account; further events are rejected until some are deleted. As many
-/// deleted events stay in memory for older page tokens; beyond that, the oldest deletions are dropped.
-pub const MAX_INJECTED: usize = 10_000;
-/// The maximum length of a text field, in characters.
-pub const MAX_TEXT: usize = 1_000;
-
-/// An event as a test requests it. Omitted fields get defaults, from the company's devices and people where possible.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NewEvent {
-    /// `device`, `admin`, `webhook`, `device_report` or `activity`.
-    pub category: String,
-    /// The event code; for an activity, its `action`. A report needs none, because it has only one code.
-    pub event: Option<String>,
-    /// The time of the event; now by default. It can be in the past or in the future.
-    pub timestamp: Option<Instant>,
-    /// The time at which the event becomes visible, not before `timestamp`; by default `timestamp`, but not before the
-    /// injection.
-    pub visible_at: Option<Instant>,
-    /// The description of the event; not for activities.
-    pub details: Option<String>,
-    /// The device id; the other device fields default to those of the company's device with this id.
-    pub device_id: Option<String>,
-    /// The device name.
-    pub device_name: Option<String>,
-    /// The user who is logged in to the device; of device events and reports.
-    pub device_username: Option<String>,
-    /// The group of the device; of device events, reports and activities.
-    pub device_group: Option<String>,
-    /// The compliance status: `compliant`, `non-compliant` or `exempted`; of reports and activities.
-    pub status: Option<String>,
-    /// The severity: `critical`, `warning` or `no_issue`; of reports.
-    pub severity: Option<String>,
-    /// The checked policy; of reports.
-    pub policy_name: Option<String>,
-    /// The time at which the device was last seen; of reports.
-    pub last_seen: Option<Instant>,
-    /// The address that the device reported from; of reports.
-    pub public_ip: Option<String>,
-    /// The name of the administrator; of admin events.
-    pub admin_name: Option<String>,
-    /// The email address of the administrator; of admin events.
-    pub admin_email: Option<String>,
-    /// The HTTP status of the receiver's response, from 100 to 599; of webhook events.
-    pub response_code: Option<u16>,
-    /// The body of the receiver's response; of webhook events.
-    pub response_body: Option<String>,
-    /// The application; of activities.
-    pub app_name: Option<String>,
-    /// The access rule that decided; of activities.
-    pub access_rule: Option<String>,
-    /// The user who opened the application; of activities.
-    pub app_user: Option<String>,
-}
-
-/// Why an event was not injected.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum InjectError {
-    /// A field is invalid: its name, the allowed values and the given value.
-    Invalid(&'static str, String, String),
-    /// The category has no such field.
-    NotOfTheCategory(&'static str, Category),
-    /// An injected event has the same category, instant, subject and code.
-    Twice(Instant),
-    /// The account would have more than [`MAX_INJECTED`] injected events.
-    TooMany,
-}
-
-/// An injected event.
-#[derive(Clone, Debug)]
-pub struct Injected {
-    /// The record of the event.
-    pub entry: Record,
-    /// The time of the event.
-    pub at: Millis,
-    /// The time at which the event becomes visible.
-    pub visible_at: Millis,
-    category: Category,
-    /// The index of the event code in its category.
-    ordinal: u8,
-    agent: Option<AgentType>,
-    added: Snapshot,
-    forgotten: Option<Snapshot>,
-}
-
-/// The number of injections and deletions so far.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Snapshot(pub(crate) u64);
-
-/// The injected events of an account, see the module.
-#[derive(Debug)]
-pub(crate) struct InjectedEvents {
-    /// Whether no event was injected since the last reset. Every page checks this without taking the lock.
-    is_empty: AtomicBool,
-    state: RwLock<State>,
-    /// Serializes injections and deletions. Events are built under this lock, so that building does not block readers.
-    known: Mutex<Known>,
-}
-
 /// The identities of the injected events.
 #[derive(Debug, Default)]
-struct Known {
-    identities: HashSet<(Subject, Millis)>,
+pub(super) struct Known {
+    pub(super) identities: HashSet<(Subject, Millis)>,
     /// For each subject, the clock time of the last injection without a timestamp, and the latest timestamp for the
     /// next one.
-    next: HashMap<Subject, (Millis, Millis)>,
+    pub(super) next: HashMap<Subject, (Millis, Millis)>,
 }
 
 /// Two events with the same subject and code never have the same timestamp in milliseconds.
-type Subject = (Category, u8, String);
-
-#[derive(Debug, Default)]
-struct State {
-    now: Snapshot,
-    /// The number of events that were injected since the last reset.
-    made: u64,
-    /// Present and deleted events. Page tokens with an earlier snapshot still show deleted ones.
-    categories: [BTreeMap<Place, Arc<Injected>>; Category::ALL.len()],
-    /// The number of present events.
-    count: usize,
-    /// The deleted events, in the order of deletion.
-    forgotten: VecDeque<(Category, Place)>,
-}
-
-/// The time of an event and the snapshot of its injection, which is unique.
-type Place = (Millis, Snapshot);
-
-impl Default for InjectedEvents {
-    fn default() -> Self {
-        Self { is_empty: AtomicBool::new(true), state: RwLock::default(), known: Mutex::default() }
-    }
-}
-
-impl InjectedEvents {
-    /// The current snapshot.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.state().now
-    }
-
-    /// The injected events that match a window and a filter and are visible at `seen_at`, oldest first.
-    ///
-    /// `None` stands for the current snapshot.
-    pub(crate) fn select(
-        &self,
-        category: Category,
-        window: Window,
-        filter: &Filter,
-        seen_at: Millis,
-        snapshot: Option<Snapshot>,
-    ) -> Vec<Arc<Injected>> {
-        if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
-            return Vec::new();
-        }
-        let state = self.state();
-        let snapshot = snapshot.unwrap_or(state.now);
-        let is_wanted = |event: &&Arc<Injected>| {
-            event.added <= snapshot
-                && event.forgotten.is_none_or(|forgotten| forgotten > snapshot)
-                && event.visible_at <= seen_at
-                && filter.kinds.is_none_or(|kinds| kinds >> event.ordinal & 1 == 1)
-                && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
-        };
-        let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
-        let in_window = state.categories[category as usize].range(range).map(|(_, event)| event);
-        let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
-        drop(state);
-        if let Some(text) = &filter.search {
-            let term = SearchTerm::new(text);
-            found.retain(|event| event.entry.mentions(&term));
-        }
-        found
-    }
-
-    /// Injects events, all or none.
-    pub(crate) fn add(
-        &self,
-        world: &World,
-        new: &[NewEvent],
-        now: Millis,
-    ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
-        let mut known = self.known.lock();
-        let (from, count, made) = {
-            let state = self.state();
-            (state.now, state.count, state.made)
-        };
-        if count + new.len() > MAX_INJECTED {
-            return Err((MAX_INJECTED - count, InjectError::TooMany));
-        }
-        let mut places = HashMap::new();
-        let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
-        for (nth, event) in (0..).zip(new) {
-            let next = Snapshot(from.0 + nth + 1);
-            match (EventBuilder { world, new: event, now, nth: made + nth, places: &mut places })
-                .build(next, &mut known)
-            {
-                Ok(made) => added.push(made),
-                Err(why) => {
-                    for (subject, event) in added {
-                        known.identities.remove(&(subject, event.at));
-                    }
-                    known.next.clear();
-                    return Err((usize::try_from(nth).unwrap_or(usize::MAX), why));
-                }
-            }
-        }
-        let added: Vec<Arc<Injected>> = added.into_iter().map(|(_, event)| Arc::new(event)).collect();
-        let mut state = self.state.write();
-        state.now = Snapshot(from.0 + added.len() as u64);
-        state.made += added.len() as u64;
-        state.count += added.len();
-        for event in &added {
-            state.categories[event.category as usize].insert((event.at, event.added), event.clone());
-        }
-        self.is_empty.store(false, Ordering::Release);
-        Ok(added)
-    }
-
-    /// Deletes all injected events, and returns their number.
-    pub(crate) fn forget(&self) -> usize {
-        let mut known = self.known.lock();
-        *known = Known::default();
-        let mut state = self.state.write();
-        let State { now, categories, count, forgotten, .. } = &mut *state;
-        now.0 += 1;
-        for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
-            for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
-                Arc::make_mut(event).forgotten = Some(*now);
-                forgotten.push_back((category, *place));
-            }
-        }
-        while forgotten.len() > MAX_INJECTED {
-            if let Some((category, place)) = forgotten.pop_front() {
-                categories[category as usize].remove(&place);
-            }
-        }
-        std::mem::take(count)
-    }
-
-    /// Resets to no events. The snapshot counter continues, so that older page tokens do not show events injected
-    /// later.
-    pub(crate) fn reset(&self) {
-        let mut known = self.known.lock();
-        *known = Known::default();
-        let mut state = self.state.write();
-        *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
-        self.is_empty.store(true, Ordering::Release);
-    }
-
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read()
-    }
-}
+pub(super) type Subject = (Category, u8, String);
 
 /// Builds one event from a request.
-struct EventBuilder<'a> {
-    world: &'a World,
-    new: &'a NewEvent,
-    now: Millis,
-    nth: u64,
+pub(super) struct EventBuilder<'a> {
+    pub(super) world: &'a World,
+    pub(super) new: &'a NewEvent,
+    pub(super) now: Millis,
+    pub(super) nth: u64,
     /// The index of each device that was found by its id.
-    places: &'a mut HashMap<String, u64>,
+    pub(super) places: &'a mut HashMap<String, u64>,
 }
 
 impl EventBuilder<'_> {
-    fn build(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
+    pub(super) fn build(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
         let new = self.new;
         let category = Category::ALL.into_iter().find(|category| category.code() == new.category).ok_or_else(|| {
             let wanted = format!("one of {}", Category::ALL.map(Category::code).join(", "));
@@ -519,22 +267,3 @@ fn subject(entry: &Record) -> String {
         Record::Activity(entry) => format!("{} {}", entry.device.id, entry.app_name),
     }
 }
-
-impl fmt::Display for InjectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(field, wanted, got) => {
-                let shown: String = got.chars().take(100).collect();
-                write!(f, "{field} must be {wanted}, got {shown}")
-            }
-            Self::NotOfTheCategory(field, category) => write!(f, "an event of {} has no {field}", category.code()),
-            Self::Twice(at) => write!(
-                f,
-                "timestamp must be another one than {at}: an event of this category, subject and code was added there"
-            ),
-            Self::TooMany => write!(f, "an account keeps {MAX_INJECTED} added events; DELETE them first"),
-        }
-    }
-}
-
-impl std::error::Error for InjectError {}

@@ -1,0 +1,165 @@
+//! Which rules are valid.
+
+use std::fmt;
+
+use super::rule::{Close, Fault, FaultRule};
+use crate::api_name::ApiName;
+
+/// The maximum size of a fault's body, in bytes.
+pub const MAX_FAULT_BODY_BYTES: usize = 64 * 1024;
+/// The maximum delay: one hour.
+pub const MAX_DELAY_MS: u64 = 3_600_000;
+/// The default wait time of a forced 429, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 30;
+
+/// Why a rule was rejected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FaultError {
+    pub(super) why: String,
+    /// The index of the rejected rule, from 0.
+    pub(in crate::account) nth: usize,
+    pub(super) of: usize,
+}
+
+impl FaultRule {
+    /// Checks the rule.
+    ///
+    /// # Errors
+    ///
+    /// An error if a value is out of range, or if two effects exclude each other.
+    pub fn check(&self) -> Result<(), FaultError> {
+        let Self { name, matches, fault, times, .. } = self;
+        let is_plain = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if let Some(name) = name.as_ref().filter(|name| !is_plain(name)) {
+            let shown: String = name.chars().take(80).collect();
+            return bad(format!("name must be 1 to 64 letters, digits or any of - _ . , got {shown:?}"));
+        }
+        if *times == Some(0) {
+            return bad("times must be from 1, got 0");
+        }
+        if matches.nth == Some(0) || matches.every == Some(0) {
+            return bad("match.nth and match.every must be from 1, got 0");
+        }
+        if let Some(probability) = matches.probability
+            && !(0.0..=1.0).contains(&probability)
+        {
+            return bad(format!("match.probability must be from 0 to 1, got {probability}"));
+        }
+        if let (Some(from), Some(to)) = (matches.from, matches.to)
+            && to <= from
+        {
+            return bad(format!("match.to must be after match.from ({from}), got {to}"));
+        }
+        fault.check(matches.api)
+    }
+}
+
+impl Fault {
+    fn check(&self, api: Option<ApiName>) -> Result<(), FaultError> {
+        if *self == Self::default() {
+            return bad("fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another");
+        }
+        if let Some(status) = self.status.filter(|status| !(200..=599).contains(status)) {
+            return bad(format!("fault.status must be from 200 to 599, got {status}"));
+        }
+        if let Some(bytes) = self.body.as_ref().map(String::len).filter(|&bytes| bytes > MAX_FAULT_BODY_BYTES) {
+            return bad(format!("fault.body must have at most {MAX_FAULT_BODY_BYTES} bytes, got {bytes}"));
+        }
+        let is_header =
+            |text: &String| (1..=200).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if self.content_type.as_ref().is_some_and(|text| !is_header(text)) {
+            return bad("fault.content_type must be 1 to 200 visible ASCII characters");
+        }
+        if let Some(delay) = self.delay_ms.filter(|delay| !(1..=MAX_DELAY_MS).contains(delay)) {
+            return bad(format!("fault.delay_ms must be from 1 to {MAX_DELAY_MS}, got {delay}"));
+        }
+        if self.drip_bytes_per_second == Some(0) {
+            return bad("fault.drip_bytes_per_second must be from 1, got 0");
+        }
+        if self.retry_after_seconds.is_some() && self.rate_limit.is_none() {
+            return bad("fault.retry_after_seconds comes with fault.rate_limit only");
+        }
+        if self.rate_limit.is_some() && (self.status.is_some() || self.body.is_some() || self.content_type.is_some()) {
+            return bad("fault.rate_limit answers 429 by itself: status, body and content_type cannot come with it");
+        }
+        let changes_page = self.entries.is_some() || self.repeat_page_token;
+        if changes_page && (self.status.is_some() || self.body.is_some() || self.rate_limit.is_some()) {
+            return bad(
+                "fault.entries and fault.repeat_page_token change a page: status, body and rate_limit leave none",
+            );
+        }
+        if changes_page && api == Some(ApiName::Token) {
+            return bad("fault.entries and fault.repeat_page_token are not for the token API, which has no pages");
+        }
+        if self.expire_token && api == Some(ApiName::Token) {
+            return bad(
+                "fault.expire_token is about the token that a request came with, and none comes to the token API",
+            );
+        }
+        if self.repeat_page_token && !matches!(api, None | Some(ApiName::LogsV3_3)) {
+            return bad("fault.repeat_page_token is for logs-v3.3 only, which has page tokens");
+        }
+        let has_no_body = matches!(self.status, Some(204 | 304));
+        let changes_body = self.close == Some(Close::MidBody)
+            || self.invalid_utf8
+            || self.truncate_at.is_some()
+            || self.drip_bytes_per_second.is_some()
+            || self.body.as_ref().is_some_and(|body| !body.is_empty());
+        if has_no_body && changes_body {
+            return bad("fault.status 204 and 304 have no body: nothing that changes one can come with them");
+        }
+        let without_answer = Self { delay_ms: None, expire_token: false, close: None, ..self.clone() };
+        if self.close == Some(Close::BeforeHeaders) && without_answer != Self::default() {
+            return bad("fault.close before-headers leaves no answer: only delay_ms and expire_token can come with it");
+        }
+        Ok(())
+    }
+
+    /// Whether the fault can affect an API: some effects need access tokens, pages or page tokens.
+    pub(super) fn can_affect(&self, api: ApiName) -> bool {
+        let changes_page = self.entries.is_some() || self.expire_token;
+        match api {
+            ApiName::Token => !changes_page && !self.repeat_page_token,
+            ApiName::LogsV3_3 => true,
+            ApiName::LogsV2 | ApiName::ActivitiesV3 => !self.repeat_page_token,
+        }
+    }
+
+    /// Whether the fault replaces the API's response.
+    pub(crate) fn answers_itself(&self) -> bool {
+        self.status.is_some()
+            || self.body.is_some()
+            || self.rate_limit.is_some()
+            || self.close == Some(Close::BeforeHeaders)
+    }
+
+    /// The wait time of a forced 429, in seconds.
+    pub(crate) fn retry_seconds(&self) -> u32 {
+        self.retry_after_seconds.unwrap_or(RETRY_AFTER_SECONDS)
+    }
+}
+
+pub(super) fn bad<T>(why: impl Into<String>) -> Result<T, FaultError> {
+    Err(FaultError { why: why.into(), nth: 0, of: 1 })
+}
+
+impl FaultError {
+    /// The message without the index of the rule.
+    pub(in crate::account) fn alone(&self) -> &str {
+        &self.why
+    }
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            1 => f.write_str(&self.why),
+            _ => write!(f, "[{}]: {}", self.nth, self.why),
+        }
+    }
+}
+
+impl std::error::Error for FaultError {}

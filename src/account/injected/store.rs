@@ -1,0 +1,169 @@
+//! The injected events of an account, by category and instant.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+use super::{
+    builder::{EventBuilder, Known, Subject},
+    event::{InjectError, Injected, MAX_INJECTED, NewEvent, Snapshot},
+};
+use crate::world::{Category, Filter, Millis, SearchTerm, Window, World};
+
+/// The injected events of an account, see the module.
+#[derive(Debug)]
+pub(crate) struct InjectedEvents {
+    /// Whether no event was injected since the last reset. Every page checks this without taking the lock.
+    is_empty: AtomicBool,
+    state: RwLock<State>,
+    /// Serializes injections and deletions. Events are built under this lock, so that building does not block readers.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    now: Snapshot,
+    /// The number of events that were injected since the last reset.
+    made: u64,
+    /// Present and deleted events. Page tokens with an earlier snapshot still show deleted ones.
+    categories: [BTreeMap<Place, Arc<Injected>>; Category::ALL.len()],
+    /// The number of present events.
+    count: usize,
+    /// The deleted events, in the order of deletion.
+    forgotten: VecDeque<(Category, Place)>,
+}
+
+/// The time of an event and the snapshot of its injection, which is unique.
+type Place = (Millis, Snapshot);
+
+impl Default for InjectedEvents {
+    fn default() -> Self {
+        Self { is_empty: AtomicBool::new(true), state: RwLock::default(), known: Mutex::default() }
+    }
+}
+
+impl InjectedEvents {
+    /// The current snapshot.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state().now
+    }
+
+    /// The injected events that match a window and a filter and are visible at `seen_at`, oldest first.
+    ///
+    /// `None` stands for the current snapshot.
+    pub(crate) fn select(
+        &self,
+        category: Category,
+        window: Window,
+        filter: &Filter,
+        seen_at: Millis,
+        snapshot: Option<Snapshot>,
+    ) -> Vec<Arc<Injected>> {
+        if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
+            return Vec::new();
+        }
+        let state = self.state();
+        let snapshot = snapshot.unwrap_or(state.now);
+        let is_wanted = |event: &&Arc<Injected>| {
+            event.added <= snapshot
+                && event.forgotten.is_none_or(|forgotten| forgotten > snapshot)
+                && event.visible_at <= seen_at
+                && filter.kinds.is_none_or(|kinds| kinds >> event.ordinal & 1 == 1)
+                && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
+        };
+        let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
+        let in_window = state.categories[category as usize].range(range).map(|(_, event)| event);
+        let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
+        drop(state);
+        if let Some(text) = &filter.search {
+            let term = SearchTerm::new(text);
+            found.retain(|event| event.entry.mentions(&term));
+        }
+        found
+    }
+
+    /// Injects events, all or none.
+    pub(crate) fn add(
+        &self,
+        world: &World,
+        new: &[NewEvent],
+        now: Millis,
+    ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
+        let mut known = self.known.lock();
+        let (from, count, made) = {
+            let state = self.state();
+            (state.now, state.count, state.made)
+        };
+        if count + new.len() > MAX_INJECTED {
+            return Err((MAX_INJECTED - count, InjectError::TooMany));
+        }
+        let mut places = HashMap::new();
+        let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
+        for (nth, event) in (0..).zip(new) {
+            let next = Snapshot(from.0 + nth + 1);
+            match (EventBuilder { world, new: event, now, nth: made + nth, places: &mut places })
+                .build(next, &mut known)
+            {
+                Ok(made) => added.push(made),
+                Err(why) => {
+                    for (subject, event) in added {
+                        known.identities.remove(&(subject, event.at));
+                    }
+                    known.next.clear();
+                    return Err((usize::try_from(nth).unwrap_or(usize::MAX), why));
+                }
+            }
+        }
+        let added: Vec<Arc<Injected>> = added.into_iter().map(|(_, event)| Arc::new(event)).collect();
+        let mut state = self.state.write();
+        state.now = Snapshot(from.0 + added.len() as u64);
+        state.made += added.len() as u64;
+        state.count += added.len();
+        for event in &added {
+            state.categories[event.category as usize].insert((event.at, event.added), event.clone());
+        }
+        self.is_empty.store(false, Ordering::Release);
+        Ok(added)
+    }
+
+    /// Deletes all injected events, and returns their number.
+    pub(crate) fn forget(&self) -> usize {
+        let mut known = self.known.lock();
+        *known = Known::default();
+        let mut state = self.state.write();
+        let State { now, categories, count, forgotten, .. } = &mut *state;
+        now.0 += 1;
+        for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
+            for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
+                Arc::make_mut(event).forgotten = Some(*now);
+                forgotten.push_back((category, *place));
+            }
+        }
+        while forgotten.len() > MAX_INJECTED {
+            if let Some((category, place)) = forgotten.pop_front() {
+                categories[category as usize].remove(&place);
+            }
+        }
+        std::mem::take(count)
+    }
+
+    /// Resets to no events. The snapshot counter continues, so that older page tokens do not show events injected
+    /// later.
+    pub(crate) fn reset(&self) {
+        let mut known = self.known.lock();
+        *known = Known::default();
+        let mut state = self.state.write();
+        *state = State { now: Snapshot(state.now.0 + 1), ..State::default() };
+        self.is_empty.store(true, Ordering::Release);
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read()
+    }
+}

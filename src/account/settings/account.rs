@@ -1,0 +1,232 @@
+//! The settings of an account, and what a test may ask for.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{
+    super::{
+        fault::{FaultRule, MAX_FAULTS},
+        journal::DEFAULT_JOURNAL,
+        profile::Profile,
+        quota::{QuotaChange, QuotaSettings},
+        strict,
+    },
+    changes::ProfileChange,
+    values::{Credential, Devices, JournalSize, LagSeconds, Name, RedirectUri, RetentionDays},
+};
+use crate::{
+    clock::{Instant, Start},
+    world::{Lag, Millis, World, WorldConfig},
+};
+
+/// The access token in the vendor's documents (D).
+pub const DOCUMENTED_TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
+/// The client id in the vendor's documents (D).
+pub const DOCUMENTED_CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
+/// The secret of that client. The vendor's documents contain none; this one has a similar form.
+pub const DEFAULT_CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
+/// The prefix of the names of implicit accounts.
+pub const SANDBOX: &str = "sandbox-";
+/// The client secret of every implicit account.
+pub const SANDBOX_SECRET: &str = "sandbox";
+/// The maximum number of tokens in a request to create an account.
+pub const MAX_TOKENS: usize = 100;
+/// The maximum number of redirect addresses of an account.
+pub const MAX_REDIRECT_URIS: usize = 100;
+/// The complete settings of an account.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name of the account on the control surface.
+    pub name: Name,
+    /// The configuration of the generated history.
+    pub world: WorldConfig,
+    /// The access token that is valid from the start and never expires by itself.
+    pub access_token: Credential,
+    /// The client id for token requests.
+    pub client_id: Credential,
+    /// The secret of that client.
+    pub client_secret: Credential,
+    /// The addresses that a browser may be redirected to after consent, besides loopback addresses.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The quota.
+    pub quota: QuotaSettings,
+    /// How far back clients can read the history, in days.
+    pub retention_days: u32,
+    /// The choices between the possible readings of assumed behaviour (A).
+    pub profile: Profile,
+    /// The initial state of the clock.
+    pub start: Start,
+    /// The number of requests that the journal keeps.
+    pub journal: u32,
+    /// Further tokens that are valid from the start.
+    pub tokens: Vec<NewToken>,
+    /// The initial fault rules.
+    pub faults: Vec<FaultRule>,
+}
+
+/// A request to create an account. Omitted fields have the values of `default`, except for the name, the seed and the
+/// credentials, which derive from the name, and for tokens and faults, which are empty.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewAccount {
+    /// The name of the account; `account-1` and so on by default.
+    pub name: Option<Name>,
+    /// The seed of the generated history.
+    pub seed: Option<u64>,
+    /// The number of devices that the company has at any one time.
+    pub devices: Option<Devices>,
+    /// The instant at which the clock is frozen; by default the clock starts like that of `default`.
+    pub now: Option<Instant>,
+    /// The quota.
+    pub quota: Option<QuotaChange>,
+    /// The choices between the possible readings of assumed behaviour (A).
+    pub profile: Option<ProfileChange>,
+    /// How far back clients can read the history, in days.
+    pub retention_days: Option<RetentionDays>,
+    /// The delay until an event becomes visible, in seconds.
+    pub lag: Option<LagSeconds>,
+    /// The number of requests that the journal keeps.
+    pub journal: Option<JournalSize>,
+    /// The access token that is valid from the start.
+    pub access_token: Option<Credential>,
+    /// The client id for token requests.
+    pub client_id: Option<Credential>,
+    /// The secret of that client.
+    pub client_secret: Option<Credential>,
+    /// The addresses that a browser may be redirected to after consent, at most [`MAX_REDIRECT_URIS`].
+    #[serde(deserialize_with = "redirect_uris")]
+    pub redirect_uris: Option<Vec<RedirectUri>>,
+    /// Further tokens that are valid from the start, at most [`MAX_TOKENS`].
+    #[serde(deserialize_with = "strict::objects::<MAX_TOKENS, _, _>")]
+    pub tokens: Vec<NewToken>,
+    /// The initial fault rules, at most [`MAX_FAULTS`].
+    #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
+    pub faults: Vec<FaultRule>,
+}
+
+fn redirect_uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RedirectUri>>, D::Error> {
+    strict::list::<MAX_REDIRECT_URIS, _, _>(deserializer).map(Some)
+}
+
+/// A change of an account. Omitted fields stay as they are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountChange {
+    /// The seed of the generated history. A change invalidates page tokens.
+    pub seed: Option<u64>,
+    /// The number of devices that the company has at any one time. A change invalidates page tokens.
+    pub devices: Option<Devices>,
+    /// The quota.
+    pub quota: Option<QuotaChange>,
+    /// The choices between the possible readings of assumed behaviour (A).
+    pub profile: Option<ProfileChange>,
+    /// How far back clients can read the history, in days. A change invalidates page tokens.
+    pub retention_days: Option<RetentionDays>,
+    /// The delay until an event becomes visible, in seconds. A change invalidates page tokens.
+    pub lag: Option<LagSeconds>,
+    /// The addresses that a browser may be redirected to after consent, at most [`MAX_REDIRECT_URIS`].
+    #[serde(deserialize_with = "redirect_uris")]
+    pub redirect_uris: Option<Vec<RedirectUri>>,
+}
+
+/// A request to create a token.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewToken {
+    /// The token; generated by default.
+    pub token: Option<Credential>,
+    /// The time to expiry in seconds, from 0 to [`NewToken::MAX_SECONDS`]; by default the profile key
+    /// `token_life_seconds`. For an initial token, it counts from the initial time of the clock.
+    pub expires_in: Option<i64>,
+}
+
+/// The settings of `default` without further configuration.
+impl Default for Settings {
+    fn default() -> Self {
+        let credential = |text: &str| Credential(text.to_owned());
+        Self {
+            name: Name("default".to_owned()),
+            world: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE },
+            access_token: credential(DOCUMENTED_TOKEN),
+            client_id: credential(DOCUMENTED_CLIENT_ID),
+            client_secret: credential(DEFAULT_CLIENT_SECRET),
+            redirect_uris: Vec::new(),
+            quota: QuotaSettings::DEFAULT,
+            retention_days: 30,
+            profile: Profile::default(),
+            start: Start::System,
+            journal: DEFAULT_JOURNAL,
+            tokens: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of a new account on a server whose `default` has these settings.
+    pub(crate) fn of(&self, new: NewAccount, name: Name) -> Self {
+        let (id, is_sandbox) = (name.0.clone(), name.0.starts_with(SANDBOX));
+        let derived = |nth| Credential(format!("{:032x}", World::token_bits(hash(&id), nth)));
+        let own = |nth, sandbox: &str| if is_sandbox { Credential(sandbox.to_owned()) } else { derived(nth) };
+        let quota = new.quota.unwrap_or_default();
+        Self {
+            world: WorldConfig {
+                seed: new.seed.unwrap_or(hash(&id) & u64::from(u32::MAX)),
+                devices: new.devices.map_or(self.world.devices, |Devices(devices)| devices),
+                lag: new.lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
+            },
+            access_token: new.access_token.unwrap_or_else(|| own(0, &id)),
+            client_id: new.client_id.unwrap_or_else(|| Credential(id.clone())),
+            client_secret: new.client_secret.unwrap_or_else(|| own(1, SANDBOX_SECRET)),
+            redirect_uris: new.redirect_uris.unwrap_or_else(|| self.redirect_uris.clone()),
+            quota: self.quota.changed(quota),
+            retention_days: new.retention_days.map_or(self.retention_days, |RetentionDays(days)| days),
+            profile: self.profile.changed(new.profile, quota),
+            start: new.now.map_or(self.start, |now| Start::Frozen(now.millis())),
+            journal: new.journal.map_or(self.journal, |JournalSize(size)| size),
+            tokens: new.tokens,
+            faults: new.faults,
+            name,
+        }
+    }
+
+    /// These settings after a change.
+    pub(crate) fn changed(&self, change: AccountChange) -> Self {
+        let AccountChange { seed, devices, profile, retention_days, lag, redirect_uris, quota } = change;
+        let quota = quota.unwrap_or_default();
+        Self {
+            world: WorldConfig {
+                seed: seed.unwrap_or(self.world.seed),
+                devices: devices.map_or(self.world.devices, |Devices(devices)| devices),
+                lag: lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
+            },
+            profile: self.profile.changed(profile, quota),
+            quota: self.quota.changed(quota),
+            retention_days: retention_days.map_or(self.retention_days, |RetentionDays(days)| days),
+            redirect_uris: redirect_uris.unwrap_or_else(|| self.redirect_uris.clone()),
+            ..self.clone()
+        }
+    }
+}
+
+/// A hash of a name (FNV-1a).
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
+impl NewToken {
+    /// The maximum time to expiry: ten years, in seconds.
+    pub const MAX_SECONDS: i64 = 315_360_000;
+
+    /// The expiry of the token, or `None` without `expires_in`.
+    ///
+    /// # Errors
+    ///
+    /// A message if `expires_in` is out of range.
+    pub(crate) fn end(&self, now: Millis) -> Result<Option<Millis>, String> {
+        match self.expires_in {
+            None => Ok(None),
+            Some(seconds @ 0..=Self::MAX_SECONDS) => Ok(Some(Millis(now.0 + seconds * 1000))),
+            Some(other) => Err(format!("expires_in must be from 0 to {} seconds, got {other}", Self::MAX_SECONDS)),
+        }
+    }
+}
