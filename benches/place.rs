@@ -1,5 +1,5 @@
-//! What a page costs by its place in the window, by the size of the fleet and by the length of the history, without any
-//! cache: selected, found and told.
+//! The cost of a page by its position in the window, by the size of the fleet and by the length of the history. Each
+//! iteration selects, finds and renders the events without a cache.
 //!
 //! `cargo bench --bench place`
 
@@ -25,7 +25,7 @@ fn page(world: &World, category: Category, days: i64, number: u64) -> usize {
     events.len()
 }
 
-/// Page 1 against page 20 000 of one window: 10 000 devices, ten years.
+/// Page 1, 100 and 20 000 of one window: 10 000 devices, ten years.
 #[divan::bench(args = [1, 100, 20_000])]
 fn by_place(bencher: Bencher, number: u64) {
     let world = World::new(WorldConfig { seed: 1, devices: 10_000, lag: Lag::NONE });
@@ -39,14 +39,15 @@ fn by_fleet(bencher: Bencher, devices: u32) {
     bencher.bench_local(|| page(&world, Category::Device, 30, 1));
 }
 
-/// The same of the webhook, whose events are the echoes of others.
+/// Like [`by_fleet`], for the webhook category, whose events derive from other events.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet_of_the_webhook(bencher: Bencher, devices: u32) {
     let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Category::Webhook, 30, 1));
 }
 
-/// A page of what is found of one device in thirty days of reports: every device is looked at, the history of one.
+/// The first page of a search for one device in thirty days of reports. The search examines every device, and reads the
+/// history of one.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn search_by_fleet(bencher: Bencher, devices: u32) {
     let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
@@ -61,21 +62,21 @@ fn search_by_fleet(bencher: Bencher, devices: u32) {
     });
 }
 
-/// The tenth page of the default fleet.
+/// The tenth page with the default number of devices.
 #[divan::bench(args = [30, 365, 3650])]
 fn by_days_of_history(bencher: Bencher, days: i64) {
     let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Category::Device, days, 10));
 }
 
-/// The first page of thirty days of each category, in the order of [`Category::ALL`].
+/// The first page of thirty days, per category in the order of [`Category::ALL`].
 #[divan::bench(args = 0..Category::ALL.len())]
 fn by_stream(bencher: Bencher, category: usize) {
     let world = World::new(WorldConfig { seed: 1, devices: 1000, lag: Lag::NONE });
     bencher.bench_local(|| page(&world, Category::ALL[category], 30, 1));
 }
 
-/// A world, from nothing to its first page: what a cold start adds.
+/// The creation of a world and its first page: the cost of a cold start.
 #[divan::bench(args = [100, 100_000])]
 fn from_nothing(bencher: Bencher, devices: u32) {
     bencher

@@ -1,7 +1,7 @@
-//! A v3.3 page of 100 events through every gate, beside a bare axum route that sends the same bytes.
+//! Compares a v3.3 page of 100 events, through all middleware, with a bare axum route that sends the same bytes.
 //!
-//! Both are served in this process and get the same requests over loopback from the same client, in turns. What counts
-//! is the ratio: the requests a second of either depend on the machine and its mood.
+//! Both servers run in this process and get the same requests over loopback from the same client, alternately. The
+//! result is the ratio, because the absolute request rates depend on the machine and its load.
 //!
 //! `cargo bench --bench serve`
 
@@ -31,14 +31,14 @@ const NOW: u64 = 1_768_478_400_000;
 const DAY: u64 = 86_400_000;
 
 fn main() {
-    // `cargo test --benches` only wants to know whether it runs.
+    // `cargo test --benches` only checks that the benchmark runs.
     let rounds = if std::env::args().any(|argument| argument == "--test") { 1 } else { ROUNDS };
     let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(measure(rounds));
 }
 
 async fn measure(rounds: usize) {
-    // A quota that is never used up is a quota all the same: each request passes its gate.
+    // The quota is never exhausted, but each request passes the quota middleware.
     let limit: QuotaLimit = "1000000000/1".parse().expect("a limit");
     let builder = Mock::builder().now("2026-01-15T12:00:00Z").quota(limit.into());
     let running = builder.start().await.expect("a mock");
@@ -63,7 +63,7 @@ async fn measure(rounds: usize) {
     );
     let windows = AtomicU64::new(0);
     let repeated = || NOW - 5 * DAY;
-    // A step that is no multiple of anything, through all that retention keeps.
+    // The step does not divide the range, so the starts spread over the retention period.
     let changing = || NOW - 29 * DAY + windows.fetch_add(1, Ordering::Relaxed) * 777_777 % (25 * DAY);
     let mut rates: [Vec<f64>; 3] = Default::default();
     for _ in 0..rounds {
@@ -87,7 +87,7 @@ async fn listen<F: Future<Output = ()> + Send + 'static>(serve: impl FnOnce(TcpL
     address
 }
 
-/// Requests a second that a server answers in one round.
+/// The requests per second of a server in one round.
 async fn load(server: SocketAddr, start: &(impl Fn() -> u64 + Sync)) -> f64 {
     let began = Instant::now();
     let clients = (0..CONNECTIONS).map(|_| async {
@@ -103,7 +103,7 @@ async fn load(server: SocketAddr, start: &(impl Fn() -> u64 + Sync)) -> f64 {
     f64::from(answered) / began.elapsed().as_secs_f64()
 }
 
-/// Drives all futures at once in this task.
+/// Polls all futures concurrently in this task.
 async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut pinned: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
@@ -136,7 +136,7 @@ fn request(start: u64) -> String {
     )
 }
 
-/// A client that does as little as possible, so that the server's share of the time is large.
+/// A minimal client, so that the server takes most of the measured time.
 struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,

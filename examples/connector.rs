@@ -1,20 +1,19 @@
-//! A connector, and the test that its author would like to have: against a mock in the same process, with its clock, its
-//! network and its history in hand.
+//! A connector and its tests. The tests run a mock in the same process, and control its clock, faults and history.
 //!
-//! `cargo test --example connector` runs the tests; `cargo run --example connector` reads a day from a mock of its own.
+//! `cargo test --example connector` runs the tests. `cargo run --example connector` reads one day from its own mock.
 
 use std::time::Duration;
 
 use opswat_mock::Mock;
 use serde_json::{Value, json};
 
-/// Reads device events page by page. What a connector does when something goes wrong is what is tested.
+/// Reads device events page by page. The tests check its error handling.
 struct Connector {
     base_url: String,
     client_id: String,
     client_secret: String,
     token: Option<String>,
-    /// How to wait: a real one sleeps, one in a test turns the mock's clock.
+    /// The wait between requests: a real connector sleeps, a test advances the mock's clock.
     wait: Box<dyn FnMut(Duration) + Send>,
 }
 
@@ -45,7 +44,7 @@ impl Connector {
         }
     }
 
-    /// One page, or nothing when it has to be asked for again.
+    /// One page, or `None` if the request must be repeated.
     fn page(&mut self, query: &Value) -> Option<Value> {
         let token = self.token.take().unwrap_or_else(|| self.fetch_token());
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -55,22 +54,22 @@ impl Connector {
         let mut answer = match request.send(query.to_string()) {
             Ok(answer) => answer,
             Err(error) => {
-                println!("the connection broke ({error}), asking again");
+                println!("the connection broke ({error}), repeating the request");
                 self.token = Some(token);
                 return None;
             }
         };
         match answer.status().as_u16() {
-            // Forget the token; the next request fetches another one.
+            // The token is discarded; the next request fetches a new one.
             401 => return None,
             429 => (self.wait)(Duration::from_secs(30)),
             200 => {
                 let text = answer.body_mut().read_to_string();
                 self.token = Some(token);
-                // A body that ends too early is no page.
+                // A truncated body is not a page.
                 return text.ok().and_then(|text| serde_json::from_str(&text).ok());
             }
-            status => println!("status {status}, asking again"),
+            status => println!("status {status}, repeating the request"),
         }
         self.token = Some(token);
         None
@@ -89,7 +88,7 @@ impl Connector {
     }
 }
 
-/// Runs a connector beside the mock: it blocks, as connectors do.
+/// Runs a connector against the mock, on a thread for blocking work.
 async fn read_day(mock: &Mock) -> Vec<Value> {
     let account = mock.account().clone();
     let mut connector = Connector::new(mock, move |by| {
@@ -117,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// The one thing that counts: whatever breaks, the connector has every event, each once.
+    /// Asserts that the connector reads every event exactly once.
     async fn assert_all_is_read(mock: &Mock) {
         let now = mock.account().clock().now();
         let read = read_day(mock).await;
@@ -127,7 +126,7 @@ mod tests {
         let mut distinct: Vec<String> = read.iter().map(Value::to_string).collect();
         distinct.sort();
         distinct.dedup();
-        assert_eq!(distinct.len(), truth, "each once");
+        assert_eq!(distinct.len(), truth, "an event was read twice");
     }
 
     fn third_page(fault: Fault) -> FaultRule {
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_day_is_read_whatever_breaks() {
+    async fn reads_a_day_completely_despite_each_fault() {
         for fault in [
             Fault { close: Some(Close::MidBody), ..Fault::default() },
             Fault { close: Some(Close::BeforeHeaders), ..Fault::default() },
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_429_is_waited_for_by_the_mocks_clock_and_not_by_ours() {
+    async fn waits_for_a_429_on_the_mock_clock() {
         let limit: opswat_mock::account::quota::QuotaLimit = "2/60".parse().expect("a limit");
         let mock = Mock::builder().now("2026-01-15T12:00:00Z").quota(limit.into()).start().await.expect("a mock");
         assert!(read_day(&mock).await.len() > 100);

@@ -1,7 +1,7 @@
-//! How fast the server starts and how much memory it takes, for the smallest and the largest world.
+//! Measures the start time and the memory of the server, with a small and with the largest number of devices.
 //!
-//! `cargo build --release && cargo run --release --example footprint -- [REQUESTS]`; a hundred thousand requests by default. Reads
-//! memory from `/proc`, so it wants Linux.
+//! `cargo build --release && cargo run --release --example footprint -- [REQUESTS]`; 100 000 requests by default. It
+//! reads the memory from `/proc`, so it requires Linux.
 
 mod binary;
 
@@ -37,7 +37,7 @@ fn main() {
     }
 }
 
-/// A server that has answered once, and how long that took from its start.
+/// Starts a server and sends one request. Returns the server and the time until the response.
 fn started(flags: &[&str]) -> (Server, Duration) {
     let began = Instant::now();
     let server = Server::start(flags);
@@ -51,7 +51,7 @@ impl Server {
         Client { stream: self.connect(), buffer: vec![0; 256 * 1024] }
     }
 
-    /// Different windows of all categories, over all the days that can be read, from two clients.
+    /// Reads different windows of four categories over the whole retention period, with two clients.
     fn load(&self, requests: u64, days: u64) {
         std::thread::scope(|scope| {
             for half in 0..2 {
@@ -59,7 +59,7 @@ impl Server {
                 scope.spawn(move || {
                     for nth in (half..requests).step_by(2) {
                         let category = ["device", "admin", "webhook", "device_report"][(nth / 2 % 4) as usize];
-                        // A step that is no multiple of anything: over and over through all the days.
+                        // The step does not divide the range, so the starts spread over all days.
                         let start = NOW - days * DAY + nth * 7_777_777_777 % (days * DAY);
                         let body = format!(
                             r#"{{"event_category":"{category}","start_time":{start},"end_time":{},"limit":100}}"#,

@@ -1,10 +1,11 @@
-//! Leaves a server running under mixed load, good and hostile, and watches whether it stays well.
+//! Runs a server under valid and hostile load, and checks its responses and its memory.
 //!
-//! `cargo build --release && cargo run --release --example soak -- --minutes 1`. Good clients read pages over connections that they
-//! keep and over new ones, and get tokens; each of their requests must be answered with 200. Hostile ones bring unknown tokens,
-//! sandboxes without end, broken page tokens, garbage, huge heads and bodies, and what they are told is looked at, too; besides, there are
-//! heads that drip, connections that say nothing or never read, and ones that are reset in mid-answer. It ends with 1 when a good request fails, or when the
-//! server's memory passes its bound or still grows in the second half of the time. Wants Linux.
+//! `cargo build --release && cargo run --release --example soak -- --minutes 1`. Valid clients read pages over kept and
+//! new connections, get tokens, and use the control surface. Each of their requests must succeed. Hostile clients send
+//! unknown tokens, many new sandbox names, broken page tokens, garbage, and large heads and bodies. The example checks
+//! the status of these responses, too. Other hostile clients send bytes slowly, send nothing, never read, or reset the
+//! connection during the response. The exit code is 1 if a response is wrong, if the server's memory exceeds its limit,
+//! or if it grows in the second half of the run. It requires Linux.
 
 mod binary;
 
@@ -27,42 +28,43 @@ use socket2::SockRef;
 
 use self::binary::{Server, TOKEN};
 
-/// The instant at which the server's clock stands, in epoch milliseconds.
+/// The time of the server's frozen clock, in epoch milliseconds.
 const NOW: u64 = 1_768_478_400_000;
 const DAY: u64 = 86_400_000;
-/// How long the server waits for a head, a body, and somebody who reads: shorter than by default, so that slow clients come and go.
+/// The time limits of the server for a head, a body and a write: shorter than the defaults, so that they affect the
+/// slow clients.
 const SHORT_SECONDS: &str = "2";
-/// How many connections are held that say nothing, or too little, or never read.
-const HELD: usize = 400;
-/// How much memory may still grow in the second half, beside a tenth.
+/// The number of open connections that send nothing, send too little, or never read.
+const STALLED_CONNECTIONS: usize = 400;
+/// The allowed growth of memory in the second half, in addition to 10 %.
 const GROWTH_KIB: f64 = 8.0 * 1024.0;
 
 #[derive(Parser)]
 struct Flags {
-    /// How long
+    /// Duration of the run in minutes
     #[arg(long, default_value = "1")]
     minutes: f64,
-    /// How much memory the server may have, in MB
+    /// Maximum memory of the server, in MB
     #[arg(long, default_value = "256")]
     max_mb: f64,
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Soak {
     server: Server,
     is_over: AtomicBool,
     good: AtomicU64,
     hostile: AtomicU64,
-    /// Microseconds of good requests.
+    /// The response times of valid requests, in microseconds.
     times: Mutex<Histogram<u64>>,
-    /// What went wrong, the first of it.
+    /// The first failures.
     wrong: Mutex<Vec<String>>,
     wrongs: AtomicU64,
 }
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    // The server's limit of files is its own affair; the clients are here.
+    // Raises the limit of open files for the clients in this process. The server raises its own.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let soak = Soak {
         server: Server::start(&[
@@ -88,7 +90,7 @@ fn main() -> ExitCode {
         let roles: [fn(&Soak); 11] = [
             Soak::walk,
             Soak::walk,
-            Soak::ask_anew,
+            Soak::use_new_connections,
             Soak::log_in,
             Soak::control,
             Soak::guess_tokens,
@@ -96,7 +98,7 @@ fn main() -> ExitCode {
             Soak::break_page_tokens,
             Soak::send_garbage,
             Soak::reset,
-            Soak::hold,
+            Soak::stall,
         ];
         for role in roles {
             let soak = &soak;
@@ -114,7 +116,7 @@ fn main() -> ExitCode {
 }
 
 impl Soak {
-    /// Prints how it goes, and gives the memory of each second.
+    /// Prints the progress, and returns the server's memory at each second.
     fn watch(&self, time: Duration) -> Vec<f64> {
         let (began, is_terminal) = (Instant::now(), io::stdout().is_terminal());
         let mut kib = Vec::new();
@@ -147,16 +149,16 @@ impl Soak {
     }
 
     fn quantile(&self, part: f64) -> u64 {
-        self.times.lock().expect("nobody panics with it").value_at_quantile(part)
+        self.times.lock().expect("the lock is not poisoned").value_at_quantile(part)
     }
 
     fn verdict(&self, kib: &[f64], max_mb: f64) -> ExitCode {
-        let mut wrong = self.wrong.lock().expect("nobody panics with it").clone();
+        let mut wrong = self.wrong.lock().expect("the lock is not poisoned").clone();
         let most = kib.iter().copied().fold(0.0, f64::max);
         if most / 1024.0 > max_mb {
             wrong.push(format!("the server had {:.1} MB, more than {max_mb}", most / 1024.0));
         }
-        // What the first half filled stays filled.
+        // Compares the maximum of both halves: caches fill during the first one.
         let (first, second) = kib.split_at(kib.len() / 2);
         let (before, after) = (first.iter().copied().fold(0.0, f64::max), second.iter().copied().fold(0.0, f64::max));
         if before > 0.0 && after > before * 1.1 + GROWTH_KIB {
@@ -173,60 +175,60 @@ impl Soak {
         if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn complain(&self, what: String) {
+    fn record_failure(&self, what: String) {
         self.wrongs.fetch_add(1, Ordering::Relaxed);
-        let mut wrong = self.wrong.lock().expect("nobody panics with it");
+        let mut wrong = self.wrong.lock().expect("the lock is not poisoned");
         if wrong.len() < 10 {
             wrong.push(what);
         }
     }
 
-    /// A request that must be answered with 200.
+    /// Sends a request that must succeed, and returns the response body.
     fn good(&self, client: &mut Client, request: &str) -> String {
         let began = Instant::now();
         let answer = client.ask(request);
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.times.lock().expect("nobody panics with it").saturating_record(micros);
+        self.times.lock().expect("the lock is not poisoned").saturating_record(micros);
         self.good.fetch_add(1, Ordering::Relaxed);
         match answer {
             Ok((200 | 201 | 204, body)) => return body,
-            Ok((status, body)) => self.complain(format!("{status} {body:.200} for {request:.200}")),
-            Err(error) => self.complain(format!("{error} for {request:.200}")),
+            Ok((status, body)) => self.record_failure(format!("{status} {body:.200} for {request:.200}")),
+            Err(error) => self.record_failure(format!("{error} for {request:.200}")),
         }
-        // What was broken once is not used again.
+        // A connection is not reused after a failure.
         *client = Client::new(&self.server);
         String::new()
     }
 
-    /// A request that must be answered with this.
+    /// Sends a request that must get the status `wanted`.
     fn hostile(&self, client: &mut Client, request: &str, wanted: u16) {
         self.hostile.fetch_add(1, Ordering::Relaxed);
         match client.ask(request) {
             Ok((status, _)) if status == wanted => return,
             Ok((status, body)) => {
-                self.complain(format!("{status} instead of {wanted}, {body:.200} for {request:.200}"));
+                self.record_failure(format!("{status} instead of {wanted}, {body:.200} for {request:.200}"));
             }
-            Err(error) => self.complain(format!("{error} instead of {wanted} for {request:.200}")),
+            Err(error) => self.record_failure(format!("{error} instead of {wanted} for {request:.200}")),
         }
         *client = Client::new(&self.server);
     }
 
-    /// Reads window after window, page after page.
+    /// Reads the pages of many windows.
     fn walk(&self) {
         let mut client = Client::new(&self.server);
         for nth in (0_u64..200).map(|nth| nth + self.good.load(Ordering::Relaxed)) {
             let category = ["device", "admin", "webhook", "device_report"][usize::try_from(nth % 4).expect("a digit")];
             let start = NOW - 30 * DAY + nth * 7_777_777 % (29 * DAY);
-            let mut place = String::new();
+            let mut page_token = String::new();
             for _ in 0..5 {
                 let body = format!(
-                    r#"{{"event_category":"{category}","start_time":{start},"end_time":{},"limit":100,"token":"{place}"}}"#,
+                    r#"{{"event_category":"{category}","start_time":{start},"end_time":{},"limit":100,"token":"{page_token}"}}"#,
                     start + DAY
                 );
                 let page = self.good(&mut client, &logs(TOKEN, &body));
                 let next = page.rsplit(r#""token":""#).next().and_then(|rest| rest.split('"').next());
-                next.unwrap_or_default().clone_into(&mut place);
-                if place.is_empty() || page.starts_with(r#"{"data":[]"#) {
+                next.unwrap_or_default().clone_into(&mut page_token);
+                if page_token.is_empty() || page.starts_with(r#"{"data":[]"#) {
                     break;
                 }
             }
@@ -234,8 +236,8 @@ impl Soak {
         }
     }
 
-    /// A new connection for each request, of v2 and v3.
-    fn ask_anew(&self) {
+    /// Sends v2 and v3 requests over a new connection each.
+    fn use_new_connections(&self) {
         let v2 = get(&format!("/o/api/v2/logs?limit=50&event_type=1&access_token={TOKEN}"));
         self.good(&mut Client::new(&self.server), &v2);
         let v3 = post("/o/api/v3/activities", TOKEN, "application/json", r#"{"age":168,"limit":50}"#);
@@ -253,7 +255,7 @@ impl Soak {
         thread::sleep(Duration::from_millis(2));
     }
 
-    /// Whoever tests, at the control surface.
+    /// Uses the control surface as a test does.
     fn control(&self) {
         let mut client = Client::new(&self.server);
         let json = |path: &str, body: &str| post(path, "none", "application/json", body);
@@ -293,8 +295,8 @@ impl Soak {
     fn break_page_tokens(&self) {
         let mut client = Client::new(&self.server);
         for nth in 0..100 {
-            let place = format!("{:A>64}", nth + self.hostile.load(Ordering::Relaxed));
-            let body = format!(r#"{{"event_category":"device","token":"{place}"}}"#);
+            let page_token = format!("{:A>64}", nth + self.hostile.load(Ordering::Relaxed));
+            let body = format!(r#"{{"event_category":"device","token":"{page_token}"}}"#);
             self.hostile(&mut client, &logs(TOKEN, &body), 400);
         }
         thread::sleep(Duration::from_millis(10));
@@ -311,7 +313,7 @@ impl Soak {
         thread::sleep(Duration::from_millis(20));
     }
 
-    /// Goes while the answer is on its way.
+    /// Resets the connection during the response.
     fn reset(&self) {
         let mut client = Client::new(&self.server);
         let asked = logs(TOKEN, r#"{"event_category":"device","age":86400,"limit":100}"#);
@@ -322,9 +324,9 @@ impl Soak {
         thread::sleep(Duration::from_millis(5));
     }
 
-    /// Connections that say nothing, that drip, that stop in mid-body, and that ask and never read, until the server has enough
-    /// of them. What they are told is nobody's concern: the others must be served meanwhile.
-    fn hold(&self) {
+    /// Holds connections that send nothing, send bytes slowly, stop in the body, or never read. It ignores their
+    /// responses: the server must serve the other clients meanwhile.
+    fn stall(&self) {
         let asks = logs(TOKEN, r#"{"event_category":"device","start_time":1766000000000,"limit":100}"#).repeat(60);
         let begins = [
             "",
@@ -332,25 +334,25 @@ impl Soak {
             "POST /o/oauth/token HTTP/1.1\r\ncontent-length: 900\r\n\r\ngrant",
             &asks,
         ];
-        let mut held = VecDeque::new();
+        let mut stalled = VecDeque::new();
         for nth in 0_usize.. {
             if self.is_over.load(Ordering::Relaxed) {
                 return;
             }
             let mut stream = self.server.connect();
-            // Who does not read has a small window.
+            // A small receive buffer makes the server's writes block early.
             let _ = SockRef::from(&stream).set_recv_buffer_size(4096);
             let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
             let _ = stream.write_all(begins[nth % begins.len()].as_bytes());
             if nth % 7 == 0 {
                 let _ = stream.shutdown(Shutdown::Write);
             }
-            held.push_back(stream);
-            if held.len() > HELD {
-                held.pop_front();
+            stalled.push_back(stream);
+            if stalled.len() > STALLED_CONNECTIONS {
+                stalled.pop_front();
             }
-            // Some of those that drip.
-            for stream in held.iter_mut().skip((4 - nth % 4 + 1) % 4).step_by(40) {
+            // Sends a byte on some of the slow connections.
+            for stream in stalled.iter_mut().skip((4 - nth % 4 + 1) % 4).step_by(40) {
                 let _ = stream.write_all(b"x");
             }
             self.hostile.fetch_add(1, Ordering::Relaxed);
@@ -362,43 +364,43 @@ impl Soak {
 /// One connection.
 struct Client {
     stream: TcpStream,
-    came: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Client {
     fn new(server: &Server) -> Self {
         let stream = server.connect();
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("an option");
-        Self { stream, came: Vec::new() }
+        Self { stream, received: Vec::new() }
     }
 
-    /// The status and the body of the answer.
+    /// Sends a request, and returns the status and the body of the response.
     fn ask(&mut self, request: &str) -> io::Result<(u16, String)> {
-        // Whoever refuses may not read all of it.
+        // The server may send an error response without reading the whole request.
         let written = self.stream.write_all(request.as_bytes());
-        self.came.clear();
+        self.received.clear();
         let mut part = [0; 16 * 1024];
         let end = loop {
-            if let Some(end) = self.came.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(end) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
             self.take(&mut part).map_err(|error| written.as_ref().err().map_or(error, |error| error.kind().into()))?;
         };
-        let head = String::from_utf8_lossy(&self.came[..end]).into_owned();
+        let head = String::from_utf8_lossy(&self.received[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
         let whole = end + length.unwrap_or(0_usize);
-        while self.came.len() < whole {
+        while self.received.len() < whole {
             self.take(&mut part)?;
         }
-        Ok((status, String::from_utf8_lossy(&self.came[end..whole]).into_owned()))
+        Ok((status, String::from_utf8_lossy(&self.received[end..whole]).into_owned()))
     }
 
     fn take(&mut self, part: &mut [u8]) -> io::Result<()> {
         match self.stream.read(part)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             read => {
-                self.came.extend_from_slice(&part[..read]);
+                self.received.extend_from_slice(&part[..read]);
                 Ok(())
             }
         }

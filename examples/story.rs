@@ -1,6 +1,6 @@
-//! Tells the life of one device over sixty days, across all five categories, as a reader of the logs would piece it together.
+//! Prints the history of one device over sixty days, from all five categories.
 //!
-//! `cargo run --release --example story -- [SEED] [HOSTNAME]`; without a name, a device that has much to tell.
+//! `cargo run --release --example story -- [SEED] [HOSTNAME]`; the default is a device with many unusual events.
 
 use std::collections::HashMap;
 
@@ -14,24 +14,24 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let world = World::new(WorldConfig { seed, devices: 100, lag: Lag::NONE });
-    let name = arguments.next().unwrap_or_else(|| eventful(&world));
+    let name = arguments.next().unwrap_or_else(|| most_eventful(&world));
     println!("{name} of {}, sixty days up to 2026-01-15 12:00 UTC\n", world.company());
 
     let mut lines: Vec<(Millis, String)> = Vec::new();
-    let mut quiet = [0_usize; 2];
+    let mut routine = [0_usize; 2];
     for category in Category::ALL {
         let search = (category != Category::Admin).then(|| name.clone());
         let filter = Filter { search, ..Filter::default() };
         for event in world.select(category, SIXTY_DAYS, filter).page(0, usize::MAX, Order::OldestFirst) {
-            match told(&world.render(&event), &name) {
-                TrueEvent::Line(line) => lines.push((event.at(), line)),
-                TrueEvent::Report => quiet[0] += 1,
-                TrueEvent::Access => quiet[1] += 1,
-                TrueEvent::Nothing => {}
+            match summarize(&world.render(&event), &name) {
+                Summary::Line(line) => lines.push((event.at(), line)),
+                Summary::Report => routine[0] += 1,
+                Summary::Access => routine[1] += 1,
+                Summary::Nothing => {}
             }
         }
     }
-    // Of the administrators only those logins that lead to an act on this device.
+    // Only the administrator logins that precede an action on this device.
     let acts: Vec<(Millis, String)> = lines.iter().filter(|(_, line)| line.contains('@')).cloned().collect();
     let logins = world.select(Category::Admin, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst);
     for event in logins {
@@ -50,36 +50,36 @@ fn main() {
         let at = jiff::Timestamp::from_millisecond(at.0).expect("an instant of the history");
         println!("{}  {line}", at.strftime("%b %d %a %H:%M:%S"));
     }
-    println!("\nand {} reports and {} accesses without anything unusual", quiet[0], quiet[1]);
+    println!("\nand {} reports and {} accesses without anything unusual", routine[0], routine[1]);
 }
 
-enum TrueEvent {
+enum Summary {
     Line(String),
     Report,
     Access,
     Nothing,
 }
 
-fn told(entry: &Record, name: &str) -> TrueEvent {
+fn summarize(entry: &Record, name: &str) -> Summary {
     match entry {
-        Record::Device(entry) if entry.device.name == name => TrueEvent::Line(format!("device   {}", entry.details)),
+        Record::Device(entry) if entry.device.name == name => Summary::Line(format!("device   {}", entry.details)),
         Record::Webhook(entry) if entry.device.name == name => {
-            TrueEvent::Line(format!("webhook  {} (answered {})", entry.event.code(), entry.response_code))
+            Summary::Line(format!("webhook  {} (answered {})", entry.event.code(), entry.response_code))
         }
         Record::Report(entry) if entry.device.name == name => match entry.severity.code() {
-            "critical" => TrueEvent::Line(format!("report   {}", entry.details)),
-            _ => TrueEvent::Report,
+            "critical" => Summary::Line(format!("report   {}", entry.details)),
+            _ => Summary::Report,
         },
         Record::Activity(entry) if entry.device.name == name => match entry.action.code() {
-            "allowed" | "monitored_allow" => TrueEvent::Access,
-            action => TrueEvent::Line(format!("access   {} by \"{}\": {action}", entry.app_name, entry.access_rule)),
+            "allowed" | "monitored_allow" => Summary::Access,
+            action => Summary::Line(format!("access   {} by \"{}\": {action}", entry.app_name, entry.access_rule)),
         },
-        _ => TrueEvent::Nothing,
+        _ => Summary::Nothing,
     }
 }
 
-/// A device that was deleted by an administrator within the sixty days, or the one that has most to tell.
-fn eventful(world: &World) -> String {
+/// The device with the highest weight of device events within the sixty days.
+fn most_eventful(world: &World) -> String {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for event in world.select(Category::Device, SIXTY_DAYS, Filter::default()).page(0, usize::MAX, Order::OldestFirst) {
         if let Record::Device(entry) = world.render(&event) {
@@ -93,5 +93,5 @@ fn eventful(world: &World) -> String {
         }
     }
     let most = counts.into_iter().max_by(|(a, left), (b, right)| left.cmp(right).then(b.cmp(a)));
-    most.map(|(name, _)| name).expect("a fleet to which something happened")
+    most.map(|(name, _)| name).expect("a fleet with events")
 }

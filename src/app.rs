@@ -41,7 +41,7 @@ impl App {
     /// Only the control surface.
     #[cfg(feature = "cli")]
     pub(crate) fn control_only(&self, access: Access) -> Router {
-        control::alone(self.control(access))
+        control::standalone(self.control(access))
     }
 
     fn emulated(&self) -> Router {

@@ -1,48 +1,62 @@
-//! A local server that answers like the OPSWAT MetaDefender IT Access log APIs, with an invented company behind it.
+//! A synthetic event generator behind a mock of the OPSWAT MetaDefender IT Access log APIs.
 //!
-//! # Promises
+//! The generator simulates a company and computes its event history on demand. The server serves this history with the
+//! requests, responses, errors and quotas of the log APIs. A control surface under `/_mock` changes clocks, quotas,
+//! tokens, events and faults during a test.
 //!
-//! 1. **Pure history.** What is served follows from the account's seed and shape, the query and the account's clock. The
-//!    same of these give the same bytes: in any order, from any thread, in any build.
-//! 2. **No cost until looked at.** Starting costs the same for ten devices and a hundred thousand, and a page of the
-//!    history costs much the same for a month and for ten years, for the first place and the last. Two things are the
-//!    exception: a search by text looks at every device that lived in the window, and with a lag the events of so long a
-//!    time are looked at one by one.
-//! 3. **One clock an account.** Windows, visibility, expiry of tokens, quota, `Date`, the waits of faults and the stamps of
-//!    the journal read the account's clock; a request reads it once, when it comes. It goes back only when the account
-//!    begins anew.
-//! 4. **Isolated accounts.** An account owns its seed, clock, tokens, quota, profile, faults, added events and journal. What
-//!    is done to one cannot be seen in another.
-//! 5. **Refusals come from one table**, in upstream's shape; no request that is HTTP within the server's limits is
-//!    answered with another 4xx or 5xx, but under `/_mock` and where a fault asks for it.
-//! 6. **Provenance.** What is emulated is documented (D), seen in a client (C) or assumed (A); `docs/fidelity.md` says
-//!    which, what the other reading would be, and which key of the profile switches to it.
-//! 7. **Bounded.** Accounts, bodies, header lines, connections, issued tokens, buckets, faults, added events, journals,
-//!    worlds and cached pages have limits with names.
+//! # Invariants
 //!
-//! # Layout
+//! 1. **The history is pure.** The response body of a log query depends only on the account's settings, injected events
+//!    and clock, and on the request. Equal inputs give equal bytes, in any order of requests, on any thread and in any
+//!    run of the same version. Faults and the quota can replace or change a response.
+//! 2. **The history costs nothing until it is read.** The start takes the same time for any number of devices. A page
+//!    takes about the same time for any length of the history and any page number. There are two exceptions: a text
+//!    search examines every device of the window, and with a lag the server examines the events of the maximum lag one
+//!    by one.
+//! 3. **Each account has one clock.** Query windows, event visibility, token expiry, the quota, the `Date` header,
+//!    fault delays and journal timestamps use it. The clock goes back only when the account is reset.
+//! 4. **Accounts are isolated.** An account owns its seed, clock, tokens, quota, profile, faults, injected events and
+//!    journal. No change to these is visible in another account. Accounts share only the index that keeps names, client
+//!    ids and tokens unique, caches, and resource limits.
+//! 5. **One table defines the errors of the emulated surface.** A valid HTTP request within the server's limits gets no
+//!    4xx or 5xx response that is not in this table, except under `/_mock` and from a fault.
+//! 6. **Every emulated behaviour has a source.** It is documented (D), seen in a client (C) or assumed (A).
+//!    `docs/explanation/fidelity.md` lists the source, the alternative of each assumption, and the profile key that
+//!    selects the alternative.
+//! 7. **Memory is bounded.** Accounts, bodies, header lines, connections, issued tokens, quota buckets, faults,
+//!    injected events, journals, worlds and cached pages each have a named limit.
 //!
-//! | room | what lives there |
+//! # Modules
+//!
+//! | module | content |
 //! | --- | --- |
-//! | [`world`] | the company and its history: pure, from a seed and a window to events |
-//! | [`clock`] | the only reader of the machine's time |
-//! | [`account`] | what one account owns: clock, tokens, quota, profile, faults, added events, journal |
-//! | `api` | the emulated surface, one file a route, and the gates before it |
-//! | `control` | the surface under `/_mock`, one file a noun |
-//! | `server` | connections, their limits, TLS, the end |
-//! | [`limits`] | what the server bears |
-//! | `bodies` | bodies of requests, read within those limits |
-//! | `offload` | work that would hold up other requests |
-//! | `metrics` | what the server counts |
+//! | [`world`] | the synthetic event generator: a pure function from a seed and a window to events |
+//! | [`clock`] | the clock of an account; the only code that reads the machine's time of day |
+//! | `api_name` | the names of the emulated APIs |
+//! | [`account`] | the state of one account: clock, tokens, quota, profile, faults, injected events, journal |
+//! | `abort` | the marker of a response whose connection a fault aborts |
+//! | [`limits`] | the configurable limits of the server |
+//! | `bodies` | reads request bodies within these limits |
+//! | `offload` | runs long computations outside the runtime's worker threads |
+//! | `metrics` | the metrics of the server |
+//! | `api` | the emulated surface: one file per route, and the middleware |
+//! | `control` | the control surface under `/_mock`: one file per resource |
+//! | `app` | the routers of both surfaces |
+//! | `server` | accept loop, connection deadlines, TLS, graceful shutdown |
 //! | [`mock`] | the embeddable handle |
-//! | [`config`] | flags, environment and file |
-//! | [`cli`] | the commands of the binary |
+//! | `config` | flags, environment variables and the configuration file |
+//! | `cli` | the commands of the binary |
 //!
-//! Arrows go down only; `tests/layering.rs` holds them.
+//! `tests/layering.rs` lists the imports that each module may have, and enforces that they have no cycle.
 //!
-//! # In a test
+//! # Features
 //!
-//! [`Mock`] is a server on a free port that stops when it is dropped; any number of them run in one process.
+//! - `cli` (default): the binary with its flags, configuration file, log and commands. It includes `tls`.
+//! - `tls`: HTTPS and HTTP/2, with a certificate that the server generates at its start.
+//!
+//! # Example
+//!
+//! A [`Mock`] is a server on a free port. It stops when it is dropped. One process can run many of them.
 //!
 //! ```
 //! # async fn test() -> Result<(), opswat_mock::StartError> {
@@ -51,7 +65,7 @@
 //! let mock = Mock::builder().seed(7).now("2026-01-15T12:00:00Z").start().await?;
 //! let cut = Fault { close: Some(Close::MidBody), ..Fault::default() };
 //! mock.account().add_faults(vec![FaultRule { fault: cut, times: Some(1), ..FaultRule::default() }]).expect("a rule");
-//! // … the connector is run against `mock.base_url()`; its first answer ends halfway …
+//! // … run the connector against `mock.base_url()`: its first response ends in the middle of the body …
 //! assert_eq!(mock.account().faults()[0].applied, 0);
 //! # Ok(())
 //! # }
@@ -84,7 +98,7 @@ pub use self::{
     mock::{Builder, ConnectionClosedError, Local, Mock, StartError},
 };
 
-/// The Rust of the README compiles.
+/// The Rust examples of the README, as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

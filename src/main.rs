@@ -1,8 +1,8 @@
-//! The binary: parse, run, exit code.
+//! The binary: runs a command and returns its exit code.
 
 use std::process::ExitCode;
 
-/// Pages are made of many small texts; this allocator is about twice as fast with them as the platform's.
+/// A page allocates many small strings. This allocator is about twice as fast for them as the platform's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

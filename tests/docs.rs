@@ -1,4 +1,4 @@
-//! The documents agree with the code: flags, calls, faults, metrics, requests and their answers, sources, links.
+//! The documentation matches the code: flags, control calls, faults, metrics, example requests, sources and links.
 
 use std::{collections::BTreeSet, fs};
 
@@ -16,15 +16,15 @@ fn read(name: &str) -> String {
     fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a document")
 }
 
-/// The code blocks of a language.
+/// The code blocks in a language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let start = format!("```{language}\n");
     text.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
-/// A variable that the compose file does not name would be set for nothing.
+/// Compose passes only the variables that its file names.
 #[test]
-fn compose_hands_on_every_variable() {
+fn compose_passes_every_variable() {
     let of_files = ["port", "host", "port-file", "config", "tls-ca-file", "tls-cert", "tls-key"];
     let command = Config::command();
     let flags = command.get_arguments().filter(|flag| flag.get_long().is_some_and(|name| !of_files.contains(&name)));
@@ -34,13 +34,13 @@ fn compose_hands_on_every_variable() {
     assert_eq!(named.iter().map(|name| format!("OPSWAT_MOCK_{name}")).collect::<Vec<_>>(), expected);
 }
 
-/// A page of the reference, as the code has it. `UPDATE_EXPECT=1` writes it.
+/// Asserts that a page of the reference equals the generated text. `UPDATE_EXPECT=1` writes the page.
 fn assert_reference(name: &str, text: &str) {
     expect_test::expect_file![format!("{}/docs/reference/{name}.md", env!("CARGO_MANIFEST_DIR"))].assert_eq(text);
 }
 
 #[test]
-fn the_reference_of_flags_is_the_help() {
+fn the_reference_of_flags_matches_the_help() {
     let command = Config::command();
     let row = |flag: &clap::Arg| {
         let name = flag.get_long()?;
@@ -63,7 +63,7 @@ fn the_reference_of_flags_is_the_help() {
 }
 
 #[tokio::test]
-async fn the_reference_of_the_control_surface_is_the_openapi_document() {
+async fn the_reference_of_the_control_surface_matches_the_openapi_document() {
     let document = openapi().await;
     let mut text = read("tests/docs/control-surface.md");
     text += "\n## Calls\n\n| call | does | query |\n| --- | --- | --- |\n";
@@ -86,7 +86,7 @@ async fn the_reference_of_the_control_surface_is_the_openapi_document() {
 }
 
 #[tokio::test]
-async fn the_reference_of_faults_is_the_openapi_document() {
+async fn the_reference_of_faults_matches_the_openapi_document() {
     let document = openapi().await;
     let rule = &document["components"]["schemas"]["FaultRule"]["properties"];
     let mut text = read("tests/docs/faults.md");
@@ -118,9 +118,9 @@ async fn the_reference_of_faults_is_the_openapi_document() {
 }
 
 #[tokio::test]
-async fn the_reference_of_metrics_is_what_the_server_answers() {
+async fn the_reference_of_metrics_matches_the_server() {
     let mock = Mock::builder().without_quota().local().expect("a mock");
-    // Metrics with labels are there once they were counted.
+    // A metric with labels exists only after its first count.
     mock.account()
         .add_faults(vec![serde_json::from_str(r#"{"match":{"nth":2},"fault":{"status":503}}"#).expect("a rule")])
         .expect("a rule");
@@ -152,7 +152,7 @@ async fn openapi() -> serde_json::Value {
     serde_json::from_slice(mock.answer(asked).await.expect("an answer").body()).expect("JSON")
 }
 
-/// The README is one page: what, how, and where to go on.
+/// The README has at most 150 lines.
 #[test]
 fn the_readme_is_short_and_starts_with_two_commands() {
     let readme = read("README.md");
@@ -160,9 +160,9 @@ fn the_readme_is_short_and_starts_with_two_commands() {
     assert_eq!(blocks(&readme, "sh")[..2], ["cargo run --release", "cargo test"]);
 }
 
-/// Every page that a link names exists, and every page is in the summary of the book.
+/// Every relative link has a target, and every page is in the summary of the book.
 #[test]
-fn links_lead_somewhere_and_the_summary_is_complete() {
+fn links_have_targets_and_the_summary_is_complete() {
     let mut pages = Vec::new();
     for directory in ["docs", "docs/how-to", "docs/reference", "docs/explanation"] {
         for entry in fs::read_dir(format!("{}/{directory}", env!("CARGO_MANIFEST_DIR"))).expect("a directory") {
@@ -187,15 +187,15 @@ fn links_lead_somewhere_and_the_summary_is_complete() {
     }
 }
 
-/// The part of a story that the README shows is told by the world still, line by line.
+/// The world generates each line of the device history in `docs/explanation/history.md`.
 #[test]
-fn the_story_of_a_device_is_in_the_history() {
+fn the_documented_history_of_a_device_is_generated() {
     let readme = read("docs/explanation/history.md");
-    let [story] = blocks(&readme, "text")[..] else { panic!("one story") };
+    let [excerpt] = blocks(&readme, "text")[..] else { panic!("one excerpt") };
     let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
     let now = 1_768_478_400_000;
     let window = Window { from: Millis(now - 60 * 86_400_000), to: Millis(now) };
-    let mut told = Vec::new();
+    let mut generated = Vec::new();
     for stream in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
         let filter = Filter { search: Some("MB-SNVXW".to_owned()), ..Filter::default() };
         for event in world.select(stream, window, filter).page(0, usize::MAX, Order::NewestFirst) {
@@ -209,11 +209,11 @@ fn the_story_of_a_device_is_in_the_history() {
                 Record::Admin(_) => unreachable!("of another stream"),
             };
             let at = jiff::Timestamp::from_millisecond(event.at().0).expect("an instant");
-            told.push(format!("{}  {what}", at.strftime("%b %d %a %H:%M:%S")));
+            generated.push(format!("{}  {what}", at.strftime("%b %d %a %H:%M:%S")));
         }
     }
-    for line in story.lines() {
-        assert!(told.iter().any(|known| known == line), "{line} is not told");
+    for line in excerpt.lines() {
+        assert!(generated.iter().any(|known| known == line), "{line} is not in the history");
     }
 }
 
@@ -231,7 +231,7 @@ fn the_example_of_a_configuration_file_is_valid() {
 }
 
 #[tokio::test]
-async fn the_requests_of_the_docs_are_answered_as_they_say() {
+async fn the_documented_requests_get_the_documented_responses() {
     let text = read("README.md") + &read("docs/tutorial.md") + &read("docs/reference/apis.md");
     let requests: Vec<&str> = blocks(&text, "sh").into_iter().filter(|block| block.starts_with("# ")).collect();
     assert!(requests.len() >= 7, "the docs have requests to paste: {}", requests.len());
@@ -244,7 +244,7 @@ async fn the_requests_of_the_docs_are_answered_as_they_say() {
         let response = mock.answer(request(command)).await.expect("a whole answer");
         assert_eq!(response.status().as_str(), status, "{command}");
         let body = String::from_utf8(response.into_body().to_vec()).expect("UTF-8");
-        // What is shown of an answer is its form: the same names in the same order, up to the first ellipsis; an error is whole.
+        // A shown response has the same field names in the same order, up to the first ellipsis. An error is complete.
         if status == "200" {
             let form = start.split('…').next().expect("a start");
             assert_eq!(names(&body)[..names(form).len()], names(form), "{body} does not have the form {form}");
@@ -255,9 +255,9 @@ async fn the_requests_of_the_docs_are_answered_as_they_say() {
     }
 }
 
-/// The commands of each guide work in their order, on one server that nothing else has touched.
+/// The control commands of each guide succeed in their order, on a new server.
 #[tokio::test]
-async fn the_guides_work_in_their_order() {
+async fn the_commands_of_the_guides_succeed() {
     let mut count = 0;
     for page in ["tutorial", "how-to/expire-a-token", "how-to/late-events", "how-to/quota", "how-to/faults"] {
         let mock = Mock::builder().local().expect("a mock");
@@ -273,7 +273,7 @@ async fn the_guides_work_in_their_order() {
     assert!(count >= 20, "{count}");
 }
 
-/// The names of JSON, in their order: what stands in quotes before a colon.
+/// The field names of a JSON text in their order: the quoted texts before a colon.
 fn names(json: &str) -> Vec<&str> {
     json.split("\":")
         .map(|before| before.rsplit('"').next().unwrap_or_default())
@@ -281,7 +281,7 @@ fn names(json: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The request that a line of curl makes.
+/// The request of a curl command.
 fn request(command: &str) -> Request<Bytes> {
     let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");
     let mut words = words.into_iter();
@@ -313,7 +313,7 @@ fn request(command: &str) -> Request<Bytes> {
     request.body(Bytes::from(data.join("&"))).expect("a request")
 }
 
-/// The rows of the tables of a document that begin with a word, as cells.
+/// The rows of all tables whose first header cell is `first`, as cells.
 fn rows<'a>(text: &'a str, first: &str) -> Vec<Vec<&'a str>> {
     let mut found = Vec::new();
     let mut is_wanted = false;
@@ -342,17 +342,17 @@ fn every_emulated_behaviour_has_a_source() {
         let (behaviour, known) = (row[0], row[1]);
         let (other, key) = (row.get(2).unwrap_or(&""), row.get(3).unwrap_or(&""));
         assert!(["D", "C", "A", "D, C"].contains(&known), "{behaviour}: {known}");
-        assert!(known != "A" || !other.is_empty(), "{behaviour}: what is assumed has another reading");
+        assert!(known != "A" || !other.is_empty(), "{behaviour}: an assumption without an alternative");
         keys.insert(key.trim_matches('`').to_owned());
     }
-    // Each key switches one of these behaviours, and nothing else is called a key.
+    // Each profile key is in the table, and the table has no other keys.
     let known: BTreeSet<String> = Profile::KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
     keys.retain(|key| !key.is_empty() && key != "quota" && !key.starts_with("quota `"));
     assert_eq!(keys, known);
 }
 
 #[test]
-fn the_table_of_keys_is_the_profile() {
+fn the_table_of_keys_matches_the_profile() {
     let text = read("docs/reference/profile.md");
     let listed: Vec<(String, String)> =
         rows(&text, "key").iter().map(|row| (row[0].replace('`', ""), row[1].replace('`', ""))).collect();

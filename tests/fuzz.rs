@@ -1,6 +1,6 @@
-//! The fuzz targets, without libFuzzer: over the committed corpus, and over changes of it that proptest makes and shrinks.
+//! Runs the fuzz targets without libFuzzer: on the committed corpus, and on mutations of it by proptest.
 //!
-//! `PROPTEST_CASES` says how many changes are tried of each target; 256 without it. `cargo fuzz run TARGET` goes on from there.
+//! `PROPTEST_CASES` is the number of mutations per target, 256 by default. `cargo fuzz run TARGET` fuzzes further.
 
 #[path = "../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "it is a library for cargo-fuzz")]
@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 
 use targets::TARGETS;
 
-/// Words that mean something to one of the targets.
+/// Tokens with a meaning in the input of at least one target.
 const WORDS: [&str; 28] = [
     "\"",
     "{",
@@ -44,14 +44,14 @@ const WORDS: [&str; 28] = [
     "../",
 ];
 
-/// A change of an input.
+/// A mutation of an input.
 #[derive(Clone, Debug)]
 enum Change {
     Set(Index, u8),
     Remove(Index, Index),
     Repeat(Index, Index),
     Insert(Index, &'static str),
-    /// A part of another input.
+    /// Replaces the end of the input by the end of another input.
     Graft(Index, Index, Index),
 }
 
@@ -104,11 +104,11 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).expect("an input")).collect()
 }
 
-/// Runs a target over its corpus, then over changes of it.
+/// Runs a target on its corpus, then on mutations of it.
 fn fuzz(name: &str) {
     let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).expect("a target of this name");
     let corpus = corpus(name);
-    assert!(corpus.len() >= 3, "the corpus of {name} is somewhere else");
+    assert!(corpus.len() >= 3, "the corpus of {name} has fewer than 3 inputs");
     for input in &corpus {
         target(input);
     }
@@ -118,7 +118,7 @@ fn fuzz(name: &str) {
         for change in &changes {
             change.apply(&mut input, &corpus);
         }
-        // Shown when it fails.
+        // For the failure message.
         let shown = String::from_utf8_lossy(&input).into_owned();
         let outcome = std::panic::catch_unwind(|| target(&input));
         prop_assert!(outcome.is_ok(), "{name} panicked over {shown:?}");

@@ -1,6 +1,6 @@
 //! The profile: which reading of an assumed behaviour (A) an account follows.
 //!
-//! Some behaviour of the service is not documented; `docs/fidelity.md` lists it. Where it can matter to a client, a
+//! Some behaviour of the service is not documented; `docs/explanation/fidelity.md` lists it. Where it can matter to a client, a
 //! profile key selects a reading. The first value of each key is the default: what the mock assumes.
 
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! `POST /o/api/v3/activities`: accesses of devices to applications, newest first.
+//! `POST /o/api/v3/activities`: the accesses of devices to applications, newest first.
 
 use axum::response::Response;
 use jiff::civil::Date;
@@ -8,7 +8,7 @@ use super::{
     context::Authenticated,
     error::ApiError,
     limits::{Limit, PageNumber},
-    page::{Begin, Page},
+    page::{Page, PageStart},
     search,
 };
 use crate::{
@@ -27,7 +27,7 @@ struct ActivitiesQuery {
     limit: Limit<50>,
 }
 
-/// Lists a page: a bare array (D).
+/// Returns a page as a JSON array without an envelope (D).
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
     let query = ActivitiesQuery::read(&fields, context.now, context.config.row_format.zone_hours)?;
@@ -37,7 +37,7 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
         window: context.config.readable(query.window, context.now),
         filter: query.filter,
         order: profile.order.into(),
-        begin: Begin::Entries(query.page.skip(query.limit)),
+        begin: PageStart::Skip(query.page.skip(query.limit)),
         take: query.limit.entries(),
         seen_at: context.now,
         snapshot: context.account.injected.snapshot(),
@@ -46,7 +46,7 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
     if rows.count == 0 && profile.empty_page == EmptyPage::Refused {
         return Err(ApiError::NothingOnPage { page: query.page.get() });
     }
-    Ok(rows.answer("[", "]"))
+    Ok(rows.response("[", "]"))
 }
 
 impl ActivitiesQuery {
@@ -54,13 +54,14 @@ impl ActivitiesQuery {
         let window = window(fields, now, zone_hours)?;
         let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
         let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
-        // Last, because what is wrong in another way comes before a limit that is too large. Fifty entries by default (D).
+        // Read last: every other error takes precedence over a limit that is too large. The default is 50 (D).
         let limit = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
         Ok(Self { window, filter, page, limit })
     }
 }
 
-/// Days from `start_date` to `end_date`, the end day whole (D); without both of them, `age` hours back from now.
+/// The days from `start_date` to `end_date`, including the whole end day (D). If either is missing, the window is the
+/// last `age` hours.
 fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, ApiError> {
     const AGE: &str = "an integer of hours from 1";
     let start = date(fields, "start_date")?;
@@ -68,40 +69,40 @@ fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, ApiEr
     let age_hours = fields.integer("age", AGE)?;
     if let (Some(start), Some(end)) = (start, end) {
         if end <= start {
-            return Err(ApiError::invalid("end_date", "later than start_date", written(end)));
+            return Err(ApiError::invalid("end_date", "later than start_date", format_date(end)));
         }
         let midnight = |date| midnight(date) - zone_hours * HOUR_MS;
         let (from, to) = (midnight(start), midnight(end) + DAY_MS - 1);
         return Ok(Window { from: Millis(from), to: Millis(to) });
     }
-    // A day by default (D); an age that reaches beyond all time is all that retention keeps.
+    // The default is 24 hours (D). A large age saturates; retention limits the window later.
     match age_hours.unwrap_or(24) {
         hours @ ..1 => Err(ApiError::invalid("age", AGE, hours)),
         hours => Ok(Window { from: Millis(now.0.saturating_sub(hours.saturating_mul(HOUR_MS))), to: now }),
     }
 }
 
-/// The beginning of a day in UTC (A; profile `time_zone`), in milliseconds since 1970.
+/// The start of a day in UTC, in milliseconds since 1970. The caller applies the time zone (A; profile `time_zone`).
 fn midnight(date: Date) -> i64 {
     date.duration_since(Date::constant(1970, 1, 1)).as_hours() * HOUR_MS
 }
 
 const DATE: &str = "a day as MM/DD/YYYY";
 
-/// A day, in two, two and four digits.
+/// A day as `MM/DD/YYYY`, with leading zeros.
 fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, ApiError> {
     let Some(text) = fields.text(name, DATE)? else { return Ok(None) };
     match Date::strptime("%m/%d/%Y", &*text) {
-        Ok(date) if written(date) == text => Ok(Some(date)),
+        Ok(date) if format_date(date) == text => Ok(Some(date)),
         _ => Err(ApiError::invalid(name, DATE, Json::Text(text.into_owned()))),
     }
 }
 
-fn written(date: Date) -> String {
+fn format_date(date: Date) -> String {
     format!("{:02}/{:02}/{:04}", date.month(), date.day(), date.year())
 }
 
-/// The actions that are wanted, as bits; none and an empty array mean all (A for the empty array).
+/// The requested actions, as bits. `None` means all actions: the field is missing, or the array is empty (A).
 fn actions(fields: &Fields) -> Result<Option<u32>, ApiError> {
     const WANTED: &str = "an array of allowed, blocked, monitored_block, monitored_allow";
     let list = match fields.get("action") {

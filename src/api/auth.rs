@@ -1,6 +1,6 @@
 //! Authentication: the access token of a request.
 //!
-//! Without a valid token a request is refused with 401 before anything else is looked at (D).
+//! A request without a valid token gets 401 before any other check (D).
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use super::{
 };
 use crate::account::{Account, InFlightGuard, tokens::Validity};
 
-/// Whether a path is behind the authentication.
+/// Whether requests to a path need an access token.
 pub(super) fn needs_token(path: &str) -> bool {
     path == "/o/api" || path.starts_with("/o/api/")
 }
 
-/// The token that a request presents: in the header, or else in the query (D).
+/// The token of a request: from the header, or else from the query (D).
 pub(super) fn presented(request: &Request) -> Option<String> {
     bearer(request.headers()).or_else(|| in_query(request.uri()))
 }
 
-/// Checks the token, and puts [`Authenticated`] among the request's extensions. The guard counts the request as in flight
-/// until it is dropped; a request without a valid token is not counted.
+/// Checks the token, and inserts [`Authenticated`] into the request's extensions. The request counts as in flight until
+/// the guard is dropped; a request without a valid token does not count.
 ///
 /// # Errors
 ///
-/// 401 without a valid token; 429 when the account has too many requests in flight.
+/// 401 without a valid token; 429 if the account has too many requests in flight.
 pub(super) fn authenticate(
     state: &ApiState,
     context: &RequestContext,
@@ -50,7 +50,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// The token in `Authorization: Bearer`, the scheme in any case. Another scheme is no token.
+/// The token in `Authorization: Bearer`; the scheme is case-insensitive. `None` for any other scheme.
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?;
     let text = String::from_utf8_lossy(value.as_bytes());
@@ -59,7 +59,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
-/// The first `access_token` of the query. One that cannot be decoded is taken as it stands, and is unknown then.
+/// The first `access_token` of the query. A value that cannot be decoded is used as sent.
 fn in_query(uri: &Uri) -> Option<String> {
     Params::first_lossy(uri.query()?, "access_token").filter(|token| !token.is_empty())
 }

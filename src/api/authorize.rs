@@ -1,4 +1,4 @@
-//! `GET /o/oauth/authorize`: stands for the pages on which a person logs in and consents. It consents at once.
+//! `GET /o/oauth/authorize`: replaces the vendor's login and consent pages, and consents immediately.
 
 use axum::{
     extract::RawQuery,
@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{context::RequestContext, error::ApiError, params::Params};
 
-/// Sends the browser to `redirect_uri` with a code of six characters, and hands `state` back.
+/// Redirects to `redirect_uri` with a code of six characters and the `state` of the request.
 pub(super) async fn consent(context: RequestContext, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::parse(query.as_deref().unwrap_or_default(), context.config.profile().repeated_parameter)?;
     let settings = &context.config.settings;
@@ -33,14 +33,14 @@ pub(super) async fn consent(context: RequestContext, RawQuery(query): RawQuery) 
         return Err(ApiError::invalid("redirect_uri", "an address that can stand in a header", redirect_uri));
     }
     let code = context.account.tokens.make_code(redirect_uri, context.now);
-    let location = with_answer(redirect_uri, &code, params.get("state"));
-    // Visible ASCII: the address was looked at, the code is made of letters and digits, the state is escaped.
+    let location = with_code(redirect_uri, &code, params.get("state"));
+    // This cannot fail: the URI is checked above, the code has only letters and digits, and `state` is percent-encoded.
     let location = HeaderValue::try_from(location).map_err(|_| ApiError::ServerError)?;
     Ok((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
 }
 
-/// Appends the code, and the client's `state`, to the query of an address.
-fn with_answer(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
+/// Appends the code and the client's `state` to the query of a URI, before its fragment.
+fn with_code(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
     let (address, fragment) = match redirect_uri.split_once('#') {
         Some((address, fragment)) => (address, Some(fragment)),
         None => (redirect_uri, None),
@@ -57,7 +57,7 @@ fn with_answer(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
     location
 }
 
-/// Whether an address leads back to this machine, where native clients wait for their code (RFC 8252).
+/// Whether a URI is a loopback address, where native clients receive their code (RFC 8252).
 fn is_loopback(redirect_uri: &str) -> bool {
     let Ok(uri) = redirect_uri.parse::<Uri>() else { return false };
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));

@@ -1,7 +1,8 @@
-//! JSON bodies: read whole, strictly, with errors that say what is wrong.
+//! Strict parsing of JSON bodies, with precise errors.
 //!
-//! Wrong types are refused rather than converted (A; profile `wrong_types`), so that a client's mistake is seen; so is a name that an object
-//! has twice. Unknown names are ignored, `null` means absent, and a body that is empty or `[]` has no fields (C).
+//! Wrong types are rejected and not converted (A; profile `wrong_types`), so that mistakes of a client become visible.
+//! A name that occurs twice in an object is rejected, too. Unknown names are ignored, `null` means absent, and a body
+//! that is empty or `[]` has no fields (C).
 
 use std::{borrow::Cow, fmt};
 
@@ -25,13 +26,13 @@ pub(super) struct Fields {
     wrong_types: WrongTypes,
 }
 
-/// Any JSON value, as it was written.
+/// A JSON value, without conversion.
 #[derive(Debug)]
 pub(super) enum Json {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A number that is no `i64`, in the words of the parser.
+    /// A number that is not an `i64`, formatted.
     Number(String),
     Text(String),
     List(Vec<Json>),
@@ -44,7 +45,7 @@ impl<S: Sync> FromRequest<S> for Fields {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let Authenticated { context, .. } = parts.extensions.get().ok_or(ApiError::ServerError)?;
-        // The type is judged before the body is read, but a request without a body needs none.
+        // The content type is checked before the body is read. A request without a body needs none.
         let media_type = check_media_type(&parts.headers, "application/json");
         if let (Err(error), true) = (&media_type, has_body(&parts.headers)) {
             let mut unread = Request::new(body);
@@ -62,7 +63,11 @@ impl<S: Sync> FromRequest<S> for Fields {
     }
 }
 
-/// Reads a body up to the largest size. Upstream's documents have no number for it, and 413 means something else there (A).
+/// Reads a body up to the maximum size.
+///
+/// # Errors
+///
+/// 400 if the body is too large, late or incomplete (A: the vendor documents no maximum, and uses 413 for pages).
 pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Result<Bytes, ApiError> {
     context.bodies.read(body).await.map_err(|why| {
         if let Some(limit) = why.limit() {
@@ -72,14 +77,18 @@ pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Re
     })
 }
 
-/// Whether a request announces a body that is not empty.
+/// Whether the headers announce a non-empty body.
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
-/// Whether the content type is `wanted`, in UTF-8 if it names a charset, and the body is not compressed (A: a servlet does not
-/// decompress requests by itself).
+/// Checks that the content type is `wanted`, with UTF-8 as its charset if it names one, and that the body is not
+/// compressed (A: servlet containers do not decompress requests).
+///
+/// # Errors
+///
+/// 415 if any of these checks fails.
 pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), ApiError> {
     let is_plain = |encoding: &&HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).iter().find(|encoding| !is_plain(encoding)) {
@@ -109,16 +118,16 @@ impl Fields {
         }
     }
 
-    /// The value of a name; `null` is absent.
+    /// The value of a field. `None` if it is missing or `null`.
     pub(super) fn get(&self, name: &str) -> Option<&Json> {
         self.all
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(key, _)| key == name)
             .map(|(_, value)| value)
             .filter(|value| !matches!(value, Json::Null))
     }
 
-    /// A whole number.
+    /// The value of an integer field.
     pub(super) fn integer(&self, name: &'static str, wanted: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {
             None => Ok(None),
@@ -130,7 +139,7 @@ impl Fields {
         }
     }
 
-    /// A text.
+    /// The value of a string field.
     pub(super) fn text(&self, name: &'static str, wanted: &str) -> Result<Option<Cow<'_, str>>, ApiError> {
         match self.get(name) {
             None => Ok(None),
@@ -142,7 +151,7 @@ impl Fields {
         }
     }
 
-    /// Whether there is a name, whatever it holds.
+    /// Whether a field has a value other than `null`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -152,7 +161,7 @@ impl Fields {
     }
 }
 
-/// As it would be written, shortened where it is refused.
+/// The value as JSON, for error descriptions. Arrays and objects are only named.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,7 +169,7 @@ impl fmt::Display for Json {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Number(number) => f.write_str(number),
-            // A text always has a form in JSON.
+            // Encoding a string cannot fail.
             Self::Text(text) => f.write_str(&serde_json::to_string(text).unwrap_or_default()),
             Self::List(list) if list.is_empty() => f.write_str("an empty array"),
             Self::List(_) => f.write_str("an array"),
@@ -171,13 +180,13 @@ impl fmt::Display for Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(JsonVisitor)
     }
 }
 
-struct Reader;
+struct JsonVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,7 +231,7 @@ impl<'de> Visitor<'de> for Reader {
             if fields.len() == MAX_FIELDS {
                 return Err(de::Error::custom(format_args!("an object has more than {MAX_FIELDS} names")));
             }
-            if fields.iter().any(|(known, _)| *known == name) {
+            if fields.iter().any(|(key, _)| *key == name) {
                 let name: String = name.chars().take(40).collect();
                 return Err(de::Error::custom(format_args!("the name {name:?} is given twice")));
             }
@@ -232,5 +241,6 @@ impl<'de> Visitor<'de> for Reader {
     }
 }
 
-/// How many names an object may have: the largest request has a dozen, and each is compared with all before it.
+/// The maximum number of names in an object. Each name is compared with all previous ones; real requests have at most a
+/// dozen.
 const MAX_FIELDS: usize = 256;

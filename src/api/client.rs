@@ -1,5 +1,5 @@
-//! Whose client asks at the token service: found out before anything else, so that its account's clock, faults and journal
-//! are the ones that count.
+//! Middleware of the OAuth routes. It finds the account by the client id before the handler runs, so that the clock,
+//! the faults and the journal of this account apply.
 
 use std::sync::Arc;
 
@@ -15,31 +15,31 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{body, context::RequestContext, error::ApiError, fault, head, params::Params, state::ApiState};
 use crate::{account::InFlightGuard, api_name::ApiName};
 
-/// The gate of the routes that need no token.
+/// Sets the request context of the client's account, and applies the faults of this account.
 pub(super) async fn identify(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let arrived = match Arrived::read(&state, request).await {
-        Ok(arrived) => arrived,
+    let identified = match IdentifiedRequest::read(&state, request).await {
+        Ok(identified) => identified,
         Err(error) => return error.into_response(),
     };
-    // Under way until it is answered.
-    let Arrived { context, request, in_flight: _in_flight } = arrived;
+    // The guard keeps the request in flight until the response is ready.
+    let IdentifiedRequest { context, request, in_flight: _in_flight } = identified;
     let api = ApiName::at(request.uri().path());
     let seed = context.config.settings.world.seed;
     match api.and_then(|api| context.account.faults.apply(api, seed, context.now)) {
-        Some(applied) => fault::answered(&applied, &context, None, next.run(request)).await,
+        Some(applied) => fault::apply_fault(&applied, &context, None, next.run(request)).await,
         None => next.run(request).await,
     }
 }
 
-/// A request whose body was read, and whose account is known.
-struct Arrived {
+/// A request with its body in memory and the context of its account.
+struct IdentifiedRequest {
     context: RequestContext,
     request: Request,
-    /// One of the account's that are under way, if a client of its asks.
+    /// Counts the request as in flight for its account. `None` if no account has the client id.
     in_flight: Option<InFlightGuard>,
 }
 
-impl Arrived {
+impl IdentifiedRequest {
     async fn read(state: &ApiState, request: Request) -> Result<Self, ApiError> {
         head::check(&request)?;
         let (mut parts, body) = request.into_parts();
@@ -63,7 +63,7 @@ impl Arrived {
 }
 
 impl RequestContext {
-    /// The client's id and secret: by HTTP Basic, or as parameters.
+    /// The client id and secret: from HTTP Basic, or else from the parameters.
     pub(super) fn client(headers: &HeaderMap, params: &Params<'_>) -> Option<(String, String)> {
         basic(headers).or_else(|| {
             let id = params.get("client_id")?;

@@ -1,4 +1,4 @@
-//! What a handler knows of its request: the account, its configuration, the time, and who is authenticated.
+//! The request context: the account, its effective configuration, the time, and the access token.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -13,8 +13,8 @@ use crate::{
     bodies::Bodies,
 };
 
-/// What every handler knows of its request. It dereferences to the account that the request is about. The clock is read here,
-/// once a request.
+/// The context of a request, an extractor. It dereferences to [`RequestTarget`]: the account, its effective
+/// configuration, its epoch, and its time when the context was created.
 #[derive(Clone, Debug)]
 pub(super) struct RequestContext {
     pub(super) target: RequestTarget,
@@ -30,7 +30,7 @@ impl Deref for RequestContext {
     }
 }
 
-/// A request with a valid access token.
+/// The context of a request with a valid access token, an extractor.
 #[derive(Clone, Debug)]
 pub(super) struct Authenticated {
     pub(super) context: RequestContext,
@@ -40,10 +40,9 @@ pub(super) struct Authenticated {
 }
 
 impl RequestContext {
-    /// The context of a request that comes now.
+    /// Creates the context of a request that arrives now.
     pub(super) fn new(account: &Arc<Account>, recorder: Recorder, bodies: Arc<Bodies>) -> Self {
-        // The epoch is read first: if the account is reset meanwhile, what follows is of the new epoch, and the request of the
-        // old one.
+        // The epoch is read first. If a reset happens in between, the request belongs to the old epoch.
         let epoch = account.epoch();
         let target =
             RequestTarget { epoch, now: account.clock().now(), config: account.config(), account: account.clone() };
@@ -54,7 +53,7 @@ impl RequestContext {
 impl<S: Sync> FromRequestParts<S> for Authenticated {
     type Rejection = ApiError;
 
-    /// Present behind the authentication, on every path that needs a token.
+    /// The authentication layer inserts the value for every path that needs a token.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or(ApiError::NoToken)
     }
@@ -63,7 +62,7 @@ impl<S: Sync> FromRequestParts<S> for Authenticated {
 impl<S: Sync> FromRequestParts<S> for RequestContext {
     type Rejection = ApiError;
 
-    /// Present behind the authentication, on every path that needs no token.
+    /// The authentication layer inserts the value for every path that does not need a token.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or(ApiError::ServerError)
     }

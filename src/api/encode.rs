@@ -1,4 +1,4 @@
-//! Upstream's shapes: how entries and instants are written. All times are UTC (A where nothing says so).
+//! Encodes entries and timestamps in the vendor's formats. All times are UTC (A), unless the profile sets another zone.
 
 use axum::{
     http::{HeaderValue, header},
@@ -11,27 +11,27 @@ use crate::{
     world::{Category, Millis, Record},
 };
 
-/// The content type of every answer (A: what a servlet container writes).
+/// The content type of JSON responses (A: the form of a servlet container).
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 
-/// The same for accounts whose profile has `charset = "none"`.
+/// The content type for accounts whose profile has `charset = "none"`.
 const BARE_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Takes the charset from the content type.
+/// Removes the charset from the content type.
 pub(super) fn without_charset(response: &mut Response) {
     if let Some(value) = response.headers_mut().get_mut(header::CONTENT_TYPE).filter(|value| **value == JSON) {
         *value = BARE_JSON;
     }
 }
 
-/// Puts the account's time in `Date`: a client that takes its windows from there must get those of the account.
+/// Sets `Date` to the account's time, because clients may derive their windows from it.
 pub(super) fn set_date(response: &mut Response, now: Millis) {
     if let Some(date) = http_date(now) {
         response.headers_mut().insert(header::DATE, date);
     }
 }
 
-/// An instant as headers have it, in whole seconds.
+/// An instant as an HTTP date, truncated to seconds.
 pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
     let at = Timestamp::from_millisecond(at.0).ok()?;
     HeaderValue::try_from(DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?).ok()
@@ -39,7 +39,7 @@ pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// The names of a row's fields, in the order of the vendor's table.
+/// The field names of a row, in the order of the vendor's documentation.
 pub(super) fn fields(category: Category) -> &'static [&'static str] {
     match category {
         Category::Admin => &ADMIN,
@@ -81,9 +81,10 @@ const ACTIVITY: [&str; 9] = [
     "timestamp",
 ];
 
-/// Appends an entry as `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities` has it.
+/// Appends an entry as a row of `POST /o/api/v3.3/logs` or `POST /o/api/v3/activities`.
 ///
-/// Written by hand, because it is most of what a page costs: an object of texts under names that need no escaping.
+/// The encoder is written by hand, because it takes most of the time of a page. A row is a flat object of strings, and
+/// its field names need no escaping.
 pub(super) fn write_row(entry: &Record, row_format: RowFormat, into: &mut Vec<u8>) {
     with_row(entry, row_format, |names, values| write_fields(names, values, into));
 }
@@ -100,19 +101,19 @@ fn write_fields(names: &[&str], values: &[&str], into: &mut Vec<u8>) {
 
 /// Appends a JSON string.
 fn write_text(text: &str, into: &mut Vec<u8>) {
-    // All bytes are looked at, whatever is found: without a way out the loop is done many at a time.
+    // The loop has no early exit, so that the compiler can vectorise it.
     let escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
     if text.bytes().map(escaped).fold(0, |found, byte| found | byte) == 0 {
         into.push(b'"');
         into.extend_from_slice(text.as_bytes());
         into.push(b'"');
     } else {
-        // A text always has a form in JSON, and a vector takes any of it.
-        serde_json::to_writer(into, text).expect("a text can be written");
+        // Encoding a string into memory cannot fail.
+        serde_json::to_writer(into, text).expect("a string is always encodable");
     }
 }
 
-/// Hands the names and values of an entry's row to whoever writes it.
+/// Calls `write` with the field names and the values of an entry's row.
 pub(super) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
     match entry {
         Record::Admin(entry) => {
@@ -141,7 +142,7 @@ pub(super) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnO
                 &REPORT,
                 &[
                     at.text(),
-                    // A: the documents give no code for the one event of this category.
+                    // A: the vendor documents no code for the only event of this category.
                     "device_report",
                     details(&entry.details, "Device report", row_format),
                     &device.id,
@@ -191,7 +192,7 @@ pub(super) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnO
     }
 }
 
-/// What an entry's `details` say (A; profile `details`).
+/// The `details` of an entry (A; profile `details`).
 fn details<'a>(sentence: &'a str, label: &'a str, row_format: RowFormat) -> &'a str {
     match row_format.details {
         Details::Console => sentence,
@@ -200,10 +201,10 @@ fn details<'a>(sentence: &'a str, label: &'a str, row_format: RowFormat) -> &'a 
     }
 }
 
-/// An entry of `GET /o/api/v2/logs`: its day, and its line. `None` for categories that v2 does not tell.
+/// The day and the line of an entry of `GET /o/api/v2/logs`. `None` for categories that v2 does not return.
 ///
-/// The line is `hh:mm|AM|agent (Version n)|hostname|description`, an hour of two digits, no blanks round the bars (D: the
-/// example). How an administrator's line looks is assumed (A).
+/// The line is `hh:mm|AM|agent (Version n)|hostname|description`, with a two-digit hour and no spaces around the bars
+/// (D: the example). The line of an administrator event is assumed (A).
 pub(super) fn v2_line(entry: &Record, row_format: RowFormat) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
         Record::Device(entry) => {
@@ -215,23 +216,23 @@ pub(super) fn v2_line(entry: &Record, row_format: RowFormat) -> Option<(String, 
         _ => return None,
     };
     let time = civil(at, row_format.zone_hours);
-    let (hour, half) = twelve(time);
-    // The blank at the end stands in the documented example (D).
+    let (hour, half) = twelve_hour(time);
+    // The documented example has the space at the end (D).
     let day = format!("{} {}, {} ", month(time), time.day(), time.year());
     Some((day, format!("{hour:02}:{:02}|{half}|{category}|{name}|{label}", time.minute())))
 }
 
-/// `2026-01-15T08:55:12.279Z`: what v3.3 writes (C).
+/// A timestamp of v3.3, such as `2026-01-15T08:55:12.279Z` (C).
 struct Iso([u8; 24]);
 
 impl Iso {
     fn new(at: Millis) -> Self {
         let time = civil(at, 0);
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        let mut put = |place: usize, digits: usize, number: i16| {
+        let mut put = |offset: usize, digits: usize, number: i16| {
             let mut rest = number.unsigned_abs();
-            for digit in text[place..place + digits].iter_mut().rev() {
-                // Below 10 by the remainder.
+            for digit in text[offset..offset + digits].iter_mut().rev() {
+                // The remainder is below 10.
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
@@ -247,15 +248,16 @@ impl Iso {
     }
 
     fn text(&self) -> &str {
-        // Only digits were put in.
+        // The template is ASCII, and only digits replace its bytes.
         std::str::from_utf8(&self.0).expect("ASCII")
     }
 }
 
-/// `May 18, 2018 10:40:00 AM`: what activities write, the hour without a leading zero (A: Java's medium format).
+/// A timestamp of an activity, such as `May 18, 2018 10:40:00 AM`. The hour has no leading zero by default (A: Java's
+/// medium format; profile `activity_hour`).
 fn medium(at: Millis, row_format: RowFormat) -> String {
     let time = civil(at, row_format.zone_hours);
-    let (hour, half) = twelve(time);
+    let (hour, half) = twelve_hour(time);
     let (month, day, year) = (month(time), time.day(), time.year());
     let (minute, second) = (time.minute(), time.second());
     match row_format.hour {
@@ -265,18 +267,18 @@ fn medium(at: Millis, row_format: RowFormat) -> String {
 }
 
 fn civil(at: Millis, zone_hours: i64) -> DateTime {
-    // Instants of events lie between 2013 and 2200.
+    // Events happen between 2013 and 2200, so the fallback is never used.
     let at = Timestamp::from_millisecond(at.0 + zone_hours * 3_600_000);
     Offset::UTC.to_datetime(at.unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 fn month(time: DateTime) -> &'static str {
-    // From 1 to 12.
+    // The month is from 1 to 12.
     MONTHS[usize::from(time.month().unsigned_abs()) - 1]
 }
 
-/// The hour on a clock of twelve, and which half of the day it is.
-fn twelve(time: DateTime) -> (i8, &'static str) {
+/// The hour on a 12-hour clock, and `AM` or `PM`.
+fn twelve_hour(time: DateTime) -> (i8, &'static str) {
     let hour = time.hour() % 12;
     (if hour == 0 { 12 } else { hour }, if time.hour() < 12 { "AM" } else { "PM" })
 }
@@ -286,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_written_as_upstream_writes_them() {
+    fn timestamps_have_the_vendors_formats() {
         for (iso, long) in [
             ("2018-05-18T10:40:00.000Z", "May 18, 2018 10:40:00 AM"),
             ("2026-01-05T00:05:09.007Z", "Jan 5, 2026 12:05:09 AM"),

@@ -1,8 +1,8 @@
-//! The table of refusals: whatever the emulated surface answers with a 4xx or 5xx is a row of it.
+//! The table of errors. Each 4xx and 5xx response of the emulated API is a row, except those with a body from a fault.
 //!
-//! The statuses are documented (D). That every body is `{"error", "error_description"}` with these codes is assumed (A):
-//! the token service answers in that shape, one public client dies unless a 404 is JSON, another unless the body has
-//! `error`. The sentences are ours; they name the parameter, what it may be and what came.
+//! The statuses are documented (D). The body `{"error", "error_description"}` and its codes are assumed (A): the token
+//! service uses this format, one public client fails if a 404 is not JSON, and another if the body has no `error`. The
+//! descriptions are not the vendor's; they name the parameter, the accepted values and the received value.
 
 use std::{
     any::Any,
@@ -21,73 +21,73 @@ use tower_http::catch_panic::ResponseForPanic;
 use super::encode::JSON;
 use crate::metrics::Metrics;
 
-/// How many characters of a client's value are repeated in a description.
+/// The maximum number of characters of a client's value in a description.
 const MAX_ECHO: usize = 100;
 
-/// A reason not to answer, which is also the answer.
+/// An error response: one row of the table.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum ApiError {
-    /// The request names no token.
+    /// The request has no token.
     NoToken,
-    /// Nobody issued this token, or it was revoked.
+    /// No account has issued this token, or it is revoked.
     UnknownToken(String),
-    /// This token has expired.
+    /// The token has expired.
     ExpiredToken(String),
     /// The client of the token endpoint is unknown, or its secret is wrong.
     BadClient,
-    /// There is nothing at this path.
+    /// The path has no route.
     NoSuchPath(String),
-    /// There is something, but not for this method.
+    /// The path has a route, but not for this method.
     MethodNotAllowed(Method),
-    /// The quota is used up; a request is let through again after so many seconds.
+    /// The quota is exhausted; it allows a request again after this many seconds.
     TooManyRequests { wait_seconds: u64 },
-    /// So many requests of the account are under way already. The quota has nothing to do with it.
+    /// The account has this maximum number of requests in flight. This limit is independent of the quota.
     TooManyAtOnce { most: u32 },
-    /// The body is not of the type that is read here.
+    /// The handler does not accept the content type of the body.
     UnsupportedMediaType { got: Option<String>, wanted: &'static str },
-    /// The body is compressed, and nothing here is decompressed.
+    /// The body is compressed; the server does not decompress.
     UnsupportedEncoding(String),
-    /// The body or the query cannot be read.
+    /// The body, the query or a header line cannot be read; the text is the description.
     Unreadable(String),
-    /// A parameter is wrong.
+    /// A parameter is invalid.
     Invalid { parameter: &'static str, wanted: String, got: String },
     /// A parameter is missing.
     Missing { parameter: &'static str, wanted: &'static str },
-    /// `limit` is above its maximum, which has a status of its own (D).
+    /// `limit` is above its maximum. This error has its own status (D).
     LimitTooLarge { max: u16, got: i64 },
-    /// The page is beyond the last one, or there is nothing to return (D).
+    /// The page is beyond the last one, or there are no entries (D).
     NothingOnPage { page: u64 },
-    /// The token endpoint was not told which grant.
+    /// A request to the token endpoint has no `grant_type`.
     MissingGrantType,
-    /// The token endpoint does not know the grant.
+    /// The token endpoint does not support the grant type.
     UnsupportedGrantType(String),
-    /// A code, refresh token or redirect address does not fit.
+    /// A code, a refresh token or a redirect URI is invalid; the text is the description.
     InvalidGrant(String),
-    /// The consent page was asked for something else than a code.
+    /// The `response_type` of a request to the authorize endpoint is not `code`.
     UnsupportedResponseType(String),
-    /// There is nothing after the last page of v3.3, on an account that says so with a status.
+    /// A v3.3 page has no entries, and the profile key `after_last_page` selects an error for it.
     AfterLastPage,
-    /// There is more data than `limit`, on an account that does not page.
+    /// There is more data than `limit`, and the profile key `more_than_limit` selects an error for it.
     MoreThanLimit { limit: usize },
-    /// Something broke: a handler panicked. It never comes by itself.
+    /// A handler panicked, or an internal invariant does not hold.
     ServerError,
-    /// A fault asks for this status, and leaves the words to us.
+    /// A fault sets this status, but no body.
     Forced(StatusCode),
 }
 
 #[derive(Serialize)]
-struct Words<'a> {
+struct ErrorBody<'a> {
     error: &'a str,
     error_description: &'a str,
 }
 
 impl ApiError {
-    /// A parameter is wrong: what it may be, and what came.
+    /// A parameter is invalid: the accepted values, and the received value.
     pub(super) fn invalid(parameter: &'static str, wanted: impl Into<String>, got: impl fmt::Display) -> Self {
         Self::Invalid { parameter, wanted: wanted.into(), got: got.to_string() }
     }
 
-    /// Status and code of the row.
+    /// The status and the code of the row.
     fn row(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
@@ -115,7 +115,7 @@ impl ApiError {
     }
 }
 
-/// The sentence in `error_description`.
+/// Writes `error_description`.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,8 +160,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, error) = self.row();
         let description = self.to_string();
-        let body = Words { error, error_description: &description };
-        // Two strings always have a form in JSON.
+        let body = ErrorBody { error, error_description: &description };
+        // Encoding two strings cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, JSON)], body).into_response();
         if status == StatusCode::UNAUTHORIZED {
@@ -172,7 +172,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The code that goes with a status when nothing else is known.
+/// The code for a status that a fault sets.
 fn code_of(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "invalid_token",
@@ -190,7 +190,7 @@ fn code_of(status: StatusCode) -> &'static str {
     }
 }
 
-/// What a client sent, short enough to be repeated.
+/// A value that a client sent, truncated to [`MAX_ECHO`] characters.
 struct Echo<'a>(&'a str);
 
 impl fmt::Display for Echo<'_> {
@@ -202,7 +202,7 @@ impl fmt::Display for Echo<'_> {
     }
 }
 
-/// The header that goes with a 401. What cannot stand in a quoted string of a header is left out.
+/// The value of `WWW-Authenticate`. Characters that a quoted string in a header cannot contain are omitted.
 fn challenge(error: &str, description: &str) -> HeaderValue {
     let mut text = String::with_capacity(128);
     // Writing to a string cannot fail.
@@ -212,11 +212,12 @@ fn challenge(error: &str, description: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(r#"Bearer realm="oauth""#))
 }
 
-/// Answers for a handler that has panicked, in the words of its surface. What and where, the hook of panics has said.
+/// Counts a panic in a handler, and creates the response. The panic hook has already logged the message and the
+/// location.
 #[derive(Clone, Debug)]
 pub(crate) struct Panicked {
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) answer: fn() -> Response,
+    pub(crate) response: fn() -> Response,
 }
 
 impl ResponseForPanic for Panicked {
@@ -224,16 +225,16 @@ impl ResponseForPanic for Panicked {
 
     fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response {
         self.metrics.panicked();
-        (self.answer)()
+        (self.response)()
     }
 }
 
-/// Whatever has no route.
+/// Handles requests to paths without a route.
 pub(super) async fn no_such_path(uri: Uri) -> ApiError {
     ApiError::NoSuchPath(uri.path().to_owned())
 }
 
-/// Whatever has a route, but not for this method. The router adds `Allow`.
+/// Handles requests whose path has a route, but not for this method. The router adds `Allow`.
 pub(super) async fn method_not_allowed(method: Method) -> ApiError {
     ApiError::MethodNotAllowed(method)
 }

@@ -1,13 +1,17 @@
-//! The length of a request's head, as far as upstream limits it.
+//! Length limits on the head of a request.
 
 use axum::extract::Request;
 
 use super::error::ApiError;
 
-/// The longest header line, and the longest path with its query, that are accepted: 8 KiB, as servlet containers have it (A).
+/// The maximum number of bytes of a header line, and of the path with the query: 8 KiB, as in servlet containers (A).
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// Refuses lines that are too long.
+/// Checks the lengths. A header line includes `: ` and the line end.
+///
+/// # Errors
+///
+/// 400 if a header line, or the path with the query, is too long.
 pub(super) fn check(request: &Request) -> Result<(), ApiError> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_LINE_BYTES {

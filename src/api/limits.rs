@@ -1,10 +1,10 @@
-//! How much a page holds, and which one it is.
+//! The `limit` and `page` parameters.
 
 use super::error::ApiError;
 
-/// How many entries a page may hold, from 1 to `MAX`.
+/// The maximum number of entries of a page, from 1 to `MAX`.
 ///
-/// Above `MAX` upstream answers 406, below 1 it answers 400: two refusals for one number (D).
+/// The vendor's service returns 406 above `MAX`, and 400 below 1 (D).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Limit<const MAX: u16>(u16);
 
@@ -45,7 +45,7 @@ impl PageNumber {
         self.0
     }
 
-    /// How many entries lie before the page.
+    /// The number of entries before the page.
     pub(super) fn skip<const MAX: u16>(self, limit: Limit<MAX>) -> u64 {
         (self.0 - 1).saturating_mul(limit.0.into())
     }

@@ -1,4 +1,4 @@
-//! `GET /o/api/v2/logs`: device or administrator events of all that retention keeps, newest first, by day.
+//! `GET /o/api/v2/logs`: device or administrator events of the whole retention period, newest first, grouped by day.
 
 use axum::{extract::RawQuery, response::Response};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use super::{
     encode,
     error::ApiError,
     limits::{Limit, PageNumber},
-    page::{self, Begin, Page},
+    page::{self, Page, PageStart},
     params::Params,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     world::{Category, Filter, Millis, Window},
 };
 
-/// The parameters, all in the query.
+/// The parameters of the query.
 struct LogsQuery {
     category: Category,
     page: PageNumber,
@@ -28,14 +28,14 @@ struct Logs {
     logs: Vec<Day>,
 }
 
-/// The entries of one calendar day (UTC, A; profile `time_zone`) that are on the page.
+/// The entries of the page that belong to one calendar day (UTC, A; profile `time_zone`).
 #[derive(Serialize)]
 struct Day {
     date: String,
     eventlog: Vec<String>,
 }
 
-/// Lists a page. `limit` counts entries, not days (D: the documented request with 10 gets ten under one date).
+/// Returns a page. `limit` counts entries, not days (D: the documented request with 10 returns ten under one date).
 pub(super) async fn list(caller: Authenticated, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let Authenticated { context, .. } = caller;
     let profile = context.config.profile();
@@ -46,7 +46,7 @@ pub(super) async fn list(caller: Authenticated, RawQuery(query): RawQuery) -> Re
         window: context.config.readable(Window { from: Millis(0), to: context.now }, context.now),
         filter: Filter::default(),
         order: profile.order.into(),
-        begin: Begin::Entries(query.page.skip(query.limit)),
+        begin: PageStart::Skip(query.page.skip(query.limit)),
         take: query.limit.entries(),
         seen_at: context.now,
         snapshot: context.account.injected.snapshot(),
@@ -62,8 +62,8 @@ pub(super) async fn list(caller: Authenticated, RawQuery(query): RawQuery) -> Re
             _ => logs.push(Day { date, eventlog: vec![line] }),
         }
     }
-    // Texts always have a form in JSON.
-    Ok(page::answer(serde_json::to_vec(&Logs { logs }).map_err(|_| ApiError::ServerError)?))
+    // Encoding strings cannot fail.
+    Ok(page::response(serde_json::to_vec(&Logs { logs }).map_err(|_| ApiError::ServerError)?))
 }
 
 impl LogsQuery {
@@ -75,7 +75,7 @@ impl LogsQuery {
             other => return Err(ApiError::invalid("event_type", EVENT_TYPE, other)),
         };
         let page = params.integer("page", PageNumber::WANTED, 1)?.try_into()?;
-        // Last, because what is wrong in another way comes before a limit that is too large. One entry by default (D).
+        // Read last: every other error takes precedence over a limit that is too large. The default is 1 (D).
         let limit = params.integer("limit", &Limit::<50>::wanted(), 1)?.try_into()?;
         Ok(Self { category, page, limit })
     }

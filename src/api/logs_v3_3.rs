@@ -1,4 +1,4 @@
-//! `POST /o/api/v3.3/logs`: events of one category in a window, newest first, paged by an opaque token.
+//! `POST /o/api/v3.3/logs`: the events of one category in a window, newest first, with opaque page tokens.
 
 use axum::response::Response;
 
@@ -7,7 +7,7 @@ use super::{
     context::{Authenticated, RequestContext},
     error::ApiError,
     limits::Limit,
-    page::{Begin, Page, Place},
+    page::{Page, PageStart, Position},
     page_token::PageToken,
     search,
 };
@@ -16,15 +16,15 @@ use crate::{
     world::{AdminEvent, AgentType, Category, DeviceEvent, Filter, Millis, WebhookEvent, Window},
 };
 
-/// How far back a window reaches that is given only its end (A: the default of `age`).
+/// The default of `age`, and the length of a window with only an end (A), in seconds.
 const DEFAULT_AGE_SECONDS: i64 = 3_600;
-/// The largest `age` (D).
+/// The maximum of `age`, in seconds (D).
 const MAX_AGE_SECONDS: i64 = 86_400;
 
-/// Lists a page.
+/// Returns a page.
 ///
-/// The answer's `token` is never empty on a page with data, the last one included: a client that gets data and an empty
-/// token starts over for ever (C). The page after the last one is empty and has an empty token (A; profile
+/// The `token` of a page with data is never empty, not even on the last page: a client that receives data and an empty
+/// token starts over endlessly (C). The page after the last one has no data and an empty token (A; profile
 /// `after_last_page`).
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
@@ -34,24 +34,24 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
         window: query.window,
         filter: query.filter.clone(),
         order: query.order,
-        begin: Begin::At(query.begin),
+        begin: PageStart::At(query.begin),
         take: query.limit.entries(),
         seen_at: query.seen_at,
         snapshot: query.snapshot,
     };
     let rows = page.rows(context).await?;
-    let stays = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
+    let repeats_token = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
     let next = match rows.count {
         0 if context.config.profile().after_last_page == AfterLastPage::Refused => return Err(ApiError::AfterLastPage),
         0 => String::new(),
-        _ => PageToken { begin: if stays { query.begin } else { rows.end }, ..query }.seal(&context.config),
+        _ => PageToken { begin: if repeats_token { query.begin } else { rows.end }, ..query }.seal(&context.config),
     };
-    Ok(rows.answer(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
+    Ok(rows.response(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
 
-/// The query of a first page, or the one that the page token carries. With a token, the fields that it carries are still
-/// checked, and then ignored, as clients send them again (C); only a `limit` that is given replaces the token's (A; profile
-/// `limit_with_token`).
+/// The query of a first page, or the query in the page token. Clients send the fields again with the token (C). They
+/// are checked and then ignored, except that `event_category` must match the token, and that a given `limit` replaces
+/// the token's (A; profile `limit_with_token`).
 fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError> {
     let profile = context.config.profile();
     let category = category(fields)?;
@@ -62,7 +62,7 @@ fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError
         Some(text) if text.is_empty() => None,
         Some(text) => Some(open(&text, category, context)?),
     };
-    // Last, because what is wrong in another way comes before a limit that is too large. Twenty entries by default (D).
+    // Read last: every other error takes precedence over a limit that is too large. The default is 20 (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
     Ok(if let Some(sealed) = sealed {
         let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
@@ -75,7 +75,7 @@ fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError
             filter,
             limit,
             order: profile.order.into(),
-            begin: Place::default(),
+            begin: Position::default(),
             seen_at: context.now,
             snapshot: context.account.injected.snapshot(),
         }
@@ -83,7 +83,7 @@ fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError
 }
 
 fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageToken, ApiError> {
-    // One from the future was made by another clock, which this account has never shown.
+    // A token from the future was issued before a reset of the account, or by another run of the server.
     let Some(token) = PageToken::open(text, &context.config).filter(|token| token.seen_at <= context.now) else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
         return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
@@ -110,8 +110,9 @@ fn category(fields: &Fields) -> Result<Category, ApiError> {
     known.ok_or_else(|| ApiError::invalid("event_category", WANTED, Json::Text(text.into_owned())))
 }
 
-/// From `start_time` to `end_time`, both ends included (A; profile `window_end`); without both, `age` seconds back from now. `age` is skipped
-/// when one of them is given (C: a client asks for 30 days by times alone).
+/// The window from `start_time` to `end_time`, both ends included (A; profile `window_end`). If both are missing, it is
+/// the last `age` seconds. If one is given, the value of `age` is ignored (C: a client requests 30 days with times
+/// only).
 fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, ApiError> {
     const AGE: &str = "an integer of seconds from 1 to 86400";
     let start = instant(fields, "start_time")?;
@@ -135,7 +136,7 @@ fn window(fields: &Fields, now: Millis, profile: &Profile) -> Result<Window, Api
     }
     Ok(match profile.window_end {
         WindowEnd::Inclusive => window,
-        // An end that was not given is now, and what happens now is in the window.
+        // The default end is now, and it is always included.
         WindowEnd::Exclusive if end.is_none() => window,
         WindowEnd::Exclusive => Window { to: Millis(window.to.0.saturating_sub(1)), ..window },
     })
@@ -149,47 +150,47 @@ fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, ApiErr
     }
 }
 
-/// What `filter` asks for, as far as the category has it; the rest of it is ignored (A; profile `inapplicable_filter`).
+/// The parts of `filter` that apply to the category. Other parts are ignored (A; profile `inapplicable_filter`).
 fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, ApiError> {
-    let asked = match fields.get("filter") {
+    let filter_fields = match fields.get("filter") {
         None => return Ok(Filter::default()),
-        Some(Json::Object(asked)) => asked,
-        // An empty map of PHP is written as an empty array.
+        Some(Json::Object(filter_fields)) => filter_fields,
+        // PHP encodes an empty map as an empty array.
         Some(Json::List(list)) if list.is_empty() => return Ok(Filter::default()),
         Some(other) => return Err(ApiError::invalid("filter", "an object", other)),
     };
     if profile.inapplicable_filter == InapplicableFilter::Refused {
-        refuse_inapplicable(asked, category)?;
+        refuse_inapplicable(filter_fields, category)?;
     }
     Ok(Filter {
         kinds: match category {
-            Category::Device => kinds(asked, &DeviceEvent::ALL.map(DeviceEvent::code))?,
-            Category::Admin => kinds(asked, &AdminEvent::ALL.map(AdminEvent::code))?,
-            Category::Webhook => kinds(asked, &WebhookEvent::ALL.map(WebhookEvent::code))?,
+            Category::Device => kinds(filter_fields, &DeviceEvent::ALL.map(DeviceEvent::code))?,
+            Category::Admin => kinds(filter_fields, &AdminEvent::ALL.map(AdminEvent::code))?,
+            Category::Webhook => kinds(filter_fields, &WebhookEvent::ALL.map(WebhookEvent::code))?,
             Category::DeviceReport | Category::Activity => None,
         },
-        agents: if category == Category::Device { agents(asked)? } else { None },
-        search: if category == Category::Admin { None } else { search::text(asked, "filter.search")? },
+        agents: if category == Category::Device { agents(filter_fields)? } else { None },
+        search: if category == Category::Admin { None } else { search::text(filter_fields, "filter.search")? },
     })
 }
 
-/// Refuses what a category does not have.
-fn refuse_inapplicable(asked: &Fields, category: Category) -> Result<(), ApiError> {
+/// Rejects parts of `filter` that do not apply to the category.
+fn refuse_inapplicable(filter_fields: &Fields, category: Category) -> Result<(), ApiError> {
     for (parameter, name, categories) in [
         ("filter.events", "events", &[Category::Device, Category::Admin, Category::Webhook][..]),
         ("filter.agent_types", "agent_types", &[Category::Device]),
         ("filter.search", "search", &[Category::Device, Category::DeviceReport, Category::Webhook]),
     ] {
-        if asked.has(name) && !categories.contains(&category) {
+        if filter_fields.has(name) && !categories.contains(&category) {
             return Err(ApiError::invalid(parameter, format!("left out for {}", category.code()), "one"));
         }
     }
     Ok(())
 }
 
-/// The codes that are wanted, as bits. The document's type says a string, its text says events: a string, several in one
-/// with commas, and an array of strings are taken (A). None of them means all.
-fn kinds(asked: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
+/// The requested event codes, as bits; `None` means all. The vendor documents a string, but describes several events.
+/// So a string, a comma-separated string and an array of strings are accepted (A).
+fn kinds(filter_fields: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
     let wanted = || format!("one or more of {}", codes.join(", "));
     let mut bits = 0;
     let mut want = |text: &str| {
@@ -200,7 +201,7 @@ fn kinds(asked: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
         }
         Ok::<(), ApiError>(())
     };
-    match asked.get("events") {
+    match filter_fields.get("events") {
         None => {}
         Some(Json::Text(text)) => want(text)?,
         Some(Json::List(list)) => {
@@ -214,10 +215,10 @@ fn kinds(asked: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
     Ok((bits != 0).then_some(bits))
 }
 
-/// The kinds of agents that are wanted; an empty array means all.
-fn agents(asked: &Fields) -> Result<Option<Vec<AgentType>>, ApiError> {
+/// The requested agent types. `None` means all: the field is missing, or the array is empty.
+fn agents(filter_fields: &Fields) -> Result<Option<Vec<AgentType>>, ApiError> {
     const WANTED: &str = "an array of 0 (MetaDefender Endpoint) and 2 (OPSWAT Domain Controller Client)";
-    let list = match asked.get("agent_types") {
+    let list = match filter_fields.get("agent_types") {
         None => return Ok(None),
         Some(Json::List(list)) => list,
         Some(other) => return Err(ApiError::invalid("filter.agent_types", WANTED, other)),

@@ -1,17 +1,17 @@
-//! What the journal keeps of a request's parameters: everything but secrets.
+//! Masks the secrets in a request's parameters before the journal stores them.
 
 use serde_json::Value;
 
 use super::params::Params;
 use crate::account::journal::{MAX_PARAMETER_BYTES, masked};
 
-/// The pairs of a query or a form as the journal keeps them: as many as fit, and nothing secret in them.
+/// Decodes the pairs in the first [`MAX_PARAMETER_BYTES`] bytes of a query or a form, and masks secrets.
 pub(super) fn masked_pairs(raw: &str) -> Vec<(String, String)> {
     let end = (0..=MAX_PARAMETER_BYTES.min(raw.len())).rev().find(|&end| raw.is_char_boundary(end)).unwrap_or(0);
     let pairs = raw[..end].split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (Params::decoded_lossy(name), Params::decoded_lossy(value));
-        // JSON that was sent as a form is all name.
+        // JSON that is sent as a form decodes to a name without a value.
         let is_name = name.chars().all(|c| c.is_alphanumeric() || "-_.[]% ".contains(c));
         if !is_name && mentions_secret(&name) {
             return ("…".to_owned(), String::new());
@@ -22,7 +22,7 @@ pub(super) fn masked_pairs(raw: &str) -> Vec<(String, String)> {
     pairs.collect()
 }
 
-/// Words of names whose values nobody may read in a journal.
+/// Parts of parameter names whose values are secret.
 const SECRETS: [&str; 9] = [
     "access_token",
     "refresh_token",
@@ -40,11 +40,12 @@ fn is_secret(name: &str) -> bool {
     name == "code" || mentions_secret(&name)
 }
 
-/// Whether one of the words stands in a text, in any case. Every request is looked at: one pass, and nothing is copied.
+/// Whether a text contains one of [`SECRETS`] or `bearer `, case-insensitively. This runs for every request, so it
+/// makes a single pass without allocation.
 fn mentions_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().any(|(at, first)| {
-        // What none of the words begins with.
+        // Skips bytes that start none of the words.
         if !matches!(first | 0x20, b'a' | b'b' | b'i' | b'p' | b'r' | b's') {
             return false;
         }
@@ -56,10 +57,10 @@ fn mentions_secret(text: &str) -> bool {
     })
 }
 
-/// A body as the journal keeps it. Where it may hold a secret it is read, and what is under a secret's name is masked; what
-/// cannot be read then is not kept.
+/// The body as the journal stores it. A body that may contain a secret is parsed, and its secret values are masked. If
+/// it cannot be parsed, the journal stores only `…`.
 pub(super) fn masked_body(body: &str) -> String {
-    // An escape may hide a name.
+    // A name may be escaped.
     if !(mentions_secret(body) || body.contains("\\u") || body.contains("\"code\"")) {
         return body.to_owned();
     }
@@ -96,7 +97,7 @@ mod tests {
     const SECRET: &str = "HUSHHUSHHUSHHUSHHUSH";
 
     #[test]
-    fn no_secret_stays_in_a_body_or_a_form() {
+    fn secrets_in_bodies_and_forms_are_masked() {
         for body in [
             r#"{"event_category":"device","access_token":"HIDE"}"#,
             r#"{"filter":{"Client_Secret":"HIDE"}}"#,
@@ -106,8 +107,8 @@ mod tests {
             r#""client_secret=HIDE""#,
             r#"{"code":"HIDE"}"#,
         ] {
-            let kept = masked_body(&body.replace("HIDE", SECRET));
-            assert!(!kept.contains(SECRET), "{kept}");
+            let stored = masked_body(&body.replace("HIDE", SECRET));
+            assert!(!stored.contains(SECRET), "{stored}");
         }
         for form in [
             "client_secret=HIDE",
@@ -119,10 +120,10 @@ mod tests {
             "Authorization=Bearer%20HIDE",
             r#"{"grant_type":"client_credentials","client_secret":"HIDE"}"#,
         ] {
-            let kept = format!("{:?}", masked_pairs(&form.replace("HIDE", SECRET)));
-            assert!(!kept.contains(SECRET), "{kept}");
+            let stored = format!("{:?}", masked_pairs(&form.replace("HIDE", SECRET)));
+            assert!(!stored.contains(SECRET), "{stored}");
         }
         let plain = r#"{"event_category":"device","token":"AwAAAA","filter":{"search":"x"}}"#;
-        assert_eq!(masked_body(plain), plain, "a page token is no secret");
+        assert_eq!(masked_body(plain), plain, "a page token is not a secret");
     }
 }

@@ -1,8 +1,8 @@
-//! The emulated surface: what the vendor's service answers, rule by rule.
+//! The emulated API: the routes, checks and response formats of the vendor's service.
 //!
-//! Provenance is kept at each rule: D for documented by the vendor, C for seen in a public client, A for assumed, with
-//! the other reading in `docs/fidelity.md`. Behaviour that no client could tell apart is nobody's business here; the
-//! company behind it is [`world`](crate::world).
+//! Each rule names its provenance: D is documented by the vendor, C is seen in a public client, A is assumed. The
+//! alternatives are in `docs/explanation/fidelity.md`. The simulated company behind the API is
+//! [`world`](crate::world).
 
 mod activities_v3;
 mod auth;
@@ -51,10 +51,11 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long a client is asked to wait that has too many requests in flight, in seconds, where the profile asks for the header.
+/// The value of `Retry-After`, in seconds, if an account has too many requests in flight and its profile sends the
+/// header.
 const RETRY_SECONDS: u64 = 1;
 
-/// Everything under `/o`, and the refusal of every other path.
+/// The routes under `/o`. All other paths return 404.
 pub(crate) fn router(
     accounts: Arc<Accounts>,
     budget: Arc<BodyBudget>,
@@ -62,34 +63,36 @@ pub(crate) fn router(
     metrics: Arc<Metrics>,
 ) -> Router {
     let state = Arc::new(ApiState::new(accounts, budget, limits, metrics));
-    let of_clients = Router::new()
+    let oauth_routes = Router::new()
         .route(ApiName::Token.path(), get(token::by_query).post(token::by_form))
         .route(AUTHORIZE_PATH, get(authorize::consent))
         .route_layer(from_fn_with_state(state.clone(), client::identify));
     let routes = Router::new()
-        .merge(of_clients)
+        .merge(oauth_routes)
         .route(ApiName::LogsV2.path(), limited(ApiName::LogsV2, get(logs_v2::list)))
         .route(ApiName::ActivitiesV3.path(), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
         .route(ApiName::LogsV3_3.path(), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
-    admitted(routes, state)
+    with_layers(routes, state)
 }
 
-/// Routes behind the authentication, and the refusal of all other paths and methods. A handler that panics is answered with
-/// 500.
-fn admitted(routes: Router, state: Arc<ApiState>) -> Router {
+/// Adds authentication, the 404 and 405 responses for all other paths and methods, and a 500 response for handlers
+/// that panic.
+fn with_layers(routes: Router, state: Arc<ApiState>) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(CatchPanicLayer::custom(Panicked {
             metrics: state.metrics.clone(),
-            answer: || ApiError::ServerError.into_response(),
+            response: || ApiError::ServerError.into_response(),
         }))
-        .layer(from_fn_with_state(state, admit))
+        .layer(from_fn_with_state(state, record_and_authenticate))
 }
 
-/// The first layer: records the request, and lets it pass if its token is valid. That 401 comes first is documented (D); the
-/// order of the others (404, 405, faults, 429, 415, 400 …) is the usual one of a Java filter chain (A).
-async fn admit(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
+/// The outermost layer: records the request, and rejects it if its path needs a token and it has no valid one.
+///
+/// 401 comes before all other errors (D). The order of the others is that of a usual Java filter chain (A): 429 for too
+/// many requests in flight, 404, 405, faults, 429 of the quota, 400 for a long header line, 415, then 400 and 406.
+async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     let needs_token = auth::needs_token(request.uri().path());
     let presented = if needs_token { auth::presented(&request) } else { None };
     let recording = Recording::begin(&state, &request, presented);
@@ -118,7 +121,7 @@ async fn admit(State(state): State<Arc<ApiState>>, mut request: Request, next: N
     response
 }
 
-/// A route behind the faults and the quota of its API. Methods that it does not have are refused before both.
+/// Adds the faults and the quota of an API to its route. Requests with another method get 405 before both.
 fn limited(api: ApiName, route: MethodRouter) -> MethodRouter {
     route.route_layer(from_fn_with_state(api, fault::inject))
 }
@@ -133,14 +136,14 @@ mod tests {
     use crate::Mock;
 
     #[tokio::test]
-    async fn a_handler_that_panics_is_answered_for_and_noted() {
+    async fn a_panic_in_a_handler_returns_500_and_is_recorded() {
         let local = Mock::builder().now("2026-01-15T12:00:00Z").local().expect("a mock");
         let routes = Router::new()
             .route("/o/api/panics", get(async || if true { panic!("on purpose") } else { "" }))
             .route("/o/api/works", get(async || "works"));
         let metrics = Arc::new(Metrics::new());
         let accounts = local.shared_accounts();
-        let server = admitted(
+        let server = with_layers(
             routes,
             Arc::new(ApiState::new(accounts.clone(), Arc::default(), &Limits::default(), metrics.clone())),
         );
@@ -150,10 +153,10 @@ mod tests {
             ("/o/api/works", 200, "works"),
         ] {
             let request = Request::get(format!("{path}?access_token={token}")).body(Body::empty()).expect("a request");
-            let answer = server.clone().oneshot(request).await.expect("a router does not fail");
-            assert_eq!(answer.status(), status);
-            assert!(answer.headers().contains_key("date"));
-            assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), body);
+            let response = server.clone().oneshot(request).await.expect("a router does not fail");
+            assert_eq!(response.status(), status);
+            assert!(response.headers().contains_key("date"));
+            assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), body);
         }
         let statuses: Vec<_> = local.account().requests(0, 9).requests.iter().map(|request| request.status).collect();
         assert_eq!(statuses, [Some(500), Some(200)]);

@@ -1,6 +1,6 @@
-//! Pages of rows, newest first (A: no document gives an order; profile `order`), and the answers that carry them.
+//! Pages of rows, newest first (A: the vendor documents no order; profile `order`), and their responses.
 //!
-//! What a test added stands among the generated events in the order of time; of one millisecond, after those.
+//! Pages merge generated and injected events by time. In the same millisecond, injected events count as later.
 
 use std::{
     convert::Infallible,
@@ -27,62 +27,63 @@ use crate::{
     world::{Cancellation, Category, Event, Filter, Found, Lag, Millis, Order, Record, Selection, Window, World},
 };
 
-/// How many events are read at once while a page of a search is looked for by its number.
+/// The number of events per batch while a search skips the events before a page.
 const SKIP_AT_ONCE: usize = 4_096;
-/// Up to so many events that a lag may still hide are looked at by the worker that serves the request: about a millisecond.
+/// The maximum number of events with a possible lag that an async worker examines, which takes about a millisecond.
+/// Pages with more of them are computed on a blocking thread.
 const MAX_UNSETTLED: u64 = 2_000;
 
-/// A page as a handler asks for it.
+/// The query of a page.
 #[derive(Clone)]
 pub(super) struct Page {
     pub(super) category: Category,
-    /// What can be read: already cut to retention and to now.
+    /// The readable window, already limited to retention and to now.
     pub(super) window: Window,
     pub(super) filter: Filter,
     pub(super) order: Order,
-    /// Where the page begins.
-    pub(super) begin: Begin,
-    /// How many it may hold.
+    /// The start of the page.
+    pub(super) begin: PageStart,
+    /// The maximum number of events.
     pub(super) take: usize,
-    /// When the first page was asked for: what was not visible then is not in any of them.
+    /// The time of the request for the first page. Events that become visible later are on none of the pages.
     pub(super) seen_at: Millis,
-    /// Which added events there were then.
+    /// The snapshot of the injected events at that time.
     pub(super) snapshot: Snapshot,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Begin {
-    /// After so many entries.
-    Entries(u64),
-    /// Where another page ended.
-    At(Place),
+pub(super) enum PageStart {
+    /// After this number of entries.
+    Skip(u64),
+    /// At the end of the previous page.
+    At(Position),
 }
 
-/// How far a page has read, in the order of the pages.
+/// A position in the merged events, in the order of the pages.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Place {
-    /// How many generated events lie before, of those that pass the filter without its search.
+pub(super) struct Position {
+    /// The number of generated events before it that pass the filter, without regard to the search text.
     pub(super) generated: u64,
-    /// How many added events lie before, of those that pass the filter.
+    /// The number of injected events before it that pass the filter.
     pub(super) injected: u64,
 }
 
-/// The rows of a page, with commas between them.
+/// The encoded rows of a page, separated by commas.
 pub(super) struct Rows {
     pub(super) count: u64,
-    /// Where the next page begins.
-    pub(super) end: Place,
+    /// The start of the next page.
+    pub(super) end: Position,
     pieces: Vec<Bytes>,
 }
 
 /// An event of a page.
-enum Listed {
+enum PageEvent {
     Generated(Event),
     Injected(Arc<Injected>),
 }
 
-impl Listed {
+impl PageEvent {
     fn at(&self) -> Millis {
         match self {
             Self::Generated(event) => event.at(),
@@ -92,27 +93,26 @@ impl Listed {
 }
 
 impl Page {
-    /// Finds and writes the rows of the page. Without a filter they are ready more often than not; a search, which may
-    /// take long, does not hold up those who serve other requests.
+    /// Finds and encodes the rows of the page. Pages without a filter usually come from the page cache.
     pub(super) async fn rows(self, context: &RequestContext) -> Result<Rows, ApiError> {
         let rows = self.compute(context, Self::find).await?;
         context.recorder.entries(rows.count);
         Ok(rows)
     }
 
-    /// Finds the entries of the page, for an API that writes them in another form.
+    /// Finds the entries of the page, for an API with another row format.
     pub(super) async fn entries(self, context: &RequestContext) -> Result<Vec<Record>, ApiError> {
         let find = |page: &Self, context: &RequestContext, cancellation: &Cancellation| {
             let world = context.account.world_of(context.config.settings.world);
-            let Listing { events, .. } = page.list(&world, context, page.added(context), cancellation)?;
-            Ok(events.iter().map(|event| event.true_event(&world)).collect::<Vec<_>>())
+            let Listing { events, .. } = page.list(&world, context, page.injected_events(context), cancellation)?;
+            Ok(events.iter().map(|event| event.to_record(&world)).collect::<Vec<_>>())
         };
         let entries = self.compute(context, find).await?;
         context.recorder.entries(entries.len() as u64);
         Ok(entries)
     }
 
-    /// Runs a search, which may take long, beside the workers that serve other requests; anything else at once.
+    /// Computes a page. Searches and other slow pages run on a blocking thread; all other pages are computed directly.
     async fn compute<T, F>(self, context: &RequestContext, find: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
@@ -122,22 +122,23 @@ impl Page {
             return find(&self, context, &Cancellation::default());
         }
         let of = context.clone();
-        // The semaphores are never closed. The search keeps its permits when the client has gone.
-        let own = context.account.searches.clone().acquire_owned().await.map_err(|_| ApiError::ServerError)?;
+        // The semaphores are never closed. The search holds its permits until it ends, even if the client disconnects.
+        let account_permit =
+            context.account.searches.clone().acquire_owned().await.map_err(|_| ApiError::ServerError)?;
         let of_all = context.account.shared.searches.clone();
         let shared = of_all.acquire_owned().await.map_err(|_| ApiError::ServerError)?;
         let cancellation = Cancellation::default();
-        // Dropped when the client goes before the answer comes.
+        // Cancels the search if the client disconnects before the response.
         let _waiting = cancellation.cancel_on_drop();
         offload(move || {
             let found = find(&self, &of, &cancellation);
-            drop((own, shared));
+            drop((account_permit, shared));
             found
         })
         .await
     }
 
-    /// Whether so many events may still be invisible to this client that looking at each of them takes long.
+    /// Whether the lag may hide more than [`MAX_UNSETTLED`] events of the window, each of which must be examined.
     fn is_slow(&self, context: &RequestContext) -> bool {
         let world = context.config.settings.world;
         world.lag != Lag::NONE
@@ -146,46 +147,46 @@ impl Page {
 
     fn find(&self, context: &RequestContext, cancellation: &Cancellation) -> Result<Rows, ApiError> {
         let world = context.account.world_of(context.config.settings.world);
-        let added = self.added(context);
-        if added.is_empty()
-            && let Some(rows) = self.ready(&world, context)
+        let injected_events = self.injected_events(context);
+        if injected_events.is_empty()
+            && let Some(rows) = self.cached(&world, context)
         {
             return Ok(rows);
         }
-        let Listing { events, end } = self.list(&world, context, added, cancellation)?;
-        let entries = events.iter().map(|event| event.true_event(&world));
-        Ok(Rows { count: events.len() as u64, end, pieces: vec![written(entries, context.config.row_format)] })
+        let Listing { events, end } = self.list(&world, context, injected_events, cancellation)?;
+        let entries = events.iter().map(|event| event.to_record(&world));
+        Ok(Rows { count: events.len() as u64, end, pieces: vec![encode_rows(entries, context.config.row_format)] })
     }
 
-    /// The rows of a page of generated events without a filter: slices of what is ready, after those that only some can
-    /// see yet. `None` for any other page.
-    fn ready(&self, world: &World, context: &RequestContext) -> Option<Rows> {
-        let is_usual = self.filter == Filter::default()
+    /// The rows of a page of generated events without a filter, newest first: the events that the lag may affect are
+    /// encoded here, and all others come from the page cache. `None` for any other page.
+    fn cached(&self, world: &World, context: &RequestContext) -> Option<Rows> {
+        let is_cacheable = self.filter == Filter::default()
             && self.order == Order::NewestFirst
             && context.config.profile().more_than_limit == MoreThanLimit::Paged;
-        if !is_usual {
+        if !is_cacheable {
             return None;
         }
         let selection = world.select_seen(self.category, self.window, Filter::default(), self.seen_at);
         let places = selection.places()?;
-        let (Begin::Entries(skip) | Begin::At(Place { generated: skip, .. })) = self.begin;
+        let (PageStart::Skip(skip) | PageStart::At(Position { generated: skip, .. })) = self.begin;
         let row_format = context.config.row_format;
-        // Two chunks and what stands before, between and after.
+        // Usually at most two chunks, and the pieces around them.
         let mut pieces = Vec::with_capacity(6);
         let fresh = selection.fresh();
         let left = fresh.len().saturating_sub(usize::try_from(skip).unwrap_or(usize::MAX));
         let fresh = &fresh[left.saturating_sub(self.take)..left];
         if !fresh.is_empty() {
-            pieces.push(written(fresh.iter().rev().map(|event| world.render(event)), row_format));
+            pieces.push(encode_rows(fresh.iter().rev().map(|event| world.render(event)), row_format));
         }
-        let solid_skip = skip.saturating_sub(selection.fresh().len() as u64);
-        let end = places.end.saturating_sub(solid_skip).max(places.start);
+        let settled_skip = skip.saturating_sub(selection.fresh().len() as u64);
+        let end = places.end.saturating_sub(settled_skip).max(places.start);
         let start = end.saturating_sub((self.take - fresh.len()) as u64).max(places.start);
         if start < end && !fresh.is_empty() {
             pieces.push(Bytes::from_static(b","));
         }
-        let ready = &context.account.shared.pages;
-        ready.append(
+        let cached = &context.account.shared.pages;
+        cached.append(
             world,
             (self.category, start..end),
             selection.hint(),
@@ -193,110 +194,110 @@ impl Page {
             &mut pieces,
         );
         let count = end - start + fresh.len() as u64;
-        Some(Rows { count, end: Place { generated: skip.saturating_add(count), injected: 0 }, pieces })
+        Some(Rows { count, end: Position { generated: skip.saturating_add(count), injected: 0 }, pieces })
     }
 
-    /// The added events that belong to the pages, oldest first.
-    fn added(&self, context: &RequestContext) -> Vec<Arc<Injected>> {
+    /// The injected events of the query, oldest first.
+    fn injected_events(&self, context: &RequestContext) -> Vec<Arc<Injected>> {
         let Self { category, window, filter, seen_at, snapshot, .. } = self;
         context.account.injected.select(*category, *window, filter, *seen_at, Some(*snapshot))
     }
 
-    /// The events of the page, one by one.
+    /// The events of the page, not encoded.
     fn list(
         &self,
         world: &World,
         context: &RequestContext,
-        mut added: Vec<Arc<Injected>>,
+        mut injected_events: Vec<Arc<Injected>>,
         cancellation: &Cancellation,
     ) -> Result<Listing, ApiError> {
         if self.order == Order::NewestFirst {
-            added.reverse();
+            injected_events.reverse();
         }
         let Self { category, window, filter, seen_at, .. } = self;
         let selection = world.select_cancellable(*category, *window, filter.clone(), *seen_at, cancellation.clone());
-        let merging = Merging { selection, added, order: self.order };
+        let merged = MergedEvents { selection, injected_events, order: self.order };
         if context.config.profile().more_than_limit == MoreThanLimit::Refused
-            && merging.after(Place::default(), self.take + 1).events.len() > self.take
+            && merged.after(Position::default(), self.take + 1).events.len() > self.take
         {
             return Err(ApiError::MoreThanLimit { limit: self.take });
         }
         let begin = match self.begin {
-            Begin::At(place) => place,
-            Begin::Entries(skip) => merging.place_of(skip),
+            PageStart::At(position) => position,
+            PageStart::Skip(skip) => merged.position_after(skip),
         };
-        Ok(merging.after(begin, self.take))
+        Ok(merged.after(begin, self.take))
     }
 }
 
-/// Generated and added events in one order.
-struct Merging<'w> {
+/// The generated and the injected events of a query.
+struct MergedEvents<'w> {
     selection: Selection<'w>,
     /// In the order of the pages.
-    added: Vec<Arc<Injected>>,
+    injected_events: Vec<Arc<Injected>>,
     order: Order,
 }
 
-/// Events of a page, and where the next one begins.
+/// The events of a page, and the start of the next page.
 struct Listing {
-    events: Vec<Listed>,
-    end: Place,
+    events: Vec<PageEvent>,
+    end: Position,
 }
 
-impl Merging<'_> {
-    /// Up to `take` events after a place.
-    fn after(&self, begin: Place, take: usize) -> Listing {
+impl MergedEvents<'_> {
+    /// Up to `take` events from a position.
+    fn after(&self, begin: Position, take: usize) -> Listing {
         let Found { events: found, read } = self.selection.after(begin.generated, take, self.order);
         let generated = found.len();
-        let mut found = found.into_iter().map(Listed::Generated).peekable();
+        let mut found = found.into_iter().map(PageEvent::Generated).peekable();
         let skip = usize::try_from(begin.injected).unwrap_or(usize::MAX);
-        let mut added = self.added.iter().skip(skip).cloned().map(Listed::Injected).peekable();
+        let mut injected_events = self.injected_events.iter().skip(skip).cloned().map(PageEvent::Injected).peekable();
         let mut events = Vec::with_capacity(generated);
         let mut end = begin;
         while events.len() < take {
-            let added_first = match (found.peek(), added.peek()) {
-                (Some(generated), Some(added)) => match self.order {
-                    Order::NewestFirst => added.at() >= generated.at(),
-                    Order::OldestFirst => added.at() < generated.at(),
+            let injected_first = match (found.peek(), injected_events.peek()) {
+                (Some(generated), Some(injected)) => match self.order {
+                    Order::NewestFirst => injected.at() >= generated.at(),
+                    Order::OldestFirst => injected.at() < generated.at(),
                 },
-                (_, added) => added.is_some(),
+                (_, injected) => injected.is_some(),
             };
-            let next = if added_first { added.next() } else { found.next() };
+            let next = if injected_first { injected_events.next() } else { found.next() };
             let Some(next) = next else { break };
-            end.injected += u64::from(added_first);
+            end.injected += u64::from(injected_first);
             events.push(next);
         }
         let left = found.count();
         end.generated = match generated - left {
             _ if left == 0 => read,
             0 => begin.generated,
-            // A search has read on; where the last of these stands, it finds again.
+            // The search has read past the last event of the page, so it runs again to find the position of that event.
             taken => self.selection.after(begin.generated, taken, self.order).read,
         };
         Listing { events, end }
     }
 
-    /// The place after so many events.
-    fn place_of(&self, skip: u64) -> Place {
+    /// The position after `skip` events.
+    fn position_after(&self, skip: u64) -> Position {
         if self.selection.is_searched() {
-            return self.place_by_reading(skip);
+            return self.position_by_reading(skip);
         }
-        if self.added.is_empty() {
-            return Place { generated: skip, injected: 0 };
+        if self.injected_events.is_empty() {
+            return Position { generated: skip, injected: 0 };
         }
-        // How many added events stand before the place: an added one has as many before it as there are added and generated
-        // events that come first.
-        let before = |nth: usize| nth as u64 + self.generated_before(self.added[nth].at);
-        let (mut low, mut high) = (0, self.added.len());
+        // Bisects for the number of injected events before the position. The number of events before the n-th injected
+        // event is n plus the number of generated events before it.
+        let before = |nth: usize| nth as u64 + self.generated_before(self.injected_events[nth].at);
+        let (mut low, mut high) = (0, self.injected_events.len());
         while low < high {
             let middle = low + (high - low) / 2;
             if before(middle) < skip { low = middle + 1 } else { high = middle }
         }
         let injected = low as u64;
-        Place { generated: skip - injected, injected }
+        Position { generated: skip - injected, injected }
     }
 
-    /// How many generated events come before an added one of an instant.
+    /// The number of generated events before an injected event at an instant.
     fn generated_before(&self, at: Millis) -> u64 {
         match self.order {
             Order::OldestFirst => self.selection.until(at),
@@ -304,24 +305,24 @@ impl Merging<'_> {
         }
     }
 
-    /// The same where only a look shows what is found.
-    fn place_by_reading(&self, skip: u64) -> Place {
-        let (mut place, mut left) = (Place::default(), skip);
+    /// The position after `skip` events of a search, which must read the events to count them.
+    fn position_by_reading(&self, skip: u64) -> Position {
+        let (mut position, mut left) = (Position::default(), skip);
         while left > 0 {
             let part = usize::try_from(left).unwrap_or(usize::MAX).min(SKIP_AT_ONCE);
-            let Listing { events, end } = self.after(place, part);
-            place = end;
+            let Listing { events, end } = self.after(position, part);
+            position = end;
             if events.len() < part {
                 break;
             }
             left -= part as u64;
         }
-        place
+        position
     }
 }
 
-impl Listed {
-    fn true_event(&self, world: &World) -> Record {
+impl PageEvent {
+    fn to_record(&self, world: &World) -> Record {
         match self {
             Self::Generated(event) => world.render(event),
             Self::Injected(event) => event.entry.clone(),
@@ -329,7 +330,7 @@ impl Listed {
     }
 }
 
-fn written(entries: impl Iterator<Item = Record>, row_format: RowFormat) -> Bytes {
+fn encode_rows(entries: impl Iterator<Item = Record>, row_format: RowFormat) -> Bytes {
     let mut rows = Vec::new();
     for entry in entries {
         if !rows.is_empty() {
@@ -341,8 +342,8 @@ fn written(entries: impl Iterator<Item = Record>, row_format: RowFormat) -> Byte
 }
 
 impl Rows {
-    /// The answer of these rows, with something before and something after them.
-    pub(super) fn answer(self, before: &'static str, after: impl Into<Bytes>) -> Response {
+    /// Creates the response from these rows, with `before` and `after` around them.
+    pub(super) fn response(self, before: &'static str, after: impl Into<Bytes>) -> Response {
         let Self { mut pieces, .. } = self;
         pieces.insert(0, Bytes::from_static(before.as_bytes()));
         pieces.push(after.into());
@@ -352,15 +353,15 @@ impl Rows {
     }
 }
 
-/// An answer of ready JSON.
-pub(super) fn answer(body: Vec<u8>) -> Response {
+/// Creates a response from encoded JSON.
+pub(super) fn response(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, encode::JSON)], body).into_response()
 }
 
-/// A body in pieces that are written one after the other without being joined.
+/// A body that sends its pieces in order, without copying them together.
 struct Pieces {
     pieces: std::vec::IntoIter<Bytes>,
-    /// How many bytes are still to come: the server takes `Content-Length` from it.
+    /// The number of bytes that are not sent yet; the server derives `Content-Length` from it.
     left: u64,
 }
 

@@ -1,27 +1,28 @@
 //! The opaque `token` of `POST /o/api/v3.3/logs`.
 //!
-//! A token carries the whole query and the window as it stood on the first page, so that what happens while a client
-//! pages neither shifts nor doubles what it reads (C: clients rely on it). It is signed with a key of the account: one
-//! that was altered, or is another account's, is refused. Nothing is kept on the server, so a token does not expire and
-//! survives a restart with the same configuration.
+//! A page token carries the whole query, with the window and the time of the first page. Events that happen while a
+//! client reads the pages therefore neither shift nor duplicate entries (C: clients rely on it). The token is signed
+//! with a key of the account: a modified token, or a token of another account, is rejected. The server stores nothing,
+//! so a token remains valid after a restart with the same configuration. It expires only if the profile sets
+//! `page_token_life_seconds`.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 
-use super::{limits::Limit, page::Place};
+use super::{limits::Limit, page::Position};
 use crate::{
     account::{self, AccountConfig, injected::Snapshot},
     world::{AgentType, Category, Filter, Millis, Order, Window},
 };
 
-/// The layout; a token of another one is refused.
+/// The version of the layout; tokens with another version are rejected.
 const VERSION: u8 = 3;
-/// How much of the signature a token carries.
+/// The length of the truncated signature.
 const SIGNATURE_BYTES: usize = 16;
-/// The longest token that is looked at; longer ones cannot be ours.
+/// The maximum length of a token; the server never issues a longer one.
 const MAX_CHARACTERS: usize = 2_048;
 
-/// A query that is being paged through.
+/// The content of a page token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct PageToken {
     pub(super) category: Category,
@@ -29,16 +30,16 @@ pub(super) struct PageToken {
     pub(super) filter: Filter,
     pub(super) limit: Limit<100>,
     pub(super) order: Order,
-    /// Where the next page begins.
-    pub(super) begin: Place,
-    /// When the first page was asked for.
+    /// The start of the next page.
+    pub(super) begin: Position,
+    /// The time of the request for the first page.
     pub(super) seen_at: Millis,
-    /// Which added events there were then.
+    /// The snapshot of the injected events at that time.
     pub(super) snapshot: Snapshot,
 }
 
 impl PageToken {
-    /// Writes the token for a client of an account.
+    /// Encodes and signs the token.
     pub(super) fn seal(&self, config: &AccountConfig) -> String {
         let Self { category, window, filter, limit, order, begin, seen_at, snapshot } = self;
         let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
@@ -61,7 +62,7 @@ impl PageToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a token that this account has sealed; `None` for any other text.
+    /// Verifies and decodes a token of this account; `None` for any other text.
     pub(super) fn open(text: &str, config: &AccountConfig) -> Option<Self> {
         if text.len() > MAX_CHARACTERS {
             return None;
@@ -90,7 +91,7 @@ impl PageToken {
         let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
         let search = std::str::from_utf8(search).ok()?;
         Some(Self {
-            category: Category::ALL.into_iter().find(|&known| known as u8 == category[0])?,
+            category: Category::ALL.into_iter().find(|&candidate| candidate as u8 == category[0])?,
             window: Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) },
             filter: Filter {
                 kinds,
@@ -99,7 +100,7 @@ impl PageToken {
             },
             limit: i64::from(u16::from_be_bytes(limit)).try_into().ok()?,
             order: if order == [1] { Order::OldestFirst } else { Order::NewestFirst },
-            begin: Place { generated: u64::from_be_bytes(generated), injected: u64::from_be_bytes(injected) },
+            begin: Position { generated: u64::from_be_bytes(generated), injected: u64::from_be_bytes(injected) },
             snapshot: Snapshot(u64::from_be_bytes(snapshot)),
             seen_at: Millis(i64::from_be_bytes(seen_at)),
         })

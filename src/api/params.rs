@@ -1,7 +1,7 @@
-//! Parameters in a query or in a form.
+//! The parameters of a query or a form.
 //!
-//! Unknown ones are ignored (C: a client sends `?verify=True`). Of one that is given twice the first counts (A: servlet
-//! behaviour; profile `repeated_parameter`).
+//! Unknown parameters are ignored (C: a client sends `?verify=True`). If a parameter is repeated, its first value
+//! counts (A: servlet behaviour; profile `repeated_parameter`).
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::error::ApiError;
 use crate::account::profile::RepeatedParameter;
 
-/// Decoded pairs, in the order in which they came.
+/// Decoded pairs, in the order of the request.
 #[derive(Debug, Default)]
 pub(super) struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -18,7 +18,7 @@ pub(super) struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Reads `a=1&b=2`.
+    /// Parses `a=1&b=2`.
     pub(super) fn parse(raw: &'a str, repeated: RepeatedParameter) -> Result<Self, ApiError> {
         let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
@@ -28,34 +28,34 @@ impl<'a> Params<'a> {
         decoded.collect::<Result<_, _>>().map(|pairs| Self { pairs, repeated })
     }
 
-    /// The first value of a name in text that may be broken elsewhere.
+    /// The first value of a parameter. Other pairs may be malformed; a malformed value is returned undecoded.
     pub(super) fn first_lossy(raw: &str, name: &str) -> Option<String> {
         let pairs = raw.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.into_iter().find(|(raw_name, _)| decode(raw_name).is_ok_and(|known| known == name))?;
+        let (_, value) = pairs.into_iter().find(|(raw_name, _)| decode(raw_name).is_ok_and(|key| key == name))?;
         Some(decode(value).map_or_else(|_| value.to_owned(), Cow::into_owned))
     }
 
-    /// Adds the pairs of another list behind these.
+    /// Appends the pairs of another list.
     pub(super) fn followed_by(mut self, more: Self) -> Self {
         self.pairs.extend(more.pairs);
         self
     }
 
-    /// The value of a name that counts.
+    /// The value of a parameter: the first or the last one, as the profile decides.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+        let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_ref());
         match self.repeated {
             RepeatedParameter::First => values.next(),
             RepeatedParameter::Last => values.next_back(),
         }
     }
 
-    /// A text with its escapes resolved, or as it stands where they are broken.
+    /// The decoded text, or the undecoded text if it is malformed.
     pub(super) fn decoded_lossy(raw: &str) -> String {
         decode(raw).map_or_else(|_| raw.to_owned(), Cow::into_owned)
     }
 
-    /// A whole number, or a default where the name is missing.
+    /// The value of an integer parameter, or the default if it is missing.
     pub(super) fn integer(&self, name: &'static str, wanted: &str, default: i64) -> Result<i64, ApiError> {
         match self.get(name) {
             None => Ok(default),

@@ -1,4 +1,4 @@
-//! The quota of one API, and what an answer says of it.
+//! Enforces the quota of an API, and sets the rate limit headers.
 
 use axum::{
     extract::Request,
@@ -22,7 +22,7 @@ use crate::{
     world::Millis,
 };
 
-/// Takes the request from the quota, and serves it or refuses it with 429.
+/// Counts the request in the quota, and calls the API, or returns 429 if the quota is exhausted.
 pub(super) async fn limit(api: ApiName, caller: Authenticated, request: Request, next: Next) -> Response {
     let Authenticated { context, token, .. } = &caller;
     let taken = match context.account.quota.take(token, api.code(), context.now) {
@@ -47,7 +47,7 @@ pub(super) async fn limit(api: ApiName, caller: Authenticated, request: Request,
         let mut status = taken.status;
         let is_refused = matches!(response.status().as_u16(), 400 | 406 | 413 | 415);
         if is_refused && !context.config.profile().quota_counts_refused {
-            // The body may have been long in coming: what counts is what is missing now.
+            // Reading the body may have taken a while, so the status uses the current time.
             let now = context.account.clock().now();
             status = context.account.quota.give_back(token, api.code(), taken, now).unwrap_or(status);
         }
@@ -76,13 +76,13 @@ pub(super) fn set_rate_limit_headers(response: &mut Response, status: QuotaStatu
     headers.insert(RESET_TIME, reset.into());
 }
 
-/// Puts `Retry-After` on a 429, in the form that is wanted.
+/// Sets `Retry-After` on a 429, in the form that the profile or a fault selects.
 pub(super) fn set_retry_after(response: &mut Response, form: RetryAfter, wait_seconds: u64, now: Millis) {
     let value = match form {
         RetryAfter::Off => None,
         RetryAfter::Seconds => Some(HeaderValue::from(wait_seconds)),
         RetryAfter::HttpDate => {
-            // Rounded up, so that whoever comes then is let through.
+            // Rounded up, so that a request at this time is not rejected.
             let at = now.0.saturating_add(i64::try_from(wait_seconds).unwrap_or(i64::MAX).saturating_mul(1000));
             encode::http_date(Millis(at.saturating_add(999)))
         }

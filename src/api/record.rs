@@ -1,4 +1,4 @@
-//! What the layers find out about one request.
+//! The record of one request, which the layers and the handler fill.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,55 +13,55 @@ use crate::{
     world::Millis,
 };
 
-/// How long the body of a request is waited for that is refused without it. It mostly comes with the head.
+/// The maximum time to wait for the body of a rejected request. The body usually arrives together with the head.
 const REFUSED_BODY_TIME: Duration = Duration::from_millis(100);
 
-/// The account that a request is about, its configuration when the request came, and the account's time then.
+/// The account of a request, with its effective configuration and its time when the request arrived.
 #[derive(Clone, Debug)]
 pub(super) struct RequestTarget {
     pub(super) account: Arc<Account>,
     pub(super) config: Arc<AccountConfig>,
     pub(super) now: Millis,
-    /// The epoch of the account in which the request came.
+    /// The epoch of the account when the request arrived.
     pub(super) epoch: u64,
 }
 
-/// What the layers find out about a request. Its clones share one record.
+/// A handle to the record of a request. Clones share the record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorder(Arc<Mutex<RequestRecord>>);
 
-/// See [`Recorder`].
+/// The data of a [`Recorder`].
 #[derive(Debug, Default)]
 pub(super) struct RequestRecord {
-    /// The account of the client that the token service found in the form, instead of the one that the request came with.
+    /// The account of the client id, on the OAuth routes. It replaces the target of the first request context.
     pub(super) target: Option<RequestTarget>,
-    /// The JSON of the body, secrets masked.
+    /// The JSON body, with secrets masked.
     pub(super) body: Option<Box<str>>,
-    /// The pairs of a form, secrets masked.
+    /// The pairs of a form, with secrets masked.
     pub(super) form: Vec<(String, String)>,
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<QuotaStatus>,
     pub(super) fault: Option<Arc<str>>,
-    /// The quota had nothing left for the request.
+    /// The quota rejected the request.
     pub(super) is_rate_limited: bool,
-    /// The limit of the server that the request met, by the name of its flag.
+    /// The flag name of the server limit that the request exceeded.
     pub(super) limited: Option<&'static str>,
 }
 
 impl Recorder {
-    /// Sets the account that the token service found.
+    /// Sets the account of the client id.
     pub(super) fn target(&self, target: RequestTarget) {
         self.0.lock().target = Some(target);
     }
 
-    /// All that was found out. Nothing is added afterwards.
+    /// Takes the record. Nothing is recorded afterwards.
     pub(super) fn take(&self) -> RequestRecord {
         std::mem::take(&mut *self.0.lock())
     }
 
     pub(super) fn body(&self, bytes: &[u8]) {
-        let kept = &bytes[..bytes.len().min(MAX_PARAMETER_BYTES)];
-        self.0.lock().body = Some(masked_body(&String::from_utf8_lossy(kept)).into());
+        let stored = &bytes[..bytes.len().min(MAX_PARAMETER_BYTES)];
+        self.0.lock().body = Some(masked_body(&String::from_utf8_lossy(stored)).into());
     }
 
     pub(super) fn form(&self, form: &str) {
@@ -88,11 +88,11 @@ impl Recorder {
         self.0.lock().is_rate_limited = true;
     }
 
-    /// Reads the body of a request that is refused without it, so that the journal has what was asked for.
+    /// Records the body of a rejected request, so that the journal has its parameters.
     pub(super) async fn refused_body(&self, request: Request) {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        // A client that waits for 100 Continue gets the refusal instead.
+        // A client that waits for `100 Continue` gets the error immediately.
         let is_wanted =
             matches!(length, Some(1..=MAX_PARAMETER_BYTES)) && !request.headers().contains_key(header::EXPECT);
         if !is_wanted {

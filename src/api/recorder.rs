@@ -1,8 +1,7 @@
-//! The record of one request: what the layers find out about it, and where that goes when it is answered.
+//! Writes the record of each request to the metrics, the log and the journal.
 //!
-//! Every request of the emulated surface is counted among the server's, logged, and written to the journal of the account
-//! that it was about; a request that is about none goes to the journal of `default`. A client that leaves before its answer
-//! came is recorded without a status.
+//! Every request to the emulated API is recorded in the journal of its account; a request without a known account is
+//! recorded in the journal of `default`. If the client disconnects before the response, the record has no status.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,28 +32,28 @@ use crate::{
     metrics::{self, Served},
 };
 
-/// How many bytes of a method and of a path the journal keeps.
-const MAX_KEPT_BYTES: usize = 500;
+/// The length limit of methods and paths in the journal. Longer texts are truncated.
+const MAX_TEXT_BYTES: usize = 500;
 
-/// A request that is being served. Its end, or its drop, writes the record.
+/// A request in flight. [`finish`](Self::finish), or else the drop, writes the record.
 pub(super) struct Recording {
     state: Arc<ApiState>,
     pub(super) context: RequestContext,
     method: Method,
     uri: Uri,
     api: Option<ApiName>,
-    /// The token that the request presented.
+    /// The access token of the request.
     pub(super) presented: Option<String>,
     /// The account that issued it.
     pub(super) owner: Option<Arc<Account>>,
-    since: Stopwatch,
+    stopwatch: Stopwatch,
     is_written: bool,
 }
 
 impl Recording {
-    /// Begins with a request that has just come.
+    /// Starts the recording of a request that has just arrived.
     pub(super) fn begin(state: &Arc<ApiState>, request: &Request, presented: Option<String>) -> Self {
-        let since = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let owner = presented.as_deref().and_then(|token| state.accounts.of_token(token));
         let account = owner.as_ref().unwrap_or(state.accounts.default_account());
         Self {
@@ -65,16 +64,16 @@ impl Recording {
             api: ApiName::at(request.uri().path()),
             presented,
             owner,
-            since,
+            stopwatch,
             is_written: false,
         }
     }
 
-    /// Completes the answer with the headers that every answer has, and writes the record. `token` is the valid token that the
-    /// request came with.
+    /// Sets the headers that all responses have, and writes the record. `token` is the token of the request, if it is
+    /// valid.
     pub(super) fn finish(mut self, token: Option<&Arc<str>>, response: &mut Response) {
         let mut record = self.context.recorder.take();
-        // The token service finds out whose client asks only when it reads the form.
+        // The OAuth routes find the account by the client id, after the first request context exists.
         let target = record.target.clone().unwrap_or_else(|| self.context.target.clone());
         encode::set_date(response, target.now);
         if target.config.profile().charset == Charset::Absent {
@@ -83,7 +82,9 @@ impl Recording {
         if record.quota.is_none()
             && let Some(token) = token
         {
-            // Not counted: an unknown path or method. An unknown path has a quota that nothing was taken from.
+            // The request did not reach the quota: its path or method is unknown, a fault replaced the response, or too
+            // many requests are in flight. For an unknown path this is the state of a bucket from which nothing is
+            // taken.
             record.quota = target.account.quota.look(token, self.api.map_or("", ApiName::code), target.now);
             if let Some(status) = record.quota {
                 set_rate_limit_headers(response, status, target.config.profile(), target.now);
@@ -93,12 +94,12 @@ impl Recording {
         self.write(record, status);
     }
 
-    /// Writes the record: to the metrics, the log and the journal.
+    /// Writes the record to the metrics, the log and the journal.
     fn write(&mut self, record: RequestRecord, status: Option<u16>) {
         self.is_written = true;
-        let Self { context, method, uri, api, presented, since, .. } = &*self;
+        let Self { context, method, uri, api, presented, stopwatch, .. } = &*self;
         let RequestTarget { account, now, epoch, .. } = record.target.as_ref().unwrap_or(&context.target);
-        let after = since.elapsed();
+        let after = stopwatch.elapsed();
         let after_us = clock::micros(after);
         let route = self.route();
         self.count(&record, route, status, after);
@@ -117,8 +118,8 @@ impl Recording {
         let request = journal::Request {
             number: 0,
             at: (*now).into(),
-            method: short(method.as_str()),
-            path: short(uri.path()),
+            method: truncated(method.as_str()),
+            path: truncated(uri.path()),
             api: api.map(ApiName::code),
             token,
             parameters: Parameters {
@@ -126,7 +127,7 @@ impl Recording {
                 body: record.body,
             },
             status,
-            // Nothing was served where no answer began.
+            // Without a response, no entries were returned.
             entries: record.entries.filter(|_| status.is_some()),
             quota: record.quota,
             fault: record.fault.map(|name| name.to_string()),
@@ -135,7 +136,7 @@ impl Recording {
         account.journal.record(request, *epoch);
     }
 
-    /// What is counted and logged instead of the path, in which anything may stand, secrets among it.
+    /// The route in metrics and logs. The path itself may contain anything, including secrets.
     fn route(&self) -> &'static str {
         match self.api {
             Some(api) => api.path(),
@@ -144,7 +145,7 @@ impl Recording {
         }
     }
 
-    /// Counts the request among the server's.
+    /// Updates the metrics.
     fn count(&self, record: &RequestRecord, route: &'static str, status: Option<u16>, after: Duration) {
         let metrics = &self.state.metrics;
         let method = metrics::method(self.method.as_str());
@@ -164,7 +165,7 @@ impl Recording {
     }
 }
 
-/// A client that left before its answer came did ask all the same.
+/// Records a request whose client disconnected before the response.
 impl Drop for Recording {
     fn drop(&mut self) {
         if !self.is_written {
@@ -174,7 +175,7 @@ impl Drop for Recording {
     }
 }
 
-/// A text of a client's, as much of it as the journal keeps.
-fn short(text: &str) -> String {
-    if text.len() <= MAX_KEPT_BYTES { text.to_owned() } else { text.chars().take(MAX_KEPT_BYTES).collect() }
+/// Truncates a text of a client for the journal.
+fn truncated(text: &str) -> String {
+    if text.len() <= MAX_TEXT_BYTES { text.to_owned() } else { text.chars().take(MAX_TEXT_BYTES).collect() }
 }

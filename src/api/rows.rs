@@ -1,4 +1,4 @@
-//! Rows outside of a page: an event as the API tells it, for whoever writes many of them.
+//! Encodes events as rows of the API, for the ground truth and for `generate`.
 
 use super::encode;
 #[cfg(feature = "cli")]
@@ -9,7 +9,7 @@ use crate::{
     world::Record,
 };
 
-/// Writes events of one category.
+/// Encodes events of one category.
 #[cfg(feature = "cli")]
 #[derive(Debug)]
 pub(crate) struct Writer<'w> {
@@ -28,28 +28,28 @@ impl<'w> Writer<'w> {
         encode::write_row(&self.renderer.render(event), RowFormat::default(), into);
     }
 
-    /// The names of the fields, separated by commas, as a line.
+    /// The CSV header: the field names, separated by commas, with a line end.
     pub(crate) fn csv_header(&self) -> String {
         encode::fields(self.category).join(",") + "\r\n"
     }
 
-    /// Appends an event as a line of comma-separated values (RFC 4180).
+    /// Appends an event as a CSV line (RFC 4180).
     pub(crate) fn csv(&mut self, event: &Event, into: &mut Vec<u8>) {
         let mut line = csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(into);
         // Writing to memory cannot fail.
         encode::with_row(&self.renderer.render(event), RowFormat::default(), |_, values| line.write_record(values))
-            .expect("memory takes all");
-        line.flush().expect("memory takes all");
+            .expect("writing to memory does not fail");
+        line.flush().expect("writing to memory does not fail");
     }
 }
 
-/// Appends an event of the truth: its row, and when it happened, when it can be seen, and whether a test added it.
-pub(crate) fn true_event(told: &TrueEvent, into: &mut Vec<u8>) {
-    row(&told.entry, into);
-    // The row ends with a brace.
+/// Appends an event of the ground truth: its row with the fields `at`, `visible_at` and `injected`.
+pub(crate) fn write_true_event(true_event: &TrueEvent, into: &mut Vec<u8>) {
+    row(&true_event.entry, into);
+    // Removes the closing brace of the row.
     into.pop();
-    let (at, visible_at) = (Instant::from(told.at), Instant::from(told.visible_at));
-    let rest = format!(r#","at":"{at}","visible_at":"{visible_at}","injected":{}}}"#, told.is_injected);
+    let (at, visible_at) = (Instant::from(true_event.at), Instant::from(true_event.visible_at));
+    let rest = format!(r#","at":"{at}","visible_at":"{visible_at}","injected":{}}}"#, true_event.is_injected);
     into.extend_from_slice(rest.as_bytes());
 }
 

@@ -1,17 +1,17 @@
-//! The text that some APIs search for, as a case-insensitive substring (A) of the fields that each API names.
+//! The search text of the APIs: a case-insensitive substring (A) of the fields that each API defines.
 
 use super::{
     body::{Fields, Json},
     error::ApiError,
 };
 
-/// How many characters may be searched for (A).
+/// The maximum number of characters of a search text (A).
 const MAX_SEARCH: usize = 256;
 
-/// A text to search for; an empty one is none.
+/// The search text of a request. `None` if it is missing or empty.
 pub(super) fn text(fields: &Fields, parameter: &'static str) -> Result<Option<String>, ApiError> {
     let wanted = format!("a string of at most {MAX_SEARCH} characters");
-    // The last part of the name is what the field is called where it stands.
+    // The last part of `parameter` is the name of the field in its object.
     let name = parameter.rsplit('.').next().unwrap_or(parameter);
     match fields.get(name) {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! What all requests of the emulated surface share.
+//! The shared state of the emulated API.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::{
     metrics::Metrics,
 };
 
-/// See the module.
+/// The state that all requests to the emulated API share.
 #[derive(Debug)]
 pub(super) struct ApiState {
     pub(super) accounts: Arc<Accounts>,
     pub(super) bodies: Arc<Bodies>,
-    /// How many requests of one account may be in flight.
+    /// The maximum number of requests in flight of one account.
     max_in_flight: u32,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -31,11 +31,11 @@ impl ApiState {
         Self { accounts, bodies, max_in_flight: limits.max_concurrent_requests, metrics }
     }
 
-    /// Counts a request among those of its account that are in flight.
+    /// Counts a request of an account as in flight, until the guard is dropped.
     ///
     /// # Errors
     ///
-    /// When the account has as many in flight as the server allows.
+    /// 429 if the account has the maximum number of requests in flight.
     pub(super) fn begin_request(&self, account: &Arc<Account>) -> Result<InFlightGuard, ApiError> {
         account.begin_request(self.max_in_flight).ok_or_else(|| {
             self.metrics.limited("max-concurrent-requests");

@@ -1,7 +1,7 @@
 //! `/o/oauth/token`: access tokens for clients, codes and refresh tokens.
 //!
-//! A form by `POST` (D) and everything in the query by `GET` (C) do the same; the client may also be named by HTTP Basic
-//! (A: Spring Security OAuth2 takes it). This endpoint has no quota.
+//! `POST` with a form (D) and `GET` with a query (C) are equivalent. The client may also authenticate with HTTP Basic
+//! (A: Spring Security OAuth2 accepts it). This endpoint has no quota.
 
 use axum::{
     extract::{RawQuery, Request},
@@ -14,7 +14,7 @@ use super::{body, context::RequestContext, error::ApiError, page, params::Params
 use crate::account::tokens::{Grant, Issued};
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct TokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,14 +44,14 @@ pub(super) async fn by_form(
         body::check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
     }
     let form = std::str::from_utf8(&form).map_err(|_| ApiError::Unreadable("The form is not UTF-8".to_owned()))?;
-    // A servlet reads the query first, then the form.
+    // Servlets put the parameters of the query before those of the form.
     let repeated = context.config.profile().repeated_parameter;
     let params =
         Params::parse(query.as_deref().unwrap_or_default(), repeated)?.followed_by(Params::parse(form, repeated)?);
     grant(&context, &parts.headers, &params)
 }
 
-/// The client is checked first, then the grant (A: the order of Spring's filters).
+/// Checks the client, then the grant (A: the order of Spring's filters), and issues a token.
 fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> Result<Response, ApiError> {
     let (settings, profile) = (&context.config.settings, context.config.profile());
     let (id, secret) = RequestContext::client(headers, params).ok_or(ApiError::NoToken)?;
@@ -61,7 +61,7 @@ fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> 
     let tokens = &context.account.tokens;
     let issued = match params.get("grant_type").filter(|grant| !grant.is_empty()) {
         None => return Err(ApiError::MissingGrantType),
-        // No refresh token, and the same token again while it lives (A: Spring's defaults).
+        // By default there is no refresh token, and a valid token is returned again (A: Spring's defaults).
         Some("client_credentials") => tokens.issue(Grant::Client, profile, context.now),
         Some("authorization_code") => {
             redeem(context, params)?;
@@ -74,10 +74,10 @@ fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> 
         }
         Some(other) => return Err(ApiError::UnsupportedGrantType(other.to_owned())),
     };
-    Ok(answer(&issued, settings.client_id.as_str()))
+    Ok(response(&issued, settings.client_id.as_str()))
 }
 
-/// Uses up the code, which must have been sent to the address that is named now.
+/// Redeems the code. The `redirect_uri` must be the one that received the code.
 fn redeem(context: &RequestContext, params: &Params<'_>) -> Result<(), ApiError> {
     let code = required(params, "code", "the code that /o/oauth/authorize handed out")?;
     let invalid = || ApiError::InvalidGrant(format!("Invalid authorization code: {}", shortened(code)));
@@ -88,8 +88,8 @@ fn redeem(context: &RequestContext, params: &Params<'_>) -> Result<(), ApiError>
     Ok(())
 }
 
-fn answer(issued: &Issued, client_id: &str) -> Response {
-    let answer = Answer {
+fn response(issued: &Issued, client_id: &str) -> Response {
+    let response = TokenResponse {
         access_token: &issued.access,
         token_type: "bearer",
         refresh_token: issued.refresh.as_deref(),
@@ -97,13 +97,13 @@ fn answer(issued: &Issued, client_id: &str) -> Response {
         scope: "read",
         client_id,
     };
-    // Texts and numbers always have a form in JSON.
-    let answer = page::answer(serde_json::to_vec(&answer).unwrap_or_default());
-    let not_kept = [
+    // Encoding strings and numbers cannot fail.
+    let response = page::response(serde_json::to_vec(&response).unwrap_or_default());
+    let no_store = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::PRAGMA, HeaderValue::from_static("no-cache")),
     ];
-    (not_kept, answer).into_response()
+    (no_store, response).into_response()
 }
 
 fn required<'a>(params: &'a Params<'_>, parameter: &'static str, wanted: &'static str) -> Result<&'a str, ApiError> {

@@ -1,4 +1,4 @@
-//! `opswat-mock generate`: writes a window's events, so that a pipeline can be tested in bulk without HTTP.
+//! `opswat-mock generate`: writes the events of a window, for bulk tests without HTTP.
 
 use std::{
     fs::File,
@@ -20,16 +20,16 @@ use crate::{
     world::{Category, Lag, MAX_DEVICES, Millis, Window, World, WorldConfig},
 };
 
-/// How many events are found at a time.
-const STRIDE: usize = 8_192;
-/// The midnight before the account was made: nothing happened before.
+/// The number of events that are generated at once.
+const CHUNK_EVENTS: usize = 8_192;
+/// The earliest `--from`: the midnight before the start of the history.
 const FIRST_DAY: Millis = Millis(1_380_844_800_000);
-/// The end of the last day.
+/// The latest `--to`: the end of the last day of the history.
 const END: Millis = Millis(clock::LAST.0 + 86_400_000);
-/// How many bytes are written at a time, about.
+/// The approximate number of bytes per write.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Writes the events of a window, oldest first, as the API would tell them. Reads no configuration file.
+/// Writes the events of a window, oldest first, in the fields and values of the API. Reads no configuration file.
 #[derive(Debug, Parser)]
 #[command(
     name = "opswat-mock",
@@ -39,25 +39,25 @@ const BUFFER_BYTES: usize = 256 * 1024;
     next_line_help = true
 )]
 struct Generate {
-    /// Which events
+    /// Category of the events
     #[arg(long, value_name = "CATEGORY", value_parser = category())]
     category: Category,
-    /// The first instant, such as 2026-01-15 or 2026-01-15T08:00:00Z
+    /// Start of the window (inclusive), such as 2026-01-15 or 2026-01-15T08:00:00Z
     #[arg(long, value_name = "RFC3339")]
     from: Instant,
-    /// The instant at which the window ends; an event of just then is not in it
+    /// End of the window (exclusive)
     #[arg(long, value_name = "RFC3339")]
     to: Instant,
-    /// How they are written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: Format,
-    /// Where to; without it, to the standard output
+    /// Output file; the standard output by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Decides the whole history; the same seed tells the same story everywhere
+    /// Seed of the history; the same seed and settings generate the same events on every machine
     #[arg(long, env = "OPSWAT_MOCK_SEED", hide_env_values = true, value_name = "NUMBER", default_value = "1")]
     seed: u64,
-    /// Devices that the company has at a time, from 0 to 100000
+    /// Number of devices of the company at any time, from 0 to 100000
     #[arg(long, env = "OPSWAT_MOCK_DEVICES", hide_env_values = true, value_name = "NUMBER", default_value = "100",
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_DEVICES)))]
     devices: u32,
@@ -65,7 +65,7 @@ struct Generate {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// One JSON object a line
+    /// One JSON object per line
     Ndjson,
     /// One JSON array
     Json,
@@ -73,7 +73,7 @@ enum Format {
     Csv,
 }
 
-/// A day or an instant.
+/// An instant, or the midnight of a day.
 #[derive(Clone, Copy, Debug)]
 struct Instant(Millis);
 
@@ -89,7 +89,7 @@ impl FromStr for Instant {
     }
 }
 
-/// A category by its name in the API; the help lists all of them.
+/// Parses a category by its name in the API. The help lists all names.
 fn category() -> impl TypedValueParser<Value = Category> {
     PossibleValuesParser::new(Category::ALL.map(Category::code)).map(|name| {
         let known = Category::ALL.into_iter().find(|category| category.code() == name);
@@ -97,37 +97,37 @@ fn category() -> impl TypedValueParser<Value = Category> {
     })
 }
 
-/// Runs the command. A reader that has read enough ends it with success.
+/// Runs the command. A closed output pipe ends it with exit code 0.
 pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<ExitCode, clap::Error> {
     let found = config::without_empty(Generate::command()).try_get_matches_from(arguments)?;
-    let asked = Generate::from_arg_matches(&found)?;
-    if asked.to.0 < asked.from.0 {
-        super::complain("--to must not be before --from");
+    let options = Generate::from_arg_matches(&found)?;
+    if options.to.0 < options.from.0 {
+        super::print_error("--to must not be before --from");
         return Ok(ExitCode::from(super::USAGE));
     }
-    let written = match &asked.out {
-        None => write(&asked, io::stdout().lock()),
-        Some(path) => File::create(path).and_then(|file| write(&asked, file)),
+    let written = match &options.out {
+        None => write(&options, io::stdout().lock()),
+        Some(path) => File::create(path).and_then(|file| write(&options, file)),
     };
     Ok(match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let to = asked.out.as_ref().map_or("the standard output".to_owned(), |path| path.display().to_string());
-            super::complain(&format!("cannot write to {to}: {error}"));
+            let to = options.out.as_ref().map_or("the standard output".to_owned(), |path| path.display().to_string());
+            super::print_error(&format!("cannot write to {to}: {error}"));
             ExitCode::FAILURE
         }
     })
 }
 
-fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
-    let world = World::new(WorldConfig { seed: asked.seed, devices: asked.devices, lag: Lag::NONE });
-    let window = Window { from: asked.from.0, to: Millis(asked.to.0.0 - 1) };
-    let events = world.events(asked.category, window, STRIDE);
+fn write(options: &Generate, mut out: impl Write) -> io::Result<()> {
+    let world = World::new(WorldConfig { seed: options.seed, devices: options.devices, lag: Lag::NONE });
+    let window = Window { from: options.from.0, to: Millis(options.to.0.0 - 1) };
+    let events = world.events(options.category, window, CHUNK_EVENTS);
     let progress = progress(events.left());
-    let mut rows = rows::Writer::new(&world, asked.category);
+    let mut rows = rows::Writer::new(&world, options.category);
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-    match asked.format {
+    match options.format {
         Format::Csv => buffer.extend_from_slice(rows.csv_header().as_bytes()),
         Format::Json => buffer.push(b'['),
         Format::Ndjson => {}
@@ -135,7 +135,7 @@ fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
     let mut first = true;
     for part in events {
         for event in &part {
-            match asked.format {
+            match options.format {
                 Format::Ndjson => {
                     rows.json(event, &mut buffer);
                     buffer.push(b'\n');
@@ -154,7 +154,7 @@ fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
         }
         progress.inc(part.len() as u64);
     }
-    if let Format::Json = asked.format {
+    if let Format::Json = options.format {
         buffer.extend_from_slice(b"\n]\n");
     }
     out.write_all(&buffer)?;
@@ -163,7 +163,7 @@ fn write(asked: &Generate, mut out: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A bar on a terminal, nothing elsewhere.
+/// A progress bar, hidden unless the standard error is a terminal.
 fn progress(events: u64) -> ProgressBar {
     let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} events, {per_sec}, {eta} left")

@@ -1,4 +1,4 @@
-//! The commands of the binary, one file each. What they print is part of the product.
+//! The commands of the binary, one file each. Their output is part of the public interface.
 
 mod generate;
 mod healthcheck;
@@ -10,10 +10,10 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use crate::config::{self, Config, ConfigError};
 
-/// A value is wrong.
+/// The exit code for an invalid flag, variable or configuration file.
 const USAGE: u8 = 2;
 
-/// Runs the command that the process was started with.
+/// Runs the command of the process arguments, and returns the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     match dispatch(std::env::args_os()) {
@@ -22,7 +22,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Runs the command that the first argument names; without one, the server.
+/// Runs the command that the first argument names. The default command is `serve`.
 fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, ConfigError> {
     let mut arguments = arguments.peekable();
     let program = arguments.next().unwrap_or_default();
@@ -53,35 +53,35 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
     }
 }
 
-/// The commands, in the order of the help.
+/// The names of the commands, in the order of the help.
 const COMMANDS: [&str; 4] = ["serve", "generate", "healthcheck", "help"];
 
-/// Whether an argument was refused that stands where a command may stand.
+/// Whether the error rejects a first argument that is not a flag, such as a misspelt command.
 fn is_no_flag(argument: &OsString, line: &str) -> bool {
     let argument = argument.to_string_lossy();
     !argument.starts_with('-') && line == format!("unexpected argument '{argument}' found")
 }
 
-/// Says why there is nothing to run.
+/// Prints the help or the error, and returns the exit code.
 fn end(stop: ConfigError) -> ExitCode {
     match stop {
         ConfigError::Help(text) => {
-            // Whoever reads it may have read enough.
+            // The reader may have closed the pipe.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         ConfigError::Invalid(line) => {
-            complain(&line);
+            print_error(&line);
             ExitCode::from(USAGE)
         }
         ConfigError::Unreadable(line) => {
-            complain(&line);
+            print_error(&line);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says in one line why the command ends, to whoever listens.
-fn complain(line: &str) {
+/// Prints an error in one line on the standard error. Ignores a closed standard error.
+fn print_error(line: &str) {
     let _ = writeln!(std::io::stderr(), "opswat-mock: {line}");
 }

@@ -1,4 +1,4 @@
-//! Serving, the default command: bind, say so, run until a signal.
+//! `opswat-mock serve`, the default command: binds the listeners, prints the banner, and serves until a signal.
 
 use std::{
     fmt::{self, Write as _},
@@ -27,29 +27,30 @@ use crate::{
     server::{self, tls::Tls},
 };
 
-/// How many connections may wait until they are taken, so that none of a crowd is turned away by the machine.
+/// The backlog of the listener: the number of connections that may wait for `accept`.
 const BACKLOG: u32 = 1024;
-/// How many threads serve; more are of no use to one mock, and a container may have few processes.
+/// The maximum number of worker threads. More do not help one mock, and a container may limit its threads.
 const MAX_WORKERS: usize = 16;
-/// How many threads search.
+/// The maximum number of threads for blocking work, such as searches.
 const MAX_BLOCKING: usize = 32;
-/// Files that are no connections.
+/// File descriptors that are reserved for other uses than connections.
 #[cfg(unix)]
 const OTHER_FILES: u64 = 32;
 
-/// Serves until SIGINT or SIGTERM. Exit code 1 when the port cannot be had.
+/// Serves until SIGINT, SIGTERM or SIGHUP. The exit code is 0 after a signal, 1 if the server cannot start, and 2 if an
+/// account of the configuration is invalid.
 pub(super) fn run(config: &Config) -> ExitCode {
     let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
-    logs::begin(config.log_level, config.log_format);
+    logs::init(config.log_level, config.log_format);
     let limits = config.limits.limits();
     let limits = Limits { max_connections: affordable_connections(limits.max_connections), ..limits };
     let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), limits);
     let local = match made {
         Ok(local) => local,
         Err(why) => {
-            // Only a file asks for what can be wrong here.
+            // Flags are validated already, so the error is in the configuration file.
             let file = config.config.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
-            super::complain(&format!("{file}{why}"));
+            super::print_error(&format!("{file}{why}"));
             return ExitCode::from(super::USAGE);
         }
     };
@@ -61,25 +62,25 @@ pub(super) fn run(config: &Config) -> ExitCode {
         .build();
     let served = runtime.map_err(|error| format!("cannot start: {error}")).and_then(|runtime| {
         let served = runtime.block_on(serve(config, &local, access));
-        // A search whose client has gone is not waited for.
+        // Does not wait for searches whose client has disconnected.
         runtime.shutdown_background();
         served
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            super::complain(&line);
+            super::print_error(&line);
             ExitCode::FAILURE
         }
     }
 }
 
 async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
-    // One that another server has left would send a client to a port where nobody listens.
+    // Removes the port file of an earlier server, which names a port without a listener.
     let port_file = PortFile::new(config.port_file.as_deref());
     let tls = tls(config)?;
     let listener = bind(SocketAddr::new(config.host, config.port), "--port")?;
-    let address = listener.local_addr().map_err(|error| format!("cannot tell the own port: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot read the own port: {error}"))?;
     let control = match config.control_addr {
         Some(ControlAddr::At(wanted)) => Some(bind(wanted, "--control-addr")?),
         Some(ControlAddr::Off) | None => None,
@@ -88,26 +89,26 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     let write = |path: &Path| {
         write_port(path, address.port()).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
-    // A pipe may wait for its reader for ever: only the default of a signal ends that.
+    // A write to a pipe can block until it has a reader. Before `Signals::new`, a signal still ends the process.
     let (pipe, file) = config.port_file.iter().partition::<Vec<_>, _>(|path| is_special(path));
     pipe.into_iter().try_for_each(|path| write(path))?;
-    // Before anything else says that the server is there, so that a signal finds somebody.
+    // The signal handlers are installed before any output announces the server.
     let mut signal = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     file.into_iter().try_for_each(|path| write(path))?;
     for (name, similar) in config::unknown_variables() {
         let tip = similar.map_or_else(String::new, |similar| format!("; there is {similar}"));
-        warn!("the variable {name} is not known and changes nothing{tip}");
+        warn!("the environment variable {name} is unknown and has no effect{tip}");
     }
     if let Some(warning) = warning(config, control_address.unwrap_or(address)) {
         warn!("{warning}");
     }
     info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-    // Whoever started the server may have closed its output; that is no reason to stop.
+    // The parent process may have closed the standard output. The server continues.
     let banner = Banner { config, address, control_address, local }.to_string();
     let _ = io::Write::write_all(&mut io::stdout(), banner.as_bytes());
     let (stop, _) = watch::channel(());
     let stopped = |mut stop: watch::Receiver<()>| async move {
-        // An end of the other side is a reason to stop, too.
+        // An error means that the sender was dropped, which is a reason to stop, too.
         let _ = stop.changed().await;
     };
     let surface = match config.control_addr {
@@ -127,7 +128,7 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         info!("stopping");
         stop.send_replace(());
         local.accounts().close_streams();
-        // Whoever says it twice does not want to wait.
+        // A second signal ends the graceful shutdown.
         signal.recv().await;
     };
     tokio::select! {
@@ -138,7 +139,7 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     Ok(())
 }
 
-/// The file with the port, which is empty or absent while no server listens.
+/// The port file. It is absent, or empty if it is a symbolic link, while the server does not listen.
 struct PortFile<'a>(Option<&'a Path>);
 
 impl<'a> PortFile<'a> {
@@ -151,7 +152,7 @@ impl<'a> PortFile<'a> {
     fn clear(&self) {
         let Some(path) = self.0.filter(|path| !is_special(path)) else { return };
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-        // Where the file cannot be removed, it cannot be written either, and that is reported.
+        // Ignores an error here: the write of the port fails for the same reason, and reports it.
         let _ = if is_link { fs::write(path, "") } else { fs::remove_file(path) };
     }
 }
@@ -162,11 +163,11 @@ impl Drop for PortFile<'_> {
     }
 }
 
-/// What HTTPS is served with, where it is. The authority's certificate is written before anything says that the server is there.
+/// The TLS configuration, if HTTPS is on. It writes the authority's certificate before any output announces the server.
 fn tls(config: &Config) -> Result<Option<Tls>, String> {
     let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
     if let (Some(chain), Some(key)) = (&config.tls_cert, &config.tls_key) {
-        let brought = Tls::brought(&read(chain)?, &read(key)?);
+        let brought = Tls::from_pem(&read(chain)?, &read(key)?);
         let of = |why| format!("{} and {}: {why}", chain.display(), key.display());
         return brought.map(Some).map_err(of);
     }
@@ -175,21 +176,21 @@ fn tls(config: &Config) -> Result<Option<Tls>, String> {
     }
     let host = (!config.host.is_unspecified()).then(|| config.host.to_string());
     let names: Vec<&str> = config.tls_san.iter().map(ServerName::as_str).chain(host.as_deref()).collect();
-    let (tls, authority) = Tls::made(&names, Clock::running().now())?;
+    let (tls, authority) = Tls::generate(&names, Clock::running().now())?;
     if let Some(path) = &config.tls_ca_file {
         write_whole(path, &authority).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(Some(tls))
 }
 
-/// Lets the process have as many files as the machine allows, and tells how many of the connections that are wanted can be
-/// held so: each is a file.
+/// Raises the limit of open files to its maximum. Returns the number of connections that fit into it, at most `wanted`:
+/// each connection needs a file descriptor.
 #[cfg(unix)]
 fn affordable_connections(wanted: u32) -> u32 {
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
     let most = u32::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(u32::MAX).max(1);
     if most < wanted {
-        warn!("this process may have {files} files: {most} connections are held at a time, not {wanted}");
+        warn!("the limit of open files is {files}: the server accepts {most} connections at a time, not {wanted}");
     }
     most.min(wanted)
 }
@@ -202,7 +203,7 @@ fn affordable_connections(wanted: u32) -> u32 {
 fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
     let listening = || {
         let socket = if wanted.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As the standard library does: a port is free again as soon as its server has ended.
+        // As the standard library does: a new server can use the port right after the old one has ended.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(wanted)?;
@@ -216,23 +217,23 @@ fn bind(wanted: SocketAddr, flag: &str) -> Result<TcpListener, String> {
     })
 }
 
-/// What whoever starts the server should know of who can control it.
+/// The warning that other machines can use the control surface without a token, if they can.
 fn warning(config: &Config, address: SocketAddr) -> Option<String> {
     let reached = match config.control_addr {
         None | Some(ControlAddr::At(_)) => address,
         Some(ControlAddr::Off) => return None,
     };
     (!reached.ip().is_loopback() && config.control_token.is_none()).then(|| {
-        format!("whoever reaches {reached} can control the mock; --control-token asks for a token, --control-addr off ends it")
+        format!("every client that reaches {reached} can control the mock; --control-token requires a token, --control-addr off disables the control surface")
     })
 }
 
-/// SIGINT, SIGTERM and SIGHUP, one after the other.
+/// A receiver of SIGINT, SIGTERM and SIGHUP.
 #[cfg(unix)]
 struct Signals {
-    interrupted: tokio::signal::unix::Signal,
-    terminated: tokio::signal::unix::Signal,
-    hung_up: tokio::signal::unix::Signal,
+    sigint: tokio::signal::unix::Signal,
+    sigterm: tokio::signal::unix::Signal,
+    sighup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -241,22 +242,22 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self {
-            interrupted: signal(SignalKind::interrupt())?,
-            terminated: signal(SignalKind::terminate())?,
-            hung_up: signal(SignalKind::hangup())?,
+            sigint: signal(SignalKind::interrupt())?,
+            sigterm: signal(SignalKind::terminate())?,
+            sighup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn recv(&mut self) {
         tokio::select! {
-            _ = self.interrupted.recv() => {}
-            _ = self.terminated.recv() => {}
-            _ = self.hung_up.recv() => {}
+            _ = self.sigint.recv() => {}
+            _ = self.sigterm.recv() => {}
+            _ = self.sighup.recv() => {}
         }
     }
 }
 
-/// Ctrl-C, once and again.
+/// A receiver of Ctrl-C.
 #[cfg(not(unix))]
 struct Signals;
 
@@ -271,7 +272,7 @@ impl Signals {
     }
 }
 
-/// Whether there is something at a path that is no file, such as a pipe.
+/// Whether the path exists and is not a regular file, such as a pipe.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
@@ -280,8 +281,8 @@ fn write_port(path: &Path, port: u16) -> io::Result<()> {
     write_whole(path, &format!("{port}\n"))
 }
 
-/// Writes a text beside the file and moves it there, so that nobody reads half of it. A link is followed; what is no file,
-/// such as a pipe, is written to as it is.
+/// Writes a file atomically, by a rename of a temporary file in the same directory. Follows a symbolic link. Writes
+/// directly to a path that is not a regular file, such as a pipe.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if is_special(&path) {
@@ -293,7 +294,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// What is printed once the listener is bound.
+/// The text that `serve` prints after the listener is bound.
 struct Banner<'a> {
     config: &'a Config,
     address: SocketAddr,
@@ -307,7 +308,7 @@ impl fmt::Display for Banner<'_> {
         let Config { token, client_id, client_secret, devices, seed, retention_days, .. } = config;
         let scheme = if config.is_tls() { "https" } else { "http" };
         let base = format!("{scheme}://{address}");
-        // Whoever pastes is on this machine, or has its port there.
+        // The commands to paste use an address that this machine can reach.
         let reached = format!("{scheme}://{}", Config::reached(*address));
         let is_made = config.tls && config.tls_cert.is_none();
         let (curl, authority) = match &config.tls_ca_file {

@@ -1,4 +1,4 @@
-//! A client of TLS that trusts whoever answers: the health check asks whether a server is there, and not who it is.
+//! A TLS client without certificate verification. The health check only needs to know that a server responds.
 
 use std::{
     net::{IpAddr, TcpStream},
@@ -12,29 +12,29 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, UnixTime},
 };
 
-/// A connection of a client that asks whether a server is there, and not who it is.
+/// Wraps a stream in a TLS client connection that accepts every certificate.
 ///
 /// # Errors
 ///
-/// When TLS cannot begin.
+/// When the TLS client cannot be configured.
 pub(super) fn trusting(server: IpAddr, stream: TcpStream) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
     let provider = Arc::new(ring::default_provider());
     let schemes = provider.signature_verification_algorithms.supported_schemes();
     let with = ClientConfig::builder_with_provider(provider);
     let with = with.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    let trust = Arc::new(Trusting { schemes });
+    let trust = Arc::new(AcceptAnyCertificate { schemes });
     let config = with.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth();
     let connection = ClientConnection::new(Arc::new(config), server.into()).map_err(|error| error.to_string())?;
     Ok(StreamOwned::new(connection, stream))
 }
 
-/// Takes any certificate.
+/// A verifier that accepts every certificate.
 #[derive(Debug)]
-struct Trusting {
+struct AcceptAnyCertificate {
     schemes: Vec<SignatureScheme>,
 }
 
-impl ServerCertVerifier for Trusting {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,19 +1,20 @@
-//! The TOML file: what it says becomes the default of the flag of that name, so it is checked and worded like a flag.
+//! Reads the configuration file (TOML). A value becomes the default of the flag with the same name, so that the same
+//! validation and error messages apply.
 
 use toml::{Table, Value};
 
 use super::{error::line, file::File, flags::command};
 
-/// Makes what a file says the defaults of the flags, and reads what no flag says.
+/// Sets the values of a file as defaults of the flags, and reads the tables that have no flag.
 pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command, File), String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
     })?;
-    let mut said = Table::new();
+    let mut file_settings = Table::new();
     for (key, value) in table {
         if FILE_KEYS.contains(&key.as_str()) {
-            said.insert(key, without_instants(value));
+            file_settings.insert(key, datetimes_to_strings(value));
             continue;
         }
         let known: Vec<&str> =
@@ -24,10 +25,10 @@ pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(cla
         }
         let values = texts(&key, value)?;
         if values.is_empty() {
-            return Err(format!("key {key}: an empty array cannot stand here"));
+            return Err(format!("key {key}: must not be an empty array"));
         }
         let given = values.iter().map(|value| format!("--{key}={value}"));
-        // Without the environment, which has its own say later.
+        // Validates the value without the environment, which has precedence and is validated later.
         let alone = command().mut_args(|argument| argument.env(None::<&'static str>));
         alone
             .try_get_matches_from(std::iter::once("opswat-mock".to_owned()).chain(given))
@@ -35,23 +36,23 @@ pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(cla
         let id = key.replace('-', "_");
         flags = flags.mut_arg(id, |argument| argument.default_values(values));
     }
-    let said = serde_path_to_error::deserialize(Value::Table(said)).map_err(|error| {
+    let file_settings = serde_path_to_error::deserialize(Value::Table(file_settings)).map_err(|error| {
         let why = error.inner().to_string();
         format!("key {}: {}", error.path(), why.lines().next().unwrap_or_default())
     })?;
-    Ok((flags, said))
+    Ok((flags, file_settings))
 }
 
-/// What [`File`] reads.
+/// The keys of [`File`].
 const FILE_KEYS: [&str; 5] = ["profile", "quota", "tokens", "faults", "accounts"];
 
-/// The same with texts in the place of instants, which have a type of their own in a file only.
-fn without_instants(value: Value) -> Value {
+/// Replaces TOML datetimes by strings, because the settings parse instants from strings.
+fn datetimes_to_strings(value: Value) -> Value {
     match value {
         Value::Datetime(instant) => Value::String(instant.to_string()),
-        Value::Array(values) => Value::Array(values.into_iter().map(without_instants).collect()),
+        Value::Array(values) => Value::Array(values.into_iter().map(datetimes_to_strings).collect()),
         Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key, without_instants(value))).collect())
+            Value::Table(table.into_iter().map(|(key, value)| (key, datetimes_to_strings(value))).collect())
         }
         other => other,
     }
@@ -68,6 +69,6 @@ fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
             let nested: Result<Vec<_>, _> = values.into_iter().map(|value| texts(key, value)).collect();
             nested?.into_iter().flatten().collect()
         }
-        table @ Value::Table(_) => return Err(format!("key {key}: a {} cannot stand here", table.type_str())),
+        table @ Value::Table(_) => return Err(format!("key {key}: must not be a {}", table.type_str())),
     })
 }

@@ -1,4 +1,4 @@
-//! Why there is no configuration: what clap says, in one line.
+//! Configuration errors: the messages of clap in one line.
 
 use std::env;
 
@@ -12,11 +12,11 @@ use super::flags::Config;
 /// Why there is no [`Config`].
 #[derive(Debug)]
 pub enum ConfigError {
-    /// The user asked for a text, such as the help.
+    /// The user requested the help or the version; the text to print.
     Help(String),
-    /// Something given is wrong, in one line.
+    /// A flag, a variable or the configuration file is invalid; the message in one line.
     Invalid(String),
-    /// The configuration file cannot be read, in one line.
+    /// The configuration file cannot be read; the message in one line.
     Unreadable(String),
 }
 
@@ -29,12 +29,12 @@ impl From<&clap::Error> for ConfigError {
     }
 }
 
-/// An error of clap in one line: what is wrong, and its tip if there is one.
+/// Formats an error of clap in one line, with its tip if there is one.
 pub(super) fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    // What is not provided stands in lines of its own.
+    // clap lists missing arguments in separate lines.
     if wrong.ends_with(':') {
         let missing: Vec<&str> = lines.by_ref().take_while(|line| line.starts_with("--")).collect();
         wrong = format!("{wrong} {}", missing.join(", "));
@@ -44,7 +44,7 @@ pub(super) fn line(error: &clap::Error) -> String {
     format!("{wrong}{}{tip}", variable(error).map(|name| format!(" (from {name})")).unwrap_or_default())
 }
 
-/// The variable of the environment that a wrong value came from.
+/// The environment variable that an invalid value came from.
 fn variable(error: &clap::Error) -> Option<String> {
     let (ContextValue::String(flag), ContextValue::String(value)) =
         (error.get(ContextKind::InvalidArg)?, error.get(ContextKind::InvalidValue)?)

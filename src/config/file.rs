@@ -1,4 +1,4 @@
-//! What the TOML file says that no flag can say.
+//! The tables of the configuration file that have no flag.
 
 use serde::Deserialize;
 
@@ -10,18 +10,18 @@ use crate::account::{
     strict,
 };
 
-/// What a file says that no flag can say: about the account `default`, and about others.
+/// The tables of the configuration file that have no flag, for the account `default` and for further accounts.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct File {
-    /// Which reading the accounts follow of what is assumed.
+    /// The profile: the alternatives of assumed behaviour.
     pub profile: ProfileChange,
-    /// How requests are counted, where `--rate-limit` says too little.
+    /// Quota settings that `--rate-limit` does not have.
     pub quota: QuotaChange,
     /// Further tokens of `default`.
     #[serde(deserialize_with = "strict::objects::<MAX_TOKENS, _, _>")]
     pub tokens: Vec<NewToken>,
-    /// How `default` breaks requests.
+    /// Fault rules of `default`.
     #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
     /// Further accounts.

@@ -1,4 +1,4 @@
-//! The flags, each with its variable and its default.
+//! The flags, each with its environment variable and its default.
 
 use std::{
     env,
@@ -39,23 +39,23 @@ use crate::{
                    healthcheck  Asks a running server whether it answers\n  help         Shows this text, or that of a command"
 )]
 pub struct Config {
-    /// Address to listen on
+    /// IP address to listen on
     #[arg(long, env = "OPSWAT_MOCK_HOST", value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
     /// Port to listen on; 0 takes a free one
     #[arg(long, env = "OPSWAT_MOCK_PORT", value_name = "PORT", default_value = "8080")]
     pub port: u16,
-    /// File into which the port is written once the listener is bound
+    /// File to which the server writes its port after it has bound the listener
     #[arg(long, env = "OPSWAT_MOCK_PORT_FILE", value_name = "PATH")]
     pub port_file: Option<PathBuf>,
-    /// Decides the whole history; the same seed tells the same story everywhere
+    /// Seed of the history; the same seed and settings generate the same events on every machine
     #[arg(long, env = "OPSWAT_MOCK_SEED", value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
-    /// Devices that the company has at a time, from 0 to 100000
+    /// Number of devices of the company at any time, from 0 to 100000
     #[arg(long, env = "OPSWAT_MOCK_DEVICES", value_name = "NUMBER", default_value = "100",
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_DEVICES)))]
     pub devices: u32,
-    /// Stops the clock at an instant, such as 2018-05-18T12:00:00Z; without it the clock runs with the machine's
+    /// Freezes the clock at an instant, such as 2018-05-18T12:00:00Z; by default the clock is the machine's
     #[arg(long, env = "OPSWAT_MOCK_NOW", value_name = "RFC3339")]
     pub now: Option<Instant>,
     /// Access token that is valid from the start and never expires
@@ -67,111 +67,111 @@ pub struct Config {
     /// Client secret for the token endpoint
     #[arg(long, env = "OPSWAT_MOCK_CLIENT_SECRET", value_name = "TEXT", default_value = DEFAULT_CLIENT_SECRET)]
     pub client_secret: Credential,
-    /// Address to which /o/oauth/authorize may send a code, besides those of this machine; several times or with commas
+    /// Redirect URI that /o/oauth/authorize accepts, besides loopback addresses; repeat the flag or separate by commas
     #[arg(long, env = "OPSWAT_MOCK_REDIRECT_URI", value_name = "URI", value_delimiter = ',')]
     pub redirect_uri: Vec<RedirectUri>,
-    /// Quota for each token and each API: REQUESTS/SECONDS, REQUESTS a minute, or off
+    /// Quota per token and API: REQUESTS/SECONDS, REQUESTS per minute, or off
     #[arg(long, env = "OPSWAT_MOCK_RATE_LIMIT", value_name = "LIMIT", default_value = "10/60")]
     pub rate_limit: QuotaLimit,
-    /// Days back from now that can be read, from 1
+    /// Retention: number of days before now that clients can read, from 1
     #[arg(long, env = "OPSWAT_MOCK_RETENTION_DAYS", value_name = "DAYS", default_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RETENTION_DAYS)))]
     pub retention_days: u32,
-    /// Seconds from an event until it is visible, up to 3600: SECONDS, or FROM..TO for a different lag of each event
+    /// Delay in seconds between an event and its visibility, up to 3600: SECONDS, or FROM..TO for a delay per event
     #[arg(long, env = "OPSWAT_MOCK_LAG", value_name = "SECONDS", default_value = "0")]
     pub lag: Lag,
-    /// Requests that the journal of each account keeps, up to 1000000
+    /// Maximum number of requests in the journal of each account, up to 1000000
     #[arg(long, env = "OPSWAT_MOCK_JOURNAL", value_name = "REQUESTS", default_value = "10000",
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_JOURNAL)))]
     pub journal: u32,
-    /// Address and port for the control surface alone, such as 127.0.0.1:8081, or off; without it, it is under /_mock of the same port
+    /// Separate address and port for the control surface, such as 127.0.0.1:8081, or off; by default /_mock on the main port
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_ADDR", value_name = "ADDRESS")]
     pub control_addr: Option<ControlAddr>,
-    /// Token that the control surface wants as Authorization: Bearer; without it, whoever reaches it may use it
+    /// Bearer token that the control surface requires; by default it requires none
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
     pub control_token: Option<Credential>,
-    /// How much is said on the standard error: with debug, a line for each request
+    /// Level of the log on the standard error; debug logs each request
     #[arg(long, env = "OPSWAT_MOCK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
-    /// How: auto is text on a terminal and JSON elsewhere
+    /// Format of the log; auto is text on a terminal and JSON elsewhere
     #[arg(long, env = "OPSWAT_MOCK_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
-    /// TOML file with the same names, such as port = 8080, and with tables for quota, profile, faults, tokens and accounts; flags and environment go before it
+    /// Configuration file (TOML) with the flag names as keys, such as port = 8080, and tables for quota, profile, faults, tokens and accounts; flags and environment variables override it
     #[arg(long, env = "OPSWAT_MOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Serves HTTPS, with a certificate of an authority that is made at each start, or with --tls-cert
+    /// Serves HTTPS, with a certificate that the server generates at each start, or with --tls-cert
     #[arg(long, env = "OPSWAT_MOCK_TLS", value_name = "BOOL", help_heading = "HTTPS", default_value = "false", default_missing_value = "true",
-        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = yes_or_no)]
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = parse_bool)]
     pub tls: bool,
-    /// File into which the certificate of that authority is written as PEM, for clients to trust
+    /// File to which the server writes the certificate of the generated authority as PEM, for clients to trust
     #[arg(long, env = "OPSWAT_MOCK_TLS_CA_FILE", help_heading = "HTTPS", value_name = "PATH")]
     pub tls_ca_file: Option<PathBuf>,
-    /// Name or address that the made certificate is for, besides --host, localhost and its addresses, gears.opswat.com, opswat-mock and host.docker.internal; several times or with commas
+    /// Host name or IP address of the generated certificate, besides --host, localhost and its addresses, gears.opswat.com, opswat-mock and host.docker.internal; repeat the flag or separate by commas
     #[arg(long, env = "OPSWAT_MOCK_TLS_SAN", help_heading = "HTTPS", value_name = "NAME", value_delimiter = ',')]
     pub tls_san: Vec<ServerName>,
-    /// Certificate to show instead, as PEM, with those between it and its authority; turns HTTPS on
+    /// Certificate chain as PEM, instead of a generated certificate; enables HTTPS
     #[arg(long, env = "OPSWAT_MOCK_TLS_CERT", help_heading = "HTTPS", value_name = "PATH")]
     pub tls_cert: Option<PathBuf>,
-    /// Its private key, as PEM
+    /// Private key of --tls-cert as PEM
     #[arg(long, env = "OPSWAT_MOCK_TLS_KEY", help_heading = "HTTPS", value_name = "PATH")]
     pub tls_key: Option<PathBuf>,
     /// The limits of the server.
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: LimitFlags,
-    /// What only the file says.
+    /// Settings that only the configuration file has.
     #[arg(skip)]
     pub file: File,
 }
 
-/// Where the control surface is.
+/// The address of the control surface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ControlAddr {
-    /// Nowhere.
+    /// No control surface.
     Off,
-    /// At an address of its own.
+    /// A separate listener.
     At(SocketAddr),
 }
 
-/// How much is said in the log.
+/// The level of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogLevel {
-    /// Nothing.
+    /// No log
     Off,
-    /// What broke, such as a handler that panicked.
+    /// Failures of the server, such as a panic in a handler
     Error,
-    /// What somebody should look at.
+    /// Problems that the user should check
     Warn,
-    /// The beginning and the end.
+    /// Start and stop of the server
     Info,
-    /// Each request, and each connection that did not end well.
+    /// Each request, and each connection that ended with an error
     Debug,
-    /// What libraries say, too.
+    /// Also the messages of libraries
     Trace,
 }
 
-/// How it is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
+    /// Text on a terminal, JSON elsewhere
     Auto,
-    /// A line for people.
+    /// One line of text per message
     Text,
-    /// A line that is an object.
+    /// One JSON object per line
     Json,
 }
 
-/// A name or an address that a certificate is for.
+/// A host name or an IP address of a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServerName(String);
 
 impl Config {
-    /// Whether HTTPS is served.
+    /// Whether the server uses HTTPS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls || self.tls_cert.is_some()
     }
 
-    /// How this machine reaches what listens at an address: what listens everywhere listens here, too.
+    /// The address at which this machine reaches a listener: the loopback address for an unspecified one.
     pub(crate) fn reached(listening: SocketAddr) -> SocketAddr {
         let host = match listening.ip() {
             IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -181,7 +181,7 @@ impl Config {
         SocketAddr::new(host, listening.port())
     }
 
-    /// Flags that say nothing without another one.
+    /// Checks that the TLS flags are used in valid combinations.
     pub(super) fn check_tls(&self) -> Result<(), String> {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err("--tls-cert and --tls-key go together, and one of them is missing".to_owned());
@@ -189,14 +189,14 @@ impl Config {
         let of_made = [("--tls-ca-file", self.tls_ca_file.is_some()), ("--tls-san", !self.tls_san.is_empty())];
         match of_made.into_iter().find(|(_, is_given)| *is_given) {
             Some((flag, _)) if self.tls_cert.is_some() => {
-                Err(format!("{flag} is about a certificate that is made, and --tls-cert brings one"))
+                Err(format!("{flag} applies to a generated certificate and cannot be used with --tls-cert"))
             }
-            Some((flag, _)) if !self.tls => Err(format!("{flag} says nothing without --tls")),
+            Some((flag, _)) if !self.tls => Err(format!("{flag} requires --tls")),
             _ => Ok(()),
         }
     }
 
-    /// What the account named `default` is made from.
+    /// The settings of the account `default`.
     #[must_use]
     pub fn settings(&self) -> Settings {
         let settings = Settings::default();
@@ -218,8 +218,8 @@ impl Config {
     }
 }
 
-/// What flags, environment and file configure of accounts, limits and a made certificate. What belongs to the binary (addresses,
-/// files, the log, the token of the control surface) is left out.
+/// Takes the accounts, the limits and `--tls` from a configuration. Omits the settings of the binary: addresses, files,
+/// the log, the control token, `--tls-san`, `--tls-cert` and `--tls-key`.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         let builder = Self::new(config.settings(), config.file.accounts.clone(), config.limits.limits());
@@ -227,29 +227,29 @@ impl From<Config> for Builder {
     }
 }
 
-/// The command line. Its help names the variables of the environment, and not what they hold.
+/// The command line. Its help shows the names of the environment variables, but not their values.
 pub(crate) fn command() -> clap::Command {
     without_empty(Config::command())
 }
 
-/// Lets a command ignore variables of the environment that are empty.
+/// Makes a command ignore empty environment variables.
 pub(crate) fn without_empty(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| {
-        // Compose and CI pass variables that nobody set as empty ones; and in Kubernetes a service of the name opswat-mock sets
-        // OPSWAT_MOCK_PORT for all its neighbours, to an address.
-        let is_nobodys = |value: OsString| value.is_empty() || value.to_string_lossy().starts_with("tcp://");
-        let is_unset = argument.get_env().and_then(env::var_os).is_some_and(is_nobodys);
+        // Compose and CI pass unset variables as empty ones. In Kubernetes, a service with the name opswat-mock sets
+        // OPSWAT_MOCK_PORT to an address in all containers of the namespace.
+        let is_unrelated = |value: OsString| value.is_empty() || value.to_string_lossy().starts_with("tcp://");
+        let is_unset = argument.get_env().and_then(env::var_os).is_some_and(is_unrelated);
         let argument = argument.hide_env_values(true);
         if is_unset { argument.env(None::<&'static str>) } else { argument }
     })
 }
 
-/// The variables of the environment that look like ours and are not, each with the known one that is most like it.
+/// The unknown environment variables with the prefix of the mock, each with a known variable of a similar name.
 pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
     const PREFIX: &str = "OPSWAT_MOCK_";
     let command = Config::command();
     let known: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
-    // Kubernetes sets these for a service of the name opswat-mock, with numbers of ports in them.
+    // Kubernetes sets these for a service with the name opswat-mock. They contain port numbers.
     let is_of_service = |name: &str| {
         let rest = &name[PREFIX.len()..];
         rest.starts_with("SERVICE_") || rest.starts_with("PORT_") && rest.contains(|digit: char| digit.is_ascii_digit())
@@ -259,12 +259,12 @@ pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
         .filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()) && !is_of_service(name))
         .collect();
     unknown.sort();
-    let similar = |name: &str| known.iter().find(|known| differs_little(name, known)).map(|known| (*known).to_owned());
+    let similar = |name: &str| known.iter().find(|known| is_similar(name, known)).map(|known| (*known).to_owned());
     unknown.into_iter().map(|name| (name.clone(), similar(&name))).collect()
 }
 
-/// Whether two names differ by one letter that is missing, added or another, or by two that are swapped.
-fn differs_little(one: &str, other: &str) -> bool {
+/// Whether two names differ by one letter (missing, added or replaced), or by two swapped letters.
+fn is_similar(one: &str, other: &str) -> bool {
     let same = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
     let (one, other) = (&one.as_bytes()[same..], &other.as_bytes()[same..]);
     let after = |text: &'_ [u8], skip: usize| text.get(skip..).map(<[u8]>::to_vec);
@@ -274,7 +274,7 @@ fn differs_little(one: &str, other: &str) -> bool {
         || swapped && one[2..] == other[2..]
 }
 
-fn yes_or_no(text: &str) -> Result<bool, String> {
+fn parse_bool(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_servers_are_hosts_and_addresses() {
+    fn a_server_name_is_a_host_name_or_an_ip_address() {
         for name in ["localhost", "*.mock.test", "10.0.0.7", "::1", "my_host", "a-b.c"] {
             assert!(name.parse::<ServerName>().is_ok(), "{name}");
         }

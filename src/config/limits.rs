@@ -1,48 +1,48 @@
-//! The flags of the limits.
+//! The flags of the server's limits.
 
 use clap::Args;
 
 use crate::limits::{Limits, MAX_SECONDS, MIN_HEADER_BYTES, Seconds};
 
-/// The shortest time, where none at all would end everything.
+/// The minimum of a time limit that must not be zero.
 const MIN_SECONDS: f64 = 0.01;
 
 /// [`Limits`] as flags, with the same defaults.
 #[derive(Args, Clone, Debug)]
 pub struct LimitFlags {
-    /// Connections that are open at a time; one more gets 503, or with HTTPS no answer, and is closed
+    /// Maximum number of open connections; a further one gets 503, or with HTTPS no response, and is closed
     #[arg(long, env = "OPSWAT_MOCK_MAX_CONNECTIONS", value_name = "NUMBER", default_value = "10000",
         value_parser = number::<1, 1_000_000>)]
     pub max_connections: u32,
-    /// Requests on one connection; the last one is answered with Connection: close, in HTTP/2 with GOAWAY
+    /// Maximum number of requests on one connection; after the last one the server sends Connection: close, or GOAWAY with HTTP/2
     #[arg(long, env = "OPSWAT_MOCK_MAX_REQUESTS_PER_CONNECTION", value_name = "NUMBER", default_value = "100000",
         value_parser = number::<1, 1_000_000_000>)]
     pub max_requests_per_connection: u32,
-    /// Requests of one account that are in flight at a time; one more gets 429, which takes nothing from the quota
+    /// Maximum number of requests of one account in flight; a further one gets 429 and does not count against the quota
     #[arg(long, env = "OPSWAT_MOCK_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER", default_value = "1000",
         value_parser = number::<1, 1_000_000_000>)]
     pub max_concurrent_requests: u32,
-    /// Bytes of the head of a request, from 8192; a longer one, or one of more than 256 lines, gets 431
+    /// Maximum size of a request head in bytes, from 8192; a longer head, or one with more than 256 lines, gets 431
     #[arg(long, env = "OPSWAT_MOCK_MAX_HEADER_BYTES", value_name = "BYTES", default_value = "32768",
         value_parser = number::<MIN_HEADER_BYTES, 1_048_576>)]
     pub max_header_bytes: u32,
-    /// Bytes of a body under /o; a larger one gets 400. Under /_mock the limit is 16 MiB
+    /// Maximum size of a request body under /o in bytes; a larger one gets 400. Under /_mock the limit is 16 MiB
     #[arg(long, env = "OPSWAT_MOCK_MAX_BODY_BYTES", value_name = "BYTES", default_value = "65536",
         value_parser = number::<1, 67_108_864>)]
     pub max_body_bytes: u32,
-    /// Seconds for the head of a request, from its first byte, of the first one from the connection, and for the TLS handshake; then the connection is closed
+    /// Time limit in seconds for a request head (from its first byte, for the first request from the connect) and for the TLS handshake; then the server closes the connection
     #[arg(long, env = "OPSWAT_MOCK_HEADER_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = some)]
     pub header_seconds: Seconds,
-    /// Seconds for a body; a slower one gets 400
+    /// Time limit in seconds for a request body; a slower one gets 400
     #[arg(long, env = "OPSWAT_MOCK_BODY_SECONDS", value_name = "SECONDS", default_value = "30", value_parser = some)]
     pub body_seconds: Seconds,
-    /// Seconds that a connection may be idle between two requests; then it is closed
+    /// Time limit in seconds for an idle connection; then the server closes it
     #[arg(long, env = "OPSWAT_MOCK_IDLE_SECONDS", value_name = "SECONDS", default_value = "90", value_parser = some)]
     pub idle_seconds: Seconds,
-    /// Seconds in which a client must take some part of its answer; then the connection is closed
+    /// Time limit in seconds in which a client must read some part of a response; then the server closes the connection
     #[arg(long, env = "OPSWAT_MOCK_WRITE_SECONDS", value_name = "SECONDS", default_value = "30", value_parser = some)]
     pub write_seconds: Seconds,
-    /// Seconds that requests in flight have to finish when the server stops, from 0
+    /// Time limit in seconds for requests in flight when the server stops, from 0
     #[arg(long, env = "OPSWAT_MOCK_GRACE_SECONDS", value_name = "SECONDS", default_value = "5")]
     pub grace_seconds: Seconds,
 }
@@ -64,7 +64,7 @@ impl LimitFlags {
     }
 }
 
-/// A whole number of a range.
+/// Parses an integer in a range.
 fn number<const MIN: u32, const MAX: u32>(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| (MIN..=MAX).contains(number));
     number.ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn some_time_is_needed_where_none_would_end_everything() {
+    fn rejects_a_time_limit_of_zero() {
         assert_eq!(some("0"), Err("must be a number of seconds from 0.01 to 86400".to_owned()));
     }
 }

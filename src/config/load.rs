@@ -1,4 +1,4 @@
-//! Reading a command line, the environment and the file into one [`Config`].
+//! Reads the command line, the environment and the configuration file into one [`Config`].
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
@@ -12,23 +12,23 @@ use super::{
 };
 
 impl Config {
-    /// Reads the arguments of a command line (the program's name first), the environment, and the file they name.
+    /// Reads the arguments (the program name first), the environment, and the configuration file that they name.
     ///
     /// # Errors
     ///
-    /// When the user asked for help or the version, and when a value is wrong.
+    /// When the user requests the help or the version, when a value is invalid, and when the file cannot be read.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
         Self::load_with(command(), arguments)
     }
 
-    /// The same for a command that has the server's flags under another help text.
+    /// Like [`load`](Self::load), for a command with the same flags and another help text.
     pub(crate) fn load_with(
         mut command: clap::Command,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, ConfigError> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut said = File::default();
-        // Only the file's name is wanted here; whatever else is wrong comes up when all is read.
+        let mut file_settings = File::default();
+        // This first pass reads only `--config`. The second pass reports all errors.
         let first = command.clone().ignore_errors(true).try_get_matches_from(&arguments);
         let file = first.ok().and_then(|found| found.try_get_one::<PathBuf>("config").ok().flatten().cloned());
         if let Some(path) = file {
@@ -37,11 +37,11 @@ impl Config {
             })?;
             let read = defaults::with_defaults(command, &text)
                 .map_err(|why| ConfigError::Invalid(format!("{}: {why}", path.display())))?;
-            (command, said) = read;
+            (command, file_settings) = read;
         }
         let found = command.try_get_matches_from(&arguments).map_err(|error| ConfigError::from(&error))?;
         let config = Self::from_arg_matches(&found).map_err(|error| ConfigError::from(&error))?;
         config.check_tls().map_err(ConfigError::Invalid)?;
-        Ok(Self { file: said, ..config })
+        Ok(Self { file: file_settings, ..config })
     }
 }

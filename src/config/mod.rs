@@ -1,7 +1,7 @@
-//! Flags, environment and file, into one [`Config`].
+//! The configuration: flags, environment variables and the configuration file, read into one [`Config`].
 //!
-//! A flag beats the environment, the environment beats the file, the file beats the default. The three have one list:
-//! the fields of [`Config`].
+//! Flags override environment variables, these override the file, and the file overrides the defaults. All three have
+//! the same settings: the fields of [`Config`].
 
 mod defaults;
 mod error;

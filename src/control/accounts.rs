@@ -1,4 +1,4 @@
-//! `/_mock/accounts`: accounts are listed, made, looked at, changed, reset, dropped.
+//! `/_mock/accounts`: lists, creates, shows, changes, resets and deletes accounts.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ use crate::account::{
     settings::{AccountChange, NewAccount},
 };
 
-/// How many accounts are listed at once, unless the query says so.
+/// The default number of accounts in a response.
 const DEFAULT_LIMIT: usize = 100;
-/// How many can be.
+/// The maximum number of accounts in a response.
 const MAX_LIMIT: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Page {
+pub(super) struct ListQuery {
     after: String,
     limit: usize,
 }
 
-impl Default for Page {
+impl Default for ListQuery {
     fn default() -> Self {
         Self { after: String::new(), limit: DEFAULT_LIMIT }
     }
@@ -41,15 +41,15 @@ impl Default for Page {
 #[derive(Serialize)]
 pub(super) struct List {
     accounts: Vec<Description>,
-    /// How many there are.
+    /// The number of all accounts.
     total: usize,
-    /// What to ask for to go on from here, if there is more.
+    /// The value of `after` for the next page, if there are more accounts.
     next_after: Option<String>,
 }
 
 pub(super) async fn list(
     State(accounts): State<Arc<Accounts>>,
-    QueryParams(page): QueryParams<Page>,
+    QueryParams(page): QueryParams<ListQuery>,
 ) -> Result<Json<List>, Problem> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
         return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
@@ -68,7 +68,7 @@ pub(super) async fn make(
 ) -> Result<Response, Problem> {
     let account = accounts.make(new)?;
     let location = format!("/_mock/accounts/{}", account.name());
-    // A name is made of letters, digits and a few signs.
+    // A name has only ASCII letters, digits and a few punctuation characters.
     let location = HeaderValue::try_from(location).map_err(|_| Problem::invalid("name cannot stand in a header"))?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(account.describe())).into_response())
 }

@@ -1,4 +1,4 @@
-//! What is sent to the control surface: JSON, and queries.
+//! Extractors of the control API for JSON bodies and queries.
 
 use axum::{
     body::Bytes,
@@ -14,13 +14,14 @@ use crate::{
     offload::offload,
 };
 
-/// Up to so many bytes are parsed by the worker that serves the request: well below a millisecond.
+/// The maximum size of a body that an async worker parses, which takes well below a millisecond. Larger bodies are
+/// parsed on a blocking thread.
 const MAX_PARSED_AT_ONCE: usize = 64 * 1024;
 
-/// A JSON body. What it is called does not matter: a shell sends it as a form.
+/// A JSON body with any content type: `curl -d` sends it as a form.
 pub(super) struct JsonBody<T>(pub(super) T);
 
-/// A JSON body that is one object, a list of at most so many, or a line for each.
+/// A body with one JSON object, an array of objects, or NDJSON; at most `MAX` objects.
 pub(super) struct JsonList<T, const MAX: usize>(pub(super) Vec<T>);
 
 /// The parameters of a query.
@@ -35,16 +36,16 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<ControlState> for JsonBod
     }
 }
 
-/// Parses a body, a large one beside the workers that serve other requests.
+/// Parses a body; a large body on a blocking thread.
 async fn parsed<T: Send + 'static>(bytes: Bytes, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<T, Problem> {
     if bytes.len() <= MAX_PARSED_AT_ONCE { parse(&bytes) } else { offload(move || parse(&bytes)).await }
 }
 
 fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // No body asks for nothing in particular.
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        // An empty body is an empty object.
         None => parse(b"{}"),
-        // Serde would take its parts for the fields, in their order.
+        // Serde would read the items of the array as the fields, in order.
         Some(b'[') => Err(Problem::invalid("The body: must be an object, got an array")),
         Some(_) => parse(bytes),
     }
@@ -52,7 +53,7 @@ fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 fn many<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<Vec<T>, Problem> {
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return parse::<Few<T, MAX>>(bytes).map(|Few(list)| list);
+        return parse::<BoundedList<T, MAX>>(bytes).map(|BoundedList(list)| list);
     }
     let mut list = Vec::new();
     for one in serde_json::Deserializer::from_slice(bytes).into_iter::<Box<RawValue>>() {
@@ -77,10 +78,10 @@ impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest<Control
     }
 }
 
-/// A list with an end.
-struct Few<T, const MAX: usize>(Vec<T>);
+/// A list of at most `MAX` objects.
+struct BoundedList<T, const MAX: usize>(Vec<T>);
 
-impl<'de, T: DeserializeOwned, const MAX: usize> Deserialize<'de> for Few<T, MAX> {
+impl<'de, T: DeserializeOwned, const MAX: usize> Deserialize<'de> for BoundedList<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         strict::objects::<MAX, D, T>(deserializer).map(Self)
     }
@@ -91,7 +92,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let read = Query::<T>::try_from_uri(&parts.uri);
-        read.map(|Query(asked)| Self(asked)).map_err(|rejection| {
+        read.map(|Query(params)| Self(params)).map_err(|rejection| {
             let text = rejection.body_text();
             Problem::invalid(format!(
                 "The query: {}",
@@ -110,7 +111,7 @@ async fn read(request: Request, control: &ControlState) -> Result<Bytes, Problem
     })
 }
 
-/// Reads JSON, and says where in it something is wrong.
+/// Parses JSON. An error names the path of the invalid value.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let wrong = |why: String| Problem::invalid(format!("The body: {why}"));
@@ -118,19 +119,19 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         let error = error.into_inner();
         let mut why = error.to_string();
-        // The path says where a value is wrong; only what is no JSON is found by line and column.
+        // An invalid value has a path; the line and the column are only useful for invalid JSON.
         if error.is_data() {
             why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
         }
         let why = plain(&why);
-        // Where the JSON itself is broken, the parser knows a line and a column instead of a path.
+        // Invalid JSON has a line and a column instead of a path.
         wrong(if matches!(&*path, "." | "?") { why } else { format!("{path}: {why}") })
     })?;
     json.end().map_err(|error| wrong(error.to_string()))?;
     Ok(value)
 }
 
-/// What a parser says, in words that are not Rust's.
+/// Replaces the Rust terms in a message of the parser.
 fn plain(why: &str) -> String {
     let mut plain = why.to_owned();
     for (rust, word) in [

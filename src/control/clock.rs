@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/clock`: what an account's clock shows, and how it is turned.
+//! `/_mock/accounts/{account}/clock`: shows, changes and advances the clock of an account.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<ClockReadi
     Json(account.clock().reading())
 }
 
-pub(super) async fn turn(
+pub(super) async fn change(
     NamedAccount(account): NamedAccount,
-    JsonBody(turn): JsonBody<ClockChange>,
+    JsonBody(change): JsonBody<ClockChange>,
 ) -> Result<Json<ClockReading>, Problem> {
-    account.clock().set(turn).map(Json).map_err(|why| Problem::invalid(why.to_string()))
+    account.clock().set(change).map(Json).map_err(|why| Problem::invalid(why.to_string()))
 }
 
 pub(super) async fn advance(
@@ -36,7 +36,7 @@ pub(super) async fn advance(
         return Err(Problem::invalid(format!("seconds must be at most {left}, until {last}, got {}", by.seconds)));
     }
     let by = Duration::try_from_secs_f64(by.seconds).map_err(|_| Problem::invalid(wanted()))?;
-    // Clocks count milliseconds; who turns one turns it.
+    // Clocks count whole milliseconds. The duration is rounded up, so that a positive one always advances the clock.
     account.advance(by.saturating_add(Duration::from_micros(999)));
     Ok(Json(account.clock().reading()))
 }

@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/events`: the truth of a window, and events that a test adds to it.
+//! `/_mock/accounts/{account}/events`: the ground truth of a window, and injected events.
 
 use axum::{
     Json,
@@ -26,12 +26,13 @@ use crate::{
     world::{Category, Millis, Window},
 };
 
-/// How far back a window reaches that says nothing else.
+/// The default length of a window.
 const DEFAULT_WINDOW_MS: i64 = 86_400_000;
-/// How many bytes of an answer are made at a time.
+/// The approximate size of a part of the response.
 const PART_BYTES: usize = 32 * 1024;
 
-/// Which events: of a category, from one instant to another, both included; by default, of the last day.
+/// The events of a category from one instant to another, both ends included. `to` is now by default, and `from` is one
+/// day before `to`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TruthQuery {
@@ -45,7 +46,7 @@ pub(super) struct Forgotten {
     forgotten: usize,
 }
 
-/// Tells a window, oldest first: as JSON, or a line each for whoever accepts NDJSON.
+/// Returns the events of a window, oldest first: as JSON, or as NDJSON if the client accepts it.
 pub(super) async fn list(
     NamedAccount(account): NamedAccount,
     headers: HeaderMap,
@@ -60,11 +61,11 @@ pub(super) async fn list(
     }
     let is_lines =
         headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("ndjson")));
-    let renderer = TruthBody { truth: account.truth(stream, Window { from, to }), is_lines, place: Place::Beginning };
-    // The history of years is told as fast as it is read: a part is made when the one before it was taken.
+    let renderer = TruthBody { truth: account.truth(stream, Window { from, to }), is_lines, stage: Stage::Beginning };
+    // A window may span years, so each part is encoded only when the previous one is sent.
     let parts = stream::unfold(renderer, |mut renderer| async move {
         let part = renderer.part()?;
-        // Others are served between two parts.
+        // Other tasks can run between two parts.
         tokio::task::yield_now().await;
         Some((Ok::<Bytes, std::convert::Infallible>(part), renderer))
     });
@@ -72,16 +73,16 @@ pub(super) async fn list(
     Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(parts)).into_response())
 }
 
-/// Tells the truth part by part.
+/// Encodes the ground truth in parts.
 struct TruthBody<T> {
     truth: T,
     is_lines: bool,
-    place: Place,
+    stage: Stage,
 }
 
-/// How far it has told.
+/// The part of the response that comes next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum Stage {
     Beginning,
     Middle,
     End,
@@ -90,16 +91,16 @@ enum Place {
 impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
     fn part(&mut self) -> Option<Bytes> {
         let mut part = Vec::with_capacity(PART_BYTES + 1024);
-        match self.place {
-            Place::End => return None,
-            Place::Beginning if !self.is_lines => part.extend_from_slice(b"{\"events\":["),
-            Place::Beginning | Place::Middle => {}
+        match self.stage {
+            Stage::End => return None,
+            Stage::Beginning if !self.is_lines => part.extend_from_slice(b"{\"events\":["),
+            Stage::Beginning | Stage::Middle => {}
         }
-        let mut is_first = self.place == Place::Beginning;
-        self.place = Place::Middle;
+        let mut is_first = self.stage == Stage::Beginning;
+        self.stage = Stage::Middle;
         while part.len() < PART_BYTES {
-            let Some(told) = self.truth.next() else {
-                self.place = Place::End;
+            let Some(true_event) = self.truth.next() else {
+                self.stage = Stage::End;
                 if !self.is_lines {
                     part.extend_from_slice(b"]}");
                 }
@@ -109,7 +110,7 @@ impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
                 part.push(b',');
             }
             is_first = false;
-            rows::true_event(&told, &mut part);
+            rows::write_true_event(&true_event, &mut part);
             if self.is_lines {
                 part.push(b'\n');
             }
@@ -129,23 +130,23 @@ fn category(text: &str) -> Result<Category, Problem> {
     })
 }
 
-/// Adds events, all or none, and answers with what they tell.
+/// Injects events, all or none, and returns them as rows of the ground truth.
 pub(super) async fn add(
     NamedAccount(account): NamedAccount,
     JsonList(new): JsonList<NewEvent, MAX_INJECTED>,
 ) -> Result<Response, Problem> {
-    // Finding devices by their ids looks at the whole fleet.
-    let added = offload(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why))).await;
-    let added = added.map_err(|(nth, count, why)| {
+    // Looking up devices by id scans all devices.
+    let injected_events = offload(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why))).await;
+    let injected_events = injected_events.map_err(|(nth, count, why)| {
         Problem::invalid(if count == 1 { why.to_string() } else { format!("[{nth}].{why}") })
     })?;
     let mut body = b"{\"events\":[".to_vec();
-    for (nth, event) in added.iter().enumerate() {
+    for (nth, event) in injected_events.iter().enumerate() {
         if nth > 0 {
             body.push(b',');
         }
         let (at, visible_at, entry) = (event.at, event.visible_at, event.entry.clone());
-        rows::true_event(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
+        rows::write_true_event(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
     }
     body.extend_from_slice(b"]}");
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())

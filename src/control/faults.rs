@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/faults`: the rules by which an account breaks its answers.
+//! `/_mock/accounts/{account}/faults`: the fault rules of an account.
 
 use axum::{Json, http::StatusCode};
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub(super) async fn replace(
     Ok(Json(List { faults: account.replace_faults(rules)? }))
 }
 
-/// Answers with the rules that were added.
+/// Adds rules, and returns the added ones.
 pub(super) async fn add(
     NamedAccount(account): NamedAccount,
     JsonList(rules): JsonList<FaultRule, MAX_FAULTS>,

@@ -1,8 +1,9 @@
-//! Who may control the mock.
+//! Access control of the control API.
 //!
-//! A browser on the same machine is the danger: a page from anywhere can make it send requests here. What a page cannot
-//! do is to name a loopback address in `Host` while it reads the answers (DNS rebinding needs a name), or to write without
-//! saying where it came from (`Origin`). With a control token none of that matters: no page has it.
+//! The threat is a browser on the same machine: any web page can make it send requests to this server. A page can only
+//! read responses under its own host name (DNS rebinding), so `Host` must not be a public name. A page can only write
+//! with an `Origin`, so writes from another origin are rejected. With a control token neither check is needed, because
+//! no page has the token.
 
 use axum::{
     Router,
@@ -21,20 +22,21 @@ use tower_governor::{
 
 use super::problem::Problem;
 
-/// How the control surface is protected.
+/// The protection of the control API.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
-    /// What the token is signed as: compared so, neither its length nor how much of it is right shows in the time that it takes.
+    /// The HMAC of the token. The time of its comparison reveals neither the length of the token nor a matching prefix.
     signature: Option<Vec<u8>>,
 }
 
 impl Access {
-    /// Whoever has the token may control; without one, whoever reaches the surface.
+    /// With a token, only requests with this token are accepted. Without one, all requests are accepted that pass the
+    /// checks of `Host` and `Origin`.
     pub(crate) fn new(token: Option<&str>) -> Self {
         Self { signature: token.map(|token| signer(token).finalize().into_bytes().to_vec()) }
     }
 
-    fn is_of(&self, token: &str) -> bool {
+    fn accepts(&self, token: &str) -> bool {
         self.signature.as_ref().is_some_and(|signature| signer(token).verify_slice(signature).is_ok())
     }
 }
@@ -44,11 +46,11 @@ fn signer(token: &str) -> Hmac<Sha256> {
     key.chain_update(token)
 }
 
-/// What checks a request before it reaches a handler.
+/// The state of the middleware [`check`].
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     access: Access,
-    /// Answers requests with a wrong token.
+    /// Handles requests with a wrong token.
     wrong_token: Router,
 }
 
@@ -58,7 +60,7 @@ impl Guard {
     }
 }
 
-/// Lets a request through, or answers it.
+/// Middleware: calls the handler, or returns an error.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.access.error(&request) {
         None => next.run(request).await,
@@ -70,9 +72,9 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
-/// Why a request may not control the mock.
+/// The reason for the rejection of a request.
 enum Denied {
-    /// It has a token, and not the right one.
+    /// The request has a wrong token.
     WrongToken,
     Other(Problem),
 }
@@ -83,12 +85,12 @@ impl From<Problem> for Denied {
     }
 }
 
-/// How many wrong tokens are answered at once, so that a token cannot be found by trying; one a second after that.
+/// The burst of wrong tokens that get 401; after it, one per second does. This limits guessing.
 #[cfg(feature = "cli")]
 const WRONG_TOKENS: u32 = 10;
 
-/// Answers requests with a wrong token: 401, and 429 where there are too many of them. They are counted by the machine's time,
-/// for all clients together: the right token is never held up.
+/// The service for requests with a wrong token: 401, or 429 if there are too many of them. It counts the requests of
+/// all clients together, on the machine's clock. Requests with the right token are not limited.
 fn wrong_token() -> Router {
     let answer = Router::new().fallback(async || Problem::unauthorized("This is not the token of --control-token"));
     #[cfg(feature = "cli")]
@@ -96,7 +98,7 @@ fn wrong_token() -> Router {
         let mut limit = GovernorConfigBuilder::default().key_extractor(GlobalKeyExtractor);
         let limit = limit.per_second(1).burst_size(WRONG_TOKENS).finish().expect("neither number is 0");
         answer.layer(GovernorLayer::new(limit).error_handler(|error| {
-            // Rounded down by the limiter.
+            // The limiter rounds the wait time down.
             let wait_seconds = match error {
                 GovernorError::TooManyRequests { wait_time, .. } => wait_time + 1,
                 GovernorError::UnableToExtractKey | GovernorError::Other { .. } => 1,
@@ -117,7 +119,7 @@ impl Access {
                     let detail = "The control surface wants the token of --control-token as Authorization: Bearer";
                     Some(Problem::unauthorized(detail).into())
                 }
-                Some(token) if self.is_of(token) => None,
+                Some(token) if self.accepts(token) => None,
                 Some(_) => Some(Denied::WrongToken),
             };
         }
@@ -145,7 +147,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whom the client thinks that it is talking to: all that it says, in `Host` and in the target.
+/// The hosts that a request names, in `Host` and in its target.
 fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
     let unreadable = || Problem::forbidden("Host cannot be read as the name of a host");
     let named = request.headers().get_all(header::HOST).iter();
@@ -158,7 +160,7 @@ fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
     Ok(hosts)
 }
 
-/// Whether a name could be one that somebody else resolves: those of one label, and those that are reserved, are not.
+/// Whether a host is a name that public DNS may resolve. Addresses, names with one label and reserved names are not.
 fn is_foreign(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
@@ -166,7 +168,7 @@ fn is_foreign(host: &str) -> bool {
     !(is_address || is_reserved || !host.contains('.'))
 }
 
-/// Whether a page of another origin sends this: browsers say so with every write.
+/// Whether a page of another origin sent the request. Browsers send `Origin` with every write.
 fn is_cross_origin(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site") {
         return true;
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_others_resolve_are_foreign() {
+    fn public_names_are_foreign() {
         for host in
             ["127.0.0.1", "[::1]", "192.168.1.5", "localhost", "LOCALHOST", "mock", "a.localhost", "mock.internal"]
         {

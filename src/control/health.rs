@@ -1,4 +1,4 @@
-//! `GET /_mock/health`: whether the listener answers.
+//! `GET /_mock/health`: the health check of the server.
 
 use axum::Json;
 use serde::Serialize;

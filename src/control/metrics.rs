@@ -1,4 +1,4 @@
-//! `GET /_mock/metrics`: what the server counts; and how the requests of this surface are counted.
+//! `GET /_mock/metrics`: the metrics of the server, and the middleware that counts requests to the control API.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -21,17 +21,17 @@ pub(super) async fn show(State(control): State<ControlState>) -> impl IntoRespon
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.text(&accounts.sizes()))
 }
 
-/// Counts a request, by its route: paths have the names of accounts in them, and tokens.
+/// Middleware: counts a request by its route. Paths may contain account names and tokens.
 pub(super) async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let since = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    // What is nested and has no route shows a name of the router's own.
+    // For a nested path without a route, axum reports an internal route.
     let route = route
         .filter(|route| !route.contains("__private"))
         .map_or(Cow::Borrowed(OTHER), |route| route.to_owned().into());
     let method = metrics::method(request.method().as_str());
     let response = next.run(request).await;
-    let (status, after) = (response.status().as_u16(), since.elapsed());
+    let (status, after) = (response.status().as_u16(), stopwatch.elapsed());
     let after_us = clock::micros(after);
     debug!(method, route = &*route, status, after_us, "control");
     metrics.served(Served { route, method, status: Some(status), after });

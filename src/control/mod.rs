@@ -1,7 +1,8 @@
-//! The control surface under `/_mock`: what a test asks of the mock itself.
+//! The control API under `/_mock`, with which tests control the mock.
 //!
-//! One file a noun. JSON goes in and comes out; refusals are problem details (RFC 9457). No clock, quota or fault of an
-//! account touches it, and its journal does not mention it.
+//! Each resource has its own file. Bodies are JSON, except for NDJSON, server-sent events and metrics; errors are
+//! problem details (RFC 9457). The clocks, quotas and faults of accounts do not affect these requests, and journals do
+//! not record them.
 
 mod accounts;
 mod body;
@@ -31,7 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) use self::{guard::Access, state::ControlState};
 use crate::{api::Panicked, metrics::Metrics};
 
-/// Everything under `/_mock`.
+/// The routes under `/_mock`.
 pub(crate) fn router(state: ControlState) -> Router {
     let metrics = state.metrics.clone();
     measured(surface(state), &metrics)
@@ -45,7 +46,7 @@ fn surface(state: ControlState) -> Router {
         .route("/accounts", get(accounts::list).post(accounts::make))
         .route("/accounts/{account}", get(accounts::show).patch(accounts::change).delete(accounts::drop_account))
         .route("/accounts/{account}/reset", post(accounts::reset))
-        .route("/accounts/{account}/clock", get(clock::show).put(clock::turn))
+        .route("/accounts/{account}/clock", get(clock::show).put(clock::change))
         .route("/accounts/{account}/clock/advance", post(clock::advance))
         .route("/accounts/{account}/tokens", post(tokens::mint))
         .route("/accounts/{account}/tokens/expire", post(tokens::expire))
@@ -61,21 +62,21 @@ fn surface(state: ControlState) -> Router {
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.guard.clone(), guard::check))
         .with_state(state)
-        .layer(CatchPanicLayer::custom(Panicked { metrics, answer: problem::panicked }))
+        .layer(CatchPanicLayer::custom(Panicked { metrics, response: problem::panicked }))
         .merge(health_alone())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed);
     Router::new().nest("/_mock", control).route("/_mock/", any(problem::no_such_path))
 }
 
-/// The same where nothing else is.
+/// The routes under `/_mock`, for a listener with no other routes. All other paths return 404.
 #[cfg(feature = "cli")]
-pub(crate) fn alone(state: ControlState) -> Router {
+pub(crate) fn standalone(state: ControlState) -> Router {
     let metrics = state.metrics.clone();
     measured(surface(state).fallback(problem::no_such_path), &metrics)
 }
 
-/// What is there when the control surface is somewhere else or nowhere: whether the server answers is no secret.
+/// Only the health check, for a listener without the control API. It needs no token.
 #[cfg(feature = "cli")]
 pub(crate) fn health_only(metrics: &Arc<Metrics>) -> Router {
     measured(Router::new().nest("/_mock", health_alone()), metrics)

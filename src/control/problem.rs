@@ -1,4 +1,4 @@
-//! Refusals of the control surface: problem details (RFC 9457).
+//! Errors of the control API: problem details (RFC 9457).
 
 use axum::{
     extract::OriginalUri,
@@ -9,17 +9,17 @@ use serde::Serialize;
 
 use crate::account::CreateAccountError;
 
-/// A error. Its `type` is `about:blank`, so its title is that of the status.
+/// An error response. Its `type` is `about:blank`, so its title is the reason phrase of the status.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
-    /// Seconds, for `Retry-After`.
+    /// The value of `Retry-After`, in seconds.
     retry_after: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct Words<'a> {
+struct ProblemBody<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
@@ -30,34 +30,34 @@ impl Problem {
         Self { status, detail: detail.into(), retry_after: None }
     }
 
-    /// A body or a value is wrong.
+    /// 400: a body, a query or a path is invalid.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Nobody says who asks.
+    /// 401: the control token is missing or wrong.
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    /// Whoever asks may not.
+    /// 403: the host or the origin of the request is not allowed.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// There is nothing of that name.
+    /// 404: the path, or the named item, does not exist.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// There were too many wrong tokens; the next one is looked at after so many seconds.
+    /// 429: there were too many wrong tokens; the next one is checked after this many seconds.
     #[cfg(feature = "cli")]
     pub(super) fn too_many_requests(wait_seconds: u64) -> Self {
         let detail = format!("There were too many wrong tokens; the next one is looked at in {wait_seconds} s");
         Self { status: StatusCode::TOO_MANY_REQUESTS, detail, retry_after: Some(wait_seconds) }
     }
 
-    /// Something else is in the way.
+    /// 409: the request conflicts with the current state.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
@@ -79,9 +79,9 @@ impl From<CreateAccountError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = Words { title, status: self.status.as_u16(), detail: &self.detail };
+        let body = ProblemBody { title, status: self.status.as_u16(), detail: &self.detail };
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        // Texts and a number always have a form in JSON.
+        // Encoding strings and a number cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, content_type, body).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
@@ -95,7 +95,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A handler has panicked.
+/// The response after a panic in a handler.
 pub(super) fn panicked() -> Response {
     let detail = "The control surface has broken over this request; the standard error says where".to_owned();
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()

@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/quota`: how requests are counted, and where each bucket stands.
+//! `/_mock/accounts/{account}/quota`: the quota settings of an account, and the state of its buckets.
 
 use axum::Json;
 use serde::Serialize;
@@ -15,15 +15,15 @@ use crate::{
 };
 
 #[derive(Serialize)]
-pub(super) struct Shown {
+pub(super) struct QuotaView {
     #[serde(flatten)]
     quota: QuotaDescription,
-    /// Those from which something was taken and that are not full again.
-    buckets: Vec<ShownBucket>,
+    /// The buckets that are not full.
+    buckets: Vec<BucketView>,
 }
 
 #[derive(Serialize)]
-struct ShownBucket {
+struct BucketView {
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ struct ShownBucket {
     reset_at: Instant,
 }
 
-impl From<Bucket> for ShownBucket {
+impl From<Bucket> for BucketView {
     fn from(bucket: Bucket) -> Self {
         Self {
             token: bucket.token.as_deref().map(masked),
@@ -43,19 +43,19 @@ impl From<Bucket> for ShownBucket {
     }
 }
 
-fn shown(account: &Account) -> Json<Shown> {
+fn view(account: &Account) -> Json<QuotaView> {
     let buckets = account.buckets().into_iter().map(Into::into).collect();
-    Json(Shown { quota: account.quota(), buckets })
+    Json(QuotaView { quota: account.quota(), buckets })
 }
 
-pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<Shown> {
-    shown(&account)
+pub(super) async fn show(NamedAccount(account): NamedAccount) -> Json<QuotaView> {
+    view(&account)
 }
 
 pub(super) async fn change(
     NamedAccount(account): NamedAccount,
     JsonBody(change): JsonBody<QuotaChange>,
-) -> Json<Shown> {
+) -> Json<QuotaView> {
     account.set_quota(change);
-    shown(&account)
+    view(&account)
 }

@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/requests`: the journal, by page or live.
+//! `/_mock/accounts/{account}/requests`: the journal, as pages or as a live stream.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
@@ -20,23 +20,23 @@ use crate::account::{
     journal::{CLOSED, Request, Requests},
 };
 
-/// How many requests are listed at once, unless the query says so.
+/// The default number of requests in a response.
 const DEFAULT_LIMIT: usize = 100;
-/// How many can be.
+/// The maximum number of requests in a response.
 const MAX_LIMIT: usize = 1_000;
-/// How many bytes they have together, about: where they are long, fewer are listed.
+/// The approximate maximum size of the requests in a response. If they are large, fewer are returned.
 const MAX_BYTES: usize = 1024 * 1024;
-/// How many are ready for whoever follows the journal, and may not take them.
+/// The maximum number of requests that are read ahead for a subscriber.
 const READ_AHEAD: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Page {
+pub(super) struct ListQuery {
     after: u64,
     limit: usize,
 }
 
-impl Default for Page {
+impl Default for ListQuery {
     fn default() -> Self {
         Self { after: 0, limit: DEFAULT_LIMIT }
     }
@@ -44,13 +44,13 @@ impl Default for Page {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct From {
+pub(super) struct StreamQuery {
     after: Option<u64>,
 }
 
 pub(super) async fn list(
     NamedAccount(account): NamedAccount,
-    QueryParams(page): QueryParams<Page>,
+    QueryParams(page): QueryParams<ListQuery>,
 ) -> Result<Json<Requests>, Problem> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
         return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
@@ -58,8 +58,8 @@ pub(super) async fn list(
     Ok(Json(account.journal.after(page.after, page.limit, MAX_BYTES)))
 }
 
-/// Whoever follows a journal.
-struct Follower {
+/// The state of a live stream of a journal.
+struct Subscriber {
     account: Arc<Account>,
     noted: watch::Receiver<u64>,
     after: u64,
@@ -67,46 +67,46 @@ struct Follower {
     ready: VecDeque<Arc<Request>>,
 }
 
-/// What a follower is told.
+/// An item of the live stream.
 enum FeedItem {
     Request(Arc<Request>),
-    /// The account began anew, and counts from 1 again.
+    /// The account was reset; the numbers start at 1 again.
     Reset,
 }
 
-/// Sends requests as they are noted: those after `after` or after `Last-Event-ID`, and without either those that are still
-/// to come.
+/// Streams requests as the journal records them: those after `Last-Event-ID`, or else after `after`, or else only new
+/// requests.
 pub(super) async fn stream(
     NamedAccount(account): NamedAccount,
-    QueryParams(from): QueryParams<From>,
+    QueryParams(from): QueryParams<StreamQuery>,
     headers: HeaderMap,
 ) -> impl IntoResponse {
-    // Subscribed before it is looked what there is, so that nothing falls between.
+    // Subscribes before the first read of the journal, so that no request is missed.
     let noted = account.subscribe();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let now = account.requests(0, 0);
     let after = last_seen.or(from.after).filter(|&after| after <= now.noted).unwrap_or_else(|| {
-        // A browser that connects again and was further than the journal is comes from before a reset: it has seen nothing of
-        // what the journal has now. Any other follower gets what is still to come.
+        // If a browser reconnects with a number beyond the journal, the account was reset since, and the browser has
+        // none of the current requests. Any other client gets only new requests.
         if last_seen.is_some() { 0 } else { now.noted }
     });
-    let follower = Follower { account, noted, after, epoch: now.epoch, ready: VecDeque::new() };
-    let events = stream::unfold(follower, |mut follower| async move {
-        let event = match follower.next().await? {
+    let subscriber = Subscriber { account, noted, after, epoch: now.epoch, ready: VecDeque::new() };
+    let events = stream::unfold(subscriber, |mut subscriber| async move {
+        let event = match subscriber.next().await? {
             FeedItem::Reset => Event::default().event("reset").data("{}"),
             FeedItem::Request(request) => {
                 let event = Event::default().event("request").id(request.number.to_string());
-                // A request always has a form in JSON.
+                // Encoding a request cannot fail.
                 event.json_data(&*request).unwrap_or_default()
             }
         };
-        Some((Ok::<Event, Infallible>(event), follower))
+        Some((Ok::<Event, Infallible>(event), subscriber))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-impl Follower {
-    /// What is next, when there is something; `None` when the account is gone.
+impl Subscriber {
+    /// Waits for the next item. `None` if the account is deleted.
     async fn next(&mut self) -> Option<FeedItem> {
         loop {
             if let Some(request) = self.ready.pop_front() {

@@ -1,4 +1,4 @@
-//! What the handlers of the control surface share, and what they take from a path.
+//! The shared state of the control API, and extractors for its paths.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How large a body may be: ten thousand events fit.
+/// The maximum size of a body, enough for ten thousand events.
 pub(super) const MAX_BODY_BYTES: u32 = 16 * 1024 * 1024;
 
-/// What the handlers work on.
+/// The state that all handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlState {
     pub(super) accounts: Arc<Accounts>,
@@ -49,19 +49,19 @@ impl ControlState {
     }
 }
 
-/// The account that the path names.
+/// Extractor: the account in the path.
 pub(super) struct NamedAccount(pub(super) Arc<Account>);
 
 impl FromRequestParts<ControlState> for NamedAccount {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &ControlState) -> Result<Self, Problem> {
-        let name = part_of_path(parts, "account").await?;
+        let name = path_parameter(parts, "account").await?;
         control.accounts.get(&name).map(Self).ok_or_else(|| Problem::not_found(format!("There is no account {name}")))
     }
 }
 
-/// What the path names besides the account.
+/// Extractor: the last parameter of the path.
 pub(super) struct PathItem(pub(super) String);
 
 impl FromRequestParts<ControlState> for PathItem {
@@ -76,7 +76,7 @@ impl FromRequestParts<ControlState> for PathItem {
     }
 }
 
-async fn part_of_path(parts: &mut Parts, wanted: &str) -> Result<String, Problem> {
+async fn path_parameter(parts: &mut Parts, wanted: &str) -> Result<String, Problem> {
     let names = Path::<Vec<(String, String)>>::from_request_parts(parts, &()).await;
     let Ok(Path(names)) = names else {
         return Err(Problem::invalid("The path is not UTF-8 when its escapes are decoded"));

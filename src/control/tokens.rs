@@ -1,4 +1,4 @@
-//! `/_mock/accounts/{account}/tokens`: tokens are minted, revoked, and expire.
+//! `/_mock/accounts/{account}/tokens`: creates, revokes and expires access tokens.
 
 use axum::{Json, http::StatusCode};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What a mock is made from, and how it starts.
+//! The builder of a mock.
 
 use std::{fmt, io};
 
@@ -21,7 +21,7 @@ use crate::{
 #[cfg(feature = "tls")]
 use crate::{clock::Clock, server::tls::Tls};
 
-/// What a mock is made from. Neither flags nor the environment have a say.
+/// The configuration of an embedded mock. It reads no flags and no environment variables.
 #[derive(Clone, Debug)]
 pub struct Builder {
     default: Settings,
@@ -29,23 +29,23 @@ pub struct Builder {
     limits: Limits,
     #[cfg(feature = "tls")]
     is_tls: bool,
-    /// The first thing that is wrong.
+    /// The first invalid value, as an error message.
     invalid: Option<String>,
 }
 
-/// Why there is no mock.
+/// Why a mock cannot start.
 #[derive(Debug)]
 pub enum StartError {
-    /// Something that was asked for is wrong, in a sentence.
+    /// A value is invalid, or a certificate cannot be generated; the message.
     Invalid(String),
-    /// An account cannot be made.
+    /// An account cannot be created.
     Account(CreateAccountError),
-    /// There is no port.
+    /// The listener cannot be bound.
     Bind(io::Error),
 }
 
 impl Mock {
-    /// A mock as the binary starts without flags: the documented credentials, seed 1, 100 devices, the machine's time.
+    /// A builder with the defaults of the binary: the documented credentials, seed 1, 100 devices, the machine's time.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new(Settings::default(), Vec::new(), Limits::default())
@@ -64,96 +64,101 @@ impl Builder {
         }
     }
 
-    /// Decides the whole history; 1 by default.
+    /// Sets the seed of the history; 1 by default.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.default.world.seed = seed;
         self
     }
 
-    /// How many devices the company has at a time, up to [`MAX_DEVICES`](crate::world::MAX_DEVICES); 100 by default.
+    /// Sets the number of devices of the company at any time; 100 by default. Clamps it to
+    /// [`MAX_DEVICES`](crate::world::MAX_DEVICES).
     #[must_use]
     pub fn devices(mut self, devices: u32) -> Self {
         self.default.world.devices = devices.min(crate::world::MAX_DEVICES);
         self
     }
 
-    /// Stops the clock at an instant, such as `2026-01-15T12:00:00Z`.
+    /// Freezes the clock at an instant, such as `2026-01-15T12:00:00Z`.
     #[must_use]
     pub fn now(mut self, now: &str) -> Self {
         match now.parse::<Instant>() {
             Ok(now) => self.default.start = Start::Frozen(now.millis()),
-            Err(wanted) => self.note(format!("now {wanted}, got {now}")),
+            Err(wanted) => self.set_invalid(format!("now {wanted}, got {now}")),
         }
         self
     }
 
-    /// How the clock begins: with the machine's, status still, or at a rate.
+    /// Sets the start of the clock: the machine's time, frozen, or at a rate.
     #[must_use]
     pub fn clock(mut self, start: Start) -> Self {
         self.default.start = start;
         self
     }
 
-    /// How requests are counted; ten a minute for each token and API by default.
+    /// Sets the quota; 10 requests per minute for each token and API by default.
     #[must_use]
     pub fn quota(mut self, quota: QuotaSettings) -> Self {
         self.default.quota = quota;
         self
     }
 
-    /// Lets all requests through.
+    /// Disables the quota.
     #[must_use]
     pub fn without_quota(mut self) -> Self {
         self.default.quota.enabled = false;
         self
     }
 
-    /// How many days back the history can be read, from 1; 30 by default.
+    /// Sets the number of days before now that clients can read, from 1; 30 by default.
     #[must_use]
     pub fn retention_days(mut self, days: u32) -> Self {
         if days == 0 {
-            self.note("retention_days must be from 1, got 0".to_owned());
+            self.set_invalid("retention_days must be from 1, got 0".to_owned());
         }
         self.default.retention_days = days.clamp(1, crate::account::settings::MAX_RETENTION_DAYS);
         self
     }
 
-    /// How many seconds events take to become visible: `30`, or `5..120` for another lag of each event.
+    /// Sets the seconds until events become visible: `30`, or `5..120` for a different lag of each event.
     #[must_use]
     pub fn lag(mut self, lag: &str) -> Self {
         match lag.parse() {
             Ok(lag) => self.default.world.lag = lag,
-            Err(wanted) => self.note(format!("lag {wanted}, got {lag}")),
+            Err(wanted) => self.set_invalid(format!("lag {wanted}, got {lag}")),
         }
         self
     }
 
-    /// Which reading is followed of what is assumed.
+    /// Sets the profile: the alternatives of assumed behaviour.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.default.profile = profile;
         self
     }
 
-    /// Breaks requests from the start.
+    /// Adds a fault rule that applies from the start.
     #[must_use]
     pub fn fault(mut self, rule: FaultRule) -> Self {
         self.default.faults.push(rule);
         self
     }
 
-    /// Sets what the server bears.
+    /// Sets the limits of the server.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         if limits.max_header_bytes < MIN_HEADER_BYTES {
-            self.note(format!("max_header_bytes must be from {MIN_HEADER_BYTES}, got {}", limits.max_header_bytes));
+            self.set_invalid(format!(
+                "max_header_bytes must be from {MIN_HEADER_BYTES}, got {}",
+                limits.max_header_bytes
+            ));
         }
         self.limits = limits;
         self
     }
 
-    /// Serves HTTPS, with a certificate for 127.0.0.1, localhost and others; [`Mock::ca_pem`] is what a client trusts then.
+    /// Serves HTTPS, with a generated certificate for 127.0.0.1, localhost and others. Clients must trust
+    /// [`Mock::ca_pem`].
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self) -> Self {
@@ -161,22 +166,22 @@ impl Builder {
         self
     }
 
-    /// Makes another account from the start.
+    /// Adds an account.
     #[must_use]
     pub fn account(mut self, account: NewAccount) -> Self {
         self.accounts.push(account);
         self
     }
 
-    fn note(&mut self, wrong: String) {
+    fn set_invalid(&mut self, wrong: String) {
         self.invalid.get_or_insert(wrong);
     }
 
-    /// Makes a mock that answers without a socket.
+    /// Creates a mock that responds to requests without a socket.
     ///
     /// # Errors
     ///
-    /// When something that was asked for is wrong.
+    /// When a value is invalid, or an account cannot be created.
     pub fn local(self) -> Result<Local, StartError> {
         if let Some(wrong) = self.invalid {
             return Err(StartError::Invalid(wrong));
@@ -184,19 +189,19 @@ impl Builder {
         Local::new(self.default, self.accounts, Access::new(None), self.limits).map_err(StartError::Account)
     }
 
-    /// Starts the mock on a free port. It listens when this returns.
+    /// Starts the mock on a free port of 127.0.0.1. The mock listens when this returns.
     ///
     /// # Errors
     ///
-    /// When something that was asked for is wrong, and when there is no port.
+    /// When a value is invalid, an account cannot be created, or the listener cannot be bound.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with time and network.
+    /// Outside a tokio runtime with the time and IO drivers.
     pub async fn start(self) -> Result<Mock, StartError> {
         #[cfg(feature = "tls")]
         let (tls, ca_pem) = if self.is_tls {
-            let (tls, pem) = Tls::made(&[], Clock::running().now()).map_err(StartError::Invalid)?;
+            let (tls, pem) = Tls::generate(&[], Clock::running().now()).map_err(StartError::Invalid)?;
             (Some(tls), Some(pem))
         } else {
             (None, None)
@@ -207,11 +212,11 @@ impl Builder {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(StartError::Bind)?;
         let address = listener.local_addr().map_err(StartError::Bind)?;
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server::run(listener, local.router(), local.serve_options(tls), async {
-            // When the other end is gone, so is the mock.
+        let server_task = tokio::spawn(server::run(listener, local.router(), local.serve_options(tls), async {
+            // An error means that the handle was dropped, which stops the server, too.
             let _ = stopped.await;
         }));
-        Ok(Mock { local, address, ca_pem, stop: Some(stop), serving })
+        Ok(Mock { local, address, ca_pem, stop: Some(stop), server_task })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A running mock.
+//! The handle of a running mock.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -15,36 +15,37 @@ pub struct Mock {
     pub(super) address: SocketAddr,
     pub(super) ca_pem: Option<String>,
     pub(super) stop: Option<oneshot::Sender<()>>,
-    pub(super) serving: JoinHandle<()>,
+    pub(super) server_task: JoinHandle<()>,
 }
 
 impl Mock {
-    /// Where it listens, such as `http://127.0.0.1:41234`.
+    /// The base URL of the server, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn base_url(&self) -> String {
         let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// The certificate, as PEM, of the authority that a client must trust where [`Builder::tls`](super::Builder::tls) was asked for.
+    /// The certificate of the generated authority as PEM, which clients must trust. `None` without
+    /// [`Builder::tls`](super::Builder::tls).
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The address it listens on.
+    /// The address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The account that is there from the start, with its credentials and all verbs of the control surface.
+    /// The account `default`, with its credentials and all operations of the control surface.
     #[must_use]
     pub fn account(&self) -> &Arc<Account> {
         self.local.account()
     }
 
-    /// All accounts, and how more are made.
+    /// All accounts, and the operations that create and delete accounts.
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         self.local.accounts()
@@ -56,19 +57,19 @@ impl Mock {
         &self.local
     }
 
-    /// Stops listening, lets requests that are under way finish, and waits until all is over.
+    /// Stops listening, and waits until the requests in flight have finished or the grace time is over.
     pub async fn stop(mut self) {
         self.local.accounts().close_streams();
         if let Some(stop) = self.stop.take() {
-            // When nobody listens, it has stopped already.
+            // An error means that the server has stopped already.
             let _ = stop.send(());
         }
-        let _ = (&mut self.serving).await;
+        let _ = (&mut self.server_task).await;
     }
 }
 
 impl Drop for Mock {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.server_task.abort();
     }
 }

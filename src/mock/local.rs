@@ -1,4 +1,4 @@
-//! A mock without a socket.
+//! A mock that responds without a socket.
 
 use std::{fmt, sync::Arc};
 
@@ -19,14 +19,14 @@ use crate::{
     server::{ServeOptions, tls::Tls},
 };
 
-/// A mock without a socket: it answers requests that are handed to it.
+/// A mock without a socket. [`Local::answer`] responds to a request.
 #[derive(Clone, Debug)]
 pub struct Local {
     app: App,
     router: Router,
 }
 
-/// The connection ended without an answer, or in the middle of one, because a fault says so.
+/// A fault closed the connection before the response was complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ConnectionClosedError;
 
@@ -45,23 +45,23 @@ impl Local {
         Ok(Self { router: app.router(access), app })
     }
 
-    /// The account that is there from the start.
+    /// The account `default`.
     #[must_use]
     pub fn account(&self) -> &Arc<Account> {
         self.app.accounts.default_account()
     }
 
-    /// All accounts, and how more are made.
+    /// All accounts, and the operations that create and delete accounts.
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.app.accounts
     }
 
-    /// Answers a request as the server would, without a socket.
+    /// Responds to a request as the server would.
     ///
     /// # Errors
     ///
-    /// When a fault ends the connection before the answer is complete.
+    /// When a fault closes the connection before the response is complete.
     pub async fn answer(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, ConnectionClosedError> {
         let Ok(response) = self.router.clone().oneshot(request.map(Body::from)).await;
         if ConnectionAbortedError::ends(&response) {
@@ -77,24 +77,24 @@ impl Local {
         self.app.accounts.clone()
     }
 
-    /// Both surfaces.
+    /// The router of both surfaces.
     pub(crate) fn router(&self) -> Router {
         self.router.clone()
     }
 
-    /// The emulated surface, and of the other one the health check alone.
+    /// The emulated surface, with only the health check of the control surface.
     #[cfg(feature = "cli")]
     pub(crate) fn emulated_only(&self) -> Router {
         self.app.emulated_only()
     }
 
-    /// The control surface.
+    /// Only the control surface.
     #[cfg(feature = "cli")]
     pub(crate) fn control_only(&self, access: Access) -> Router {
         self.app.control_only(access)
     }
 
-    /// What a listener serves it with.
+    /// The options of a listener for this mock.
     pub(crate) fn serve_options(&self, tls: Option<Tls>) -> ServeOptions {
         ServeOptions::new(self.app.limits.clone(), tls, self.app.metrics.clone())
     }
@@ -102,7 +102,7 @@ impl Local {
 
 impl fmt::Display for ConnectionClosedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection ended before the answer was complete")
+        f.write_str("the connection closed before the response was complete")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bodies on their way: what a client sends is taken off the line, and what it is sent is watched.
+//! Request and response bodies on a connection: unread request bodies are drained, response bodies are tracked.
 
 use std::{
     pin::Pin,
@@ -15,27 +15,28 @@ use tokio::time;
 
 use super::connection::{ConnectionState, InFlight, Protocol, WriteWait};
 
-/// How much of a body that nobody wanted is read and thrown away before the connection is given up.
+/// The maximum number of bytes of an unread request body that are read and discarded.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long a body is read that announces more than that.
-const TOO_LARGE_FOR: Duration = Duration::from_secs(1);
+/// How long a body is drained whose announced length is above [`MAX_DRAINED_BYTES`].
+const OVERSIZED_DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// How much HTTP/2 is given at a time: as much as stands in one frame of it.
-const HTTP_2_PIECE: usize = 16 * 1024;
+/// The maximum chunk that is passed to HTTP/2 at once: the default maximum frame size.
+const HTTP_2_CHUNK_BYTES: usize = 16 * 1024;
 
-/// A request's body that is taken off the line when nobody reads it to its end: a client that is in the middle of sending
-/// would otherwise find its connection reset, and never see why it was refused.
+/// A request body that is drained when the handler does not read it to its end.
+///
+/// Without this, a client that is still sending gets a connection reset, and cannot read the error response.
 pub(super) struct DrainedBody {
     body: Option<Incoming>,
-    /// How long throwing away may take.
+    /// The maximum time for draining.
     time: Duration,
-    line: Arc<ConnectionState>,
+    connection_state: Arc<ConnectionState>,
 }
 
 impl DrainedBody {
-    pub(super) fn new(body: Incoming, time: Duration, line: Arc<ConnectionState>) -> Self {
-        Self { body: Some(body), time, line }
+    pub(super) fn new(body: Incoming, time: Duration, connection_state: Arc<ConnectionState>) -> Self {
+        Self { body: Some(body), time, connection_state }
     }
 }
 
@@ -67,14 +68,17 @@ impl Body for DrainedBody {
 impl Drop for DrainedBody {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
-        let draining = self.line.drain();
-        // A client that announces more than is read has little time to see why it was refused.
-        let time =
-            if body.size_hint().lower() > MAX_DRAINED_BYTES as u64 { self.time.min(TOO_LARGE_FOR) } else { self.time };
+        let draining = self.connection_state.drain();
+        // A client that announces more than the limit has less time to read the error response.
+        let time = if body.size_hint().lower() > MAX_DRAINED_BYTES as u64 {
+            self.time.min(OVERSIZED_DRAIN_TIME)
+        } else {
+            self.time
+        };
         tokio::spawn(time::timeout(time, async move {
             let mut left = MAX_DRAINED_BYTES;
-            // Where the answer has left already, hyper may look for the next head and never say that this body has ended: its
-            // length says so.
+            // After the response is sent, hyper may wait for the next head without reporting the end of this body.
+            // `is_end_stream` detects the end from the announced length.
             while !body.is_end_stream()
                 && let Some(Ok(frame)) = body.frame().await
             {
@@ -88,15 +92,15 @@ impl Drop for DrainedBody {
     }
 }
 
-/// An answer's body. Its request is under way until all of it was taken, or the client has gone.
+/// A response body. Its request is in flight until the client has read the whole body or has disconnected.
 ///
-/// HTTP/2 buffers whatever it is given, whether or not the client takes it. It is given little at a time, and announced of the end
-/// only when it has room for more: so who takes nothing costs little, and is seen.
+/// hyper's HTTP/2 buffers all data that it gets, even when the client does not read. This body passes small chunks, and
+/// reports its end only when hyper polls again. A client that does not read costs little memory, and is detected.
 pub(super) struct ResponseBody {
     body: AnyBody,
-    /// What the body gave that is not given on yet.
+    /// Data of the inner body that is not passed on yet.
     rest: Bytes,
-    /// Of HTTP/2, while the client is waited for.
+    /// For HTTP/2, set while the server waits for the client to read.
     waiting: Option<WriteWait>,
     has_ended: bool,
     in_flight: InFlight,
@@ -113,12 +117,12 @@ impl ResponseBody {
     }
 
     fn is_http_2(&self) -> bool {
-        self.in_flight.line().protocol() == Protocol::Http2
+        self.in_flight.connection_state().protocol() == Protocol::Http2
     }
 
-    /// From now on the client is waited for. Of HTTP/1, the socket shows that.
+    /// Starts to wait for the client to read. For HTTP/1, the socket tracks this.
     fn wait(&mut self) {
-        self.waiting = self.is_http_2().then(|| self.in_flight.line().wait());
+        self.waiting = self.is_http_2().then(|| self.in_flight.connection_state().wait());
     }
 }
 
@@ -131,7 +135,7 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
-            // A body that drips has the client wait, and not the other way round.
+            // While the inner body produces data, the client waits for the server.
             self.waiting = None;
             match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()?.map(Frame::into_data) {
                 Some(Ok(data)) => self.rest = data,
@@ -143,8 +147,8 @@ impl Body for ResponseBody {
             }
         }
         self.wait();
-        let piece = if self.is_http_2() { self.rest.len().min(HTTP_2_PIECE) } else { self.rest.len() };
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(piece)))))
+        let chunk = if self.is_http_2() { self.rest.len().min(HTTP_2_CHUNK_BYTES) } else { self.rest.len() };
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(chunk)))))
     }
 
     fn is_end_stream(&self) -> bool {

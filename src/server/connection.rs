@@ -1,8 +1,8 @@
-//! One connection: what it is doing, and how long it may go on doing so.
+//! The state of a connection and its deadlines.
 //!
-//! A [`ConnectionState`] is announced what happens: bytes come or leave, a request begins or ends. From that follows what the client is
-//! waited for, and until when. [`hold`] drives a connection and looks at that whenever something happened on it, so that a
-//! connection on which nothing happens costs one timer.
+//! The socket, the service and the bodies report reads, writes, and the begin and end of requests to a
+//! [`ConnectionState`]. From these reports follow the next deadline and the reason to close at that deadline. [`drive`]
+//! drives a connection and checks the deadline after each activity. An idle connection costs one timer.
 
 use std::{
     collections::BTreeMap,
@@ -22,34 +22,34 @@ use tokio::{
 
 use crate::limits::{Limits, Seconds};
 
-/// How long a client of HTTP/2 has to hear that the server ends.
-const FAREWELL: Duration = Duration::from_millis(250);
+/// The time between the GOAWAY frame of a graceful shutdown and the close of an HTTP/2 connection.
+const GOAWAY_GRACE: Duration = Duration::from_millis(250);
 
-/// Which HTTP a connection protocol.
+/// The HTTP version of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Protocol {
-    /// One request after the other.
+    /// One request at a time.
     Http1,
-    /// Many at a time, and between them bytes that belong to none.
+    /// Concurrent requests, and frames that belong to no request.
     Http2,
 }
 
-/// Why a connection was ended by the server.
+/// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum CloseReason {
-    /// The head of a request did not come.
+    /// The head of a request, or the TLS handshake, was not complete in time.
     Head,
-    /// Nothing was asked for.
+    /// The connection was idle for too long.
     Idle,
-    /// Nothing of an answer was taken.
+    /// The client did not read a response in time.
     Write,
-    /// It has had its requests.
+    /// The connection has had its maximum number of requests.
     Requests,
-    /// The server ends.
+    /// The server shuts down.
     Closing,
 }
 
-/// See the module.
+/// The state of one connection; see the module documentation.
 #[derive(Debug)]
 pub(super) struct ConnectionState {
     protocol: Protocol,
@@ -62,38 +62,38 @@ pub(super) struct ConnectionState {
 
 #[derive(Debug)]
 struct State {
-    /// Since when no request is under way, if none is.
-    free_since: Instant,
-    /// When the first byte of a request's head received, if no request is under way.
+    /// When the last request or drain ended, or when the connection began.
+    idle_since: Instant,
+    /// When the first byte of the current request head arrived. Only for HTTP/1.
     head_since: Option<Instant>,
-    /// How many requests are under way.
+    /// The number of requests in flight.
     in_flight: u32,
-    /// How many bodies are thrown away.
+    /// The number of request bodies that are drained.
     draining: u32,
-    /// How many requests received.
+    /// The number of requests so far.
     requests: u32,
-    /// Since when answers of HTTP/2 wait until their client takes more of them, in the order in which they began to.
+    /// The HTTP/2 responses that wait for the client to read, by the number of the wait, each with its start.
     waiting: BTreeMap<u64, Instant>,
-    /// How many times one began to wait.
+    /// The number of waits so far.
     waits: u64,
-    /// Since when the socket takes no more, if it does not.
+    /// When the socket first accepted no more data. `None` while it accepts data.
     blocked_since: Option<Instant>,
-    /// When the client was announced that the connection ends, and why.
-    announced: Option<(Instant, CloseReason)>,
+    /// When the graceful shutdown of the connection started, and why.
+    shutdown_started: Option<(Instant, CloseReason)>,
 }
 
-/// A request that is under way, until it is dropped.
+/// Guard of a request in flight.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<ConnectionState>);
 
-/// A body that is thrown away, until it is dropped.
+/// Guard of a request body that is drained.
 #[derive(Debug)]
 pub(super) struct Draining(Arc<ConnectionState>);
 
-/// An answer of HTTP/2 that waits for its client, until it is dropped.
+/// Guard of an HTTP/2 response that waits for the client to read.
 #[derive(Debug)]
 pub(super) struct WriteWait {
-    line: Arc<ConnectionState>,
+    connection_state: Arc<ConnectionState>,
     wait: u64,
 }
 
@@ -101,7 +101,7 @@ impl ConnectionState {
     pub(super) fn new(limits: &Limits, protocol: Protocol) -> Arc<Self> {
         let now = Instant::now();
         let state = State {
-            free_since: now,
+            idle_since: now,
             head_since: None,
             in_flight: 0,
             draining: 0,
@@ -109,7 +109,7 @@ impl ConnectionState {
             waiting: BTreeMap::new(),
             waits: 0,
             blocked_since: None,
-            announced: None,
+            shutdown_started: None,
         };
         Arc::new(Self {
             protocol,
@@ -125,7 +125,7 @@ impl ConnectionState {
         self.protocol
     }
 
-    /// A request begins. Tells whether the connection has room for another one after it.
+    /// Records the begin of a request. The flag is whether the connection may have another request after it.
     pub(super) fn begin(self: &Arc<Self>) -> (InFlight, bool) {
         let mut state = self.state();
         state.requests = state.requests.saturating_add(1);
@@ -134,7 +134,7 @@ impl ConnectionState {
         (InFlight(self.clone()), state.requests < self.max_requests)
     }
 
-    /// A body is thrown away.
+    /// Records the begin of a drain.
     pub(super) fn drain(self: &Arc<Self>) -> Draining {
         let mut state = self.state();
         state.draining += 1;
@@ -142,63 +142,65 @@ impl ConnectionState {
         Draining(self.clone())
     }
 
-    /// An answer of HTTP/2 has more, and waits until its client takes it.
+    /// Records that an HTTP/2 response has data and waits for the client to read.
     pub(super) fn wait(self: &Arc<Self>) -> WriteWait {
         let mut state = self.state();
         state.waits += 1;
         let wait = state.waits;
         state.waiting.insert(wait, Instant::now());
-        WriteWait { line: self.clone(), wait }
+        WriteWait { connection_state: self.clone(), wait }
     }
 
-    /// What the client is waited for, and until when.
+    /// The next deadline, and the reason to close the connection at that time. `None` if no deadline applies.
     fn due(&self) -> Option<(CloseReason, Instant)> {
         let state = self.state();
-        if self.protocol == Protocol::Http2 && state.requests >= self.max_requests && state.announced.is_none() {
-            return Some((CloseReason::Requests, state.free_since));
+        if self.protocol == Protocol::Http2 && state.requests >= self.max_requests && state.shutdown_started.is_none() {
+            return Some((CloseReason::Requests, state.idle_since));
         }
         let waiting = state.waiting.first_key_value().map(|(_, since)| *since);
         if let Some(since) = state.blocked_since.into_iter().chain(waiting).min() {
             return Some((CloseReason::Write, since + self.write_seconds.get()));
         }
-        // When the server ends, whoever is still sending what was refused is not waited for.
-        let is_closing = matches!(state.announced, Some((_, CloseReason::Closing)));
+        // A drain does not delay the shutdown of the server.
+        let is_closing = matches!(state.shutdown_started, Some((_, CloseReason::Closing)));
         if state.in_flight > 0 || state.draining > 0 && !is_closing {
             return None;
         }
-        let (cut, since, time) = match (state.announced, state.head_since) {
-            // Nor is who has only begun to ask. A client of HTTP/2 has some time to say that it has heard.
-            (Some((announced, CloseReason::Closing)), _) => {
-                let time = if self.protocol == Protocol::Http1 { Duration::ZERO } else { FAREWELL };
-                (CloseReason::Closing, announced.max(state.free_since), time)
+        let (reason, since, time) = match (state.shutdown_started, state.head_since) {
+            // An incomplete head does not delay the shutdown either. An HTTP/2 client gets time to process the GOAWAY.
+            (Some((shutdown_started, CloseReason::Closing)), _) => {
+                let time = if self.protocol == Protocol::Http1 { Duration::ZERO } else { GOAWAY_GRACE };
+                (CloseReason::Closing, shutdown_started.max(state.idle_since), time)
             }
-            (Some((announced, cut)), _) => (cut, announced.max(state.free_since), self.header_seconds.get()),
-            (None, _) if state.requests == 0 => (CloseReason::Head, state.free_since, self.header_seconds.get()),
+            (Some((shutdown_started, reason)), _) => {
+                (reason, shutdown_started.max(state.idle_since), self.header_seconds.get())
+            }
+            (None, _) if state.requests == 0 => (CloseReason::Head, state.idle_since, self.header_seconds.get()),
             (None, Some(first)) => (CloseReason::Head, first, self.header_seconds.get()),
-            (None, None) => (CloseReason::Idle, state.free_since, self.idle_seconds.get()),
+            (None, None) => (CloseReason::Idle, state.idle_since, self.idle_seconds.get()),
         };
-        Some((cut, since + time))
+        Some((reason, since + time))
     }
 
-    /// Comes when the client has let a time pass.
-    fn overdue(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<CloseReason> {
+    /// Ready when a deadline has passed, with its reason.
+    fn overdue(&self, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let now = Instant::now();
             let due = match self.due() {
-                Some((cut, due)) if due <= now => return Poll::Ready(cut),
+                Some((reason, due)) if due <= now => return Poll::Ready(reason),
                 Some((_, due)) => due,
-                // What is under way may end in another task, which tells nobody.
+                // A request or a drain may end in another task, which does not wake this one: check again later.
                 None => now + self.header_seconds.get(),
             };
-            // An alarm that rings too early costs less than one that is set anew for each request.
-            if alarm.is_elapsed() || due < alarm.deadline() {
-                alarm.as_mut().reset(due);
+            // An early wake-up costs less than a reset of the timer for each request.
+            if timer.is_elapsed() || due < timer.deadline() {
+                timer.as_mut().reset(due);
             }
-            ready!(alarm.as_mut().poll(context));
+            ready!(timer.as_mut().poll(context));
         }
     }
 
-    /// Whether nothing was asked for yet.
+    /// Whether the connection has had no request yet.
     pub(super) fn is_new(&self) -> bool {
         self.state().requests == 0
     }
@@ -208,31 +210,31 @@ impl ConnectionState {
         self.state().in_flight > 0
     }
 
-    /// Something received from the client.
-    pub(super) fn received(&self) {
+    /// Records that bytes from the client arrived.
+    pub(super) fn on_read(&self) {
         let mut state = self.state();
-        // What comes between the requests of HTTP/2 is no head.
+        // On HTTP/2, bytes between requests need not belong to a head.
         if self.protocol == Protocol::Http1 && state.in_flight + state.draining == 0 && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
     }
 
-    /// Something was given to the socket, or it takes no more.
-    pub(super) fn left(&self, is_blocked: bool) {
+    /// Records a write to the socket, or that the socket accepts no more data.
+    pub(super) fn on_write(&self, is_blocked: bool) {
         let mut state = self.state();
         if !is_blocked {
             state.blocked_since = None;
         } else if state.blocked_since.is_none() {
-            // It waits from the moment at which it first had to.
+            // The wait counts from the first blocked write.
             state.blocked_since = Some(Instant::now());
         }
     }
 
-    /// The client is announced that the connection ends.
-    fn announced(&self, why: CloseReason) {
+    /// Records the start of the graceful shutdown. The shutdown of the server overrides an earlier reason.
+    fn shutdown_started(&self, why: CloseReason) {
         let mut state = self.state();
-        if state.announced.is_none() || why == CloseReason::Closing {
-            state.announced = Some((Instant::now(), why));
+        if state.shutdown_started.is_none() || why == CloseReason::Closing {
+            state.shutdown_started = Some((Instant::now(), why));
         }
     }
 
@@ -242,7 +244,7 @@ impl ConnectionState {
 }
 
 impl InFlight {
-    pub(super) fn line(&self) -> &Arc<ConnectionState> {
+    pub(super) fn connection_state(&self) -> &Arc<ConnectionState> {
         &self.0
     }
 }
@@ -251,7 +253,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.in_flight -= 1;
-        state.free_since = Instant::now();
+        state.idle_since = Instant::now();
     }
 }
 
@@ -259,55 +261,55 @@ impl Drop for Draining {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.draining -= 1;
-        state.free_since = Instant::now();
+        state.idle_since = Instant::now();
     }
 }
 
 impl Drop for WriteWait {
     fn drop(&mut self) {
-        self.line.state().waiting.remove(&self.wait);
+        self.connection_state.state().waiting.remove(&self.wait);
     }
 }
 
-/// Drives a connection to its end, which comes early when the client lets a time pass, and soon when the server is closing.
-pub(super) async fn hold<C>(
+/// Drives a connection to its end. Closes it when a deadline passes, and gracefully when the server shuts down.
+pub(super) async fn drive<C>(
     connection: C,
-    line: &ConnectionState,
+    connection_state: &ConnectionState,
     mut closing: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
-    let mut alarm = pin!(sleep_until(Instant::now() + line.header_seconds.get()));
+    let mut timer = pin!(sleep_until(Instant::now() + connection_state.header_seconds.get()));
     let mut is_closing = false;
     loop {
-        let announced = line.state().announced.map(|(_, why)| why);
+        let shutdown_started = connection_state.state().shutdown_started.map(|(_, why)| why);
         let why = tokio::select! {
             biased;
-            ended = &mut connection => return match announced {
+            ended = &mut connection => return match shutdown_started {
                 Some(why) => Err(ConnectionError::CloseReason(why)),
                 None => ended.map_err(ConnectionError::Broken),
             },
             () = closed(&mut closing), if !is_closing => CloseReason::Closing,
-            overdue = poll_fn(|context| line.overdue(alarm.as_mut(), context)) => match overdue {
-                CloseReason::Idle | CloseReason::Requests if announced.is_none() => overdue,
+            overdue = poll_fn(|context| connection_state.overdue(timer.as_mut(), context)) => match overdue {
+                CloseReason::Idle | CloseReason::Requests if shutdown_started.is_none() => overdue,
                 _ => return Err(ConnectionError::CloseReason(overdue)),
             },
         };
         is_closing |= why == CloseReason::Closing;
-        line.announced(why);
+        connection_state.shutdown_started(why);
         connection.as_mut().graceful_shutdown();
     }
 }
 
-/// Comes when the server ends.
+/// Completes when the server shuts down.
 pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
-    // Whoever would say so is gone, or has said so.
+    // An error means that the sender was dropped, which is a shutdown, too.
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-/// How a connection ended that did not end well.
+/// Why a connection did not end normally.
 #[derive(Debug)]
 pub(super) enum ConnectionError {
     CloseReason(CloseReason),

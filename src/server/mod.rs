@@ -1,16 +1,16 @@
-//! Serves a router on a listener: connections, their limits, TLS, and the end.
+//! Serves a router on a listener: accept loop, connection limits and deadlines, TLS, and graceful shutdown.
 //!
-//! The loop is our own because `axum::serve` waits for a request's headers for ever. Whoever calls [`run`] owns the
-//! reason to stop; the listener was bound before, so a client that knows the port is never refused.
+//! The project has its own accept loop because `axum::serve` has no deadline for a request head. The caller of [`run`]
+//! binds the listener and decides when to stop.
 //!
-//! Plain connections speak HTTP/1.1; those with TLS also HTTP/2, if the client says so when they begin.
+//! Plain connections use HTTP/1.1. TLS connections use HTTP/2 if the client negotiates it with ALPN.
 
 mod body;
 mod connection;
 mod socket;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
-/// Stands in for TLS where the crate is built without it.
+/// Replaces TLS in builds without the feature `tls`.
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 pub(crate) mod tls;
@@ -51,33 +51,34 @@ use self::{
 };
 use crate::{abort::ConnectionAbortedError, limits::Limits, metrics::Metrics};
 
-/// How many header lines are read; beyond, the answer is 431.
+/// The maximum number of header lines. More get 431.
 const MAX_HEADERS: usize = 256;
-/// How many requests of a connection of HTTP/2 are under way at a time.
+/// The maximum number of concurrent requests on an HTTP/2 connection.
 #[cfg(feature = "tls")]
 const MAX_STREAMS: u32 = 100;
-/// How long to wait when the machine has no more file descriptors.
+/// The pause after an `accept` error, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How many clients are refused in words at a time; beyond, their connections just end.
+/// The maximum number of concurrent 503 responses to connections above the limit. Further connections are closed
+/// without a response.
 const MAX_REFUSED: usize = 64;
-/// How long such a client has to read them.
+/// The time limit for writing such a response, and for the client to close after it.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
-/// The content type of answers that no surface gives.
+/// The content type of responses that this module creates.
 const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
-/// The limit of requests on a connection, by its flag.
+/// The flag that limits the requests on a connection.
 const MAX_REQUESTS: &str = "max-requests-per-connection";
-/// How often it is said that no connection can be taken.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// The minimum time between two warnings about `accept` errors.
+const ACCEPT_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a listener serves with.
+/// The options of a listener.
 #[derive(Clone)]
 pub(crate) struct ServeOptions {
     limits: Limits,
     tls: Option<Tls>,
     metrics: Arc<Metrics>,
-    /// A permit for each connection, of all listeners.
+    /// One permit per open connection, shared by all listeners.
     permits: Arc<Semaphore>,
-    /// A permit for each client that is refused in words.
+    /// One permit per 503 response to a connection above the limit.
     refused: Arc<Semaphore>,
 }
 
@@ -88,29 +89,29 @@ impl ServeOptions {
     }
 }
 
-/// Serves until `stop` is there, then finishes what is under way. Dropped before that, it ends with all its connections.
+/// Serves until `stop` completes, then shuts down gracefully. A drop of this future closes all connections.
 pub(crate) async fn run(listener: TcpListener, router: Router, options: ServeOptions, stop: impl Future<Output = ()>) {
     let grace = options.limits.grace_seconds.get();
     let options = Arc::new(options);
     let (closing, is_closing) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let mut complained: Option<Instant> = None;
+    let mut last_warning: Option<Instant> = None;
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // Those that have ended are let go.
+            // Removes connections that have ended.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => take(stream, &router, &options, &is_closing, &mut connections),
-            // The client has gone already.
+            Ok((stream, _)) => spawn_connection(stream, &router, &options, &is_closing, &mut connections),
+            // The client has already disconnected.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                if complained.is_none_or(|last| last.elapsed() > COMPLAIN_EVERY) {
-                    warn!(%error, "no connection can be taken");
-                    complained = Some(Instant::now());
+                if last_warning.is_none_or(|last| last.elapsed() > ACCEPT_WARNING_INTERVAL) {
+                    warn!(%error, "cannot accept connections");
+                    last_warning = Some(Instant::now());
                 }
                 time::sleep(ACCEPT_PAUSE).await;
             }
@@ -120,12 +121,12 @@ pub(crate) async fn run(listener: TcpListener, router: Router, options: ServeOpt
     closing.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if time::timeout(grace, ended).await.is_err() {
-        warn!(connections = connections.len(), "cut: requests were still under way after --grace-seconds");
+        warn!(connections = connections.len(), "aborted: requests were still in flight after --grace-seconds");
     }
 }
 
-/// Serves a connection that has come, or refuses it where there is no permit.
-fn take(
+/// Serves an accepted connection in a new task, or refuses it if there is no permit.
+fn spawn_connection(
     stream: TcpStream,
     router: &Router,
     options: &Arc<ServeOptions>,
@@ -151,8 +152,8 @@ fn take(
         let open = options.metrics.hold_connection();
         match serve(stream, router, &options, closing).await {
             Ok(()) => {}
-            Err(ConnectionError::CloseReason(cut)) => {
-                if let Some(limit) = limit_of(cut) {
+            Err(ConnectionError::CloseReason(reason)) => {
+                if let Some(limit) = limit_of(reason) {
                     options.metrics.limited(limit);
                     debug!(limit, "connection ended");
                 }
@@ -161,7 +162,7 @@ fn take(
                 if error.is_parse_too_large() {
                     options.metrics.limited("max-header-bytes");
                 }
-                // A client that breaks off is its own affair.
+                // An error that the client causes is only a debug message.
                 debug!(%error, "connection broken");
             }
         }
@@ -169,9 +170,9 @@ fn take(
     });
 }
 
-/// The flag of a limit.
-fn limit_of(cut: CloseReason) -> Option<&'static str> {
-    match cut {
+/// The flag of the limit behind a close reason.
+fn limit_of(reason: CloseReason) -> Option<&'static str> {
+    match reason {
         CloseReason::Head => Some("header-seconds"),
         CloseReason::Idle => Some("idle-seconds"),
         CloseReason::Write => Some("write-seconds"),
@@ -187,41 +188,41 @@ async fn serve(
     options: &ServeOptions,
     mut closing: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
-    // A page is written at once; waiting to fill a packet would only delay it.
+    // A page is written at once. Nagle's algorithm would only delay it.
     let _ = stream.set_nodelay(true);
     let limits = &options.limits;
     let mut socket = Socket::new(stream);
     let Some(tls) = &options.tls else {
-        let line = ConnectionState::new(limits, Protocol::Http1);
-        socket.tell(line.clone());
-        return speak(socket, router, &line, options, closing).await;
+        let connection_state = ConnectionState::new(limits, Protocol::Http1);
+        socket.attach(connection_state.clone());
+        return serve_http(socket, router, &connection_state, options, closing).await;
     };
-    let shaken = tokio::select! {
-        shaken = time::timeout(limits.header_seconds.get(), shake_hands(socket, tls)) => shaken,
+    let handshake = tokio::select! {
+        handshake = time::timeout(limits.header_seconds.get(), tls_handshake(socket, tls)) => handshake,
         () = connection::closed(&mut closing) => return Ok(()),
     };
-    let Ok(shaken) = shaken else { return Err(ConnectionError::CloseReason(CloseReason::Head)) };
-    let Some(mut stream) = shaken else { return Ok(()) };
-    let line = ConnectionState::new(limits, tls::protocol(&stream));
-    tls::socket(&mut stream).tell(line.clone());
-    speak(stream, router, &line, options, closing).await
+    let Ok(handshake) = handshake else { return Err(ConnectionError::CloseReason(CloseReason::Head)) };
+    let Some(mut stream) = handshake else { return Ok(()) };
+    let connection_state = ConnectionState::new(limits, tls::protocol(&stream));
+    tls::socket(&mut stream).attach(connection_state.clone());
+    serve_http(stream, router, &connection_state, options, closing).await
 }
 
-/// Begins TLS, unless the client speaks another protocol.
-async fn shake_hands(mut socket: Socket, tls: &Tls) -> Option<TlsStream> {
+/// Performs the TLS handshake. A client that does not start one gets 400.
+async fn tls_handshake(mut socket: Socket, tls: &Tls) -> Option<TlsStream> {
     if socket.first_byte().await.ok()? != TLS_HANDSHAKE {
-        let why = "This port speaks HTTPS (--tls), not HTTP";
-        refuse_in_words(&mut socket, "400 Bad Request", "invalid_request", why).await;
+        let why = "This port serves HTTPS (--tls), not HTTP";
+        send_error_and_close(&mut socket, "400 Bad Request", "invalid_request", why).await;
         return None;
     }
     tls.accept(socket).await.inspect_err(|error| debug!(%error, "no handshake")).ok()
 }
 
-/// Speaks HTTP on a connection.
-async fn speak<S>(
+/// Serves HTTP on a connection.
+async fn serve_http<S>(
     stream: S,
     router: Router,
-    line: &Arc<ConnectionState>,
+    connection_state: &Arc<ConnectionState>,
     options: &ServeOptions,
     closing: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError>
@@ -231,22 +232,22 @@ where
     let limits = &options.limits;
     let body_time = limits.body_seconds.get();
     let metrics = options.metrics.clone();
-    let answered = line.clone();
+    let state = connection_state.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (in_flight, has_room) = answered.begin();
+        let (in_flight, has_room) = state.begin();
         let is_last = !has_room && request.version() <= Version::HTTP_11;
         if is_last {
             metrics.limited(MAX_REQUESTS);
         }
-        let misnamed = misnamed_host(&request);
-        let request = request.map(|body| DrainedBody::new(body, body_time, answered.clone()));
-        let answer = match misnamed {
+        let host_error = check_host(&request);
+        let request = request.map(|body| DrainedBody::new(body, body_time, state.clone()));
+        let answer = match host_error {
             None => Either::Left(router.clone().oneshot(request)),
             Some(why) => Either::Right(ready(Ok(bad_host(why)))),
         };
         async move {
             let Ok(mut response): Result<Response, _> = answer.await;
-            // Where a fault says so, there is no answer, and the connection ends; of HTTP/2, the stream.
+            // A fault can abort the connection without a response. On HTTP/2 it resets the stream.
             if ConnectionAbortedError::ends(&response) {
                 return Err(ConnectionAbortedError);
             }
@@ -257,15 +258,15 @@ where
         }
     });
     let stream = TokioIo::new(stream);
-    match line.protocol() {
+    match connection_state.protocol() {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
             let head = limits.max_header_bytes as usize;
             builder.max_buf_size(head).max_header_size(head).max_headers(MAX_HEADERS);
-            // The line measures the time. A client that has closed its side while it waits for an answer has left: the socket
-            // reports that after a short time, and hyper then drops the request.
+            // `ConnectionState` enforces the header timeout. The socket reports a half-closed connection after a short
+            // time, and hyper then drops the request.
             builder.header_read_timeout(None).half_close(false);
-            connection::hold(builder.serve_connection(stream, service), line, closing).await
+            connection::drive(builder.serve_connection(stream, service), connection_state, closing).await
         }
         #[cfg(not(feature = "tls"))]
         Protocol::Http2 => Ok(()),
@@ -273,20 +274,20 @@ where
         Protocol::Http2 => {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(limits.max_header_bytes).max_concurrent_streams(MAX_STREAMS);
-            connection::hold(builder.serve_connection(stream, service), line, closing).await
+            connection::drive(builder.serve_connection(stream, service), connection_state, closing).await
         }
     }
 }
 
-/// What is wrong with the `Host` of a request: HTTP/1.1 wants it once (RFC 9112, section 3.2).
-fn misnamed_host<B>(request: &Request<B>) -> Option<&'static str> {
+/// The error in the `Host` header of a request, if any. HTTP/1.1 requires exactly one (RFC 9112, section 3.2).
+fn check_host<B>(request: &Request<B>) -> Option<&'static str> {
     if request.version() != Version::HTTP_11 {
         return None;
     }
     match request.headers().get_all(header::HOST).iter().count() {
-        0 => Some("Host must be there once, got none"),
+        0 => Some("Host must occur exactly once, got none"),
         1 => None,
-        _ => Some("Host must be there once, got more than one"),
+        _ => Some("Host must occur exactly once, got more than one"),
     }
 }
 
@@ -296,22 +297,22 @@ fn bad_host(why: &str) -> Response {
     (StatusCode::BAD_REQUEST, headers, body).into_response()
 }
 
-/// The body of an answer that no surface gives.
+/// The body of an error response that this module creates.
 fn error_body(error: &str, why: &str) -> String {
     format!(r#"{{"error":"{error}","error_description":"{why}"}}"#)
 }
 
-/// Tells a client that there is no permit for it. One that protocol TLS could not be announced before a handshake.
+/// Responds with 503 to a connection above the limit. With TLS there is no response, because there is no handshake.
 async fn refuse(stream: TcpStream, options: &ServeOptions) {
     if options.tls.is_none() {
         let most = options.limits.max_connections;
-        let why = format!("The server holds as many connections as it may: {most}");
-        refuse_in_words(&mut Socket::new(stream), "503 Service Unavailable", "service_unavailable", &why).await;
+        let why = format!("The server has its maximum number of open connections: {most}");
+        send_error_and_close(&mut Socket::new(stream), "503 Service Unavailable", "service_unavailable", &why).await;
     }
 }
 
-/// Answers in the permit of HTTP, and ends the connection.
-async fn refuse_in_words(socket: &mut Socket, status: &str, error: &str, why: &str) {
+/// Sends an HTTP error response and closes the connection.
+async fn send_error_and_close(socket: &mut Socket, status: &str, error: &str, why: &str) {
     let body = error_body(error, why);
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {CONTENT_TYPE}\r\nconnection: close\r\n\

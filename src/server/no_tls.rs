@@ -1,10 +1,10 @@
-//! No TLS: the crate was built without the feature `tls`. There is no value of [`Tls`], so nothing here is ever called.
+//! The replacement of `tls` in builds without the feature `tls`. [`Tls`] has no values, so none of this code runs.
 
 use std::io;
 
 use super::{connection::Protocol, socket::Socket};
 
-/// What HTTPS would be served with.
+/// Never exists: the listener serves plain HTTP.
 #[derive(Clone)]
 pub(crate) enum Tls {}
 

@@ -1,4 +1,4 @@
-//! The socket of a connection, which tells its line what comes and leaves.
+//! The socket of a connection. It reports reads and writes to the connection state.
 
 use std::{
     io::{self, IoSlice},
@@ -19,30 +19,30 @@ use tokio::{
 
 use super::connection::ConnectionState;
 
-/// How long a client that has closed its side of the connection may still wait for an answer. Some clients send all they have
-/// to send, close their side and read; most have left. Upstream's proxies do not wait at all (A).
-const HALF_CLOSED_FOR: Duration = Duration::from_millis(250);
+/// How long a half-closed connection may wait for its response. Some clients send their request, shut down the write
+/// side and read; most clients that close have disconnected. The vendor's proxies do not wait at all (A).
+const HALF_CLOSE_GRACE: Duration = Duration::from_millis(250);
 
-/// A socket that tells its line what comes and leaves.
+/// A socket that reports reads and writes to the connection state.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    /// What is announced; during the handshake of TLS, nobody is.
-    line: Option<Arc<ConnectionState>>,
-    /// The client has closed its side; until this ends, its request goes on.
+    /// The state that gets the reports. `None` during the TLS handshake.
+    connection_state: Option<Arc<ConnectionState>>,
+    /// Set when the client has closed its write side. The request continues until this timer ends.
     half_closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, line: None, half_closed: None }
+        Self { stream, connection_state: None, half_closed: None }
     }
 
-    pub(super) fn tell(&mut self, line: Arc<ConnectionState>) {
-        self.line = Some(line);
+    pub(super) fn attach(&mut self, connection_state: Arc<ConnectionState>) {
+        self.connection_state = Some(connection_state);
     }
 
-    /// The first byte that comes. It is still there for whoever reads.
+    /// Waits for the first byte and peeks at it. The byte remains in the socket.
     pub(super) async fn first_byte(&self) -> io::Result<u8> {
         let mut first = [0];
         match self.stream.peek(&mut first).await? {
@@ -51,16 +51,16 @@ impl Socket {
         }
     }
 
-    /// Ends the connection so that what was sent arrives: what comes is read for a while, because a socket that is closed
-    /// with something unread takes back what it has sent.
+    /// Closes the connection so that sent data arrives. It reads and discards input for a limited time, because the
+    /// close of a socket with unread input resets the connection.
     pub(super) async fn end(&mut self, cancellation: Duration) {
         let _ = self.shutdown().await;
         let _ = timeout(cancellation, tokio::io::copy(self, &mut tokio::io::sink())).await;
     }
 
     fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Some(line) = &self.line {
-            line.left(wrote.is_pending());
+        if let Some(connection_state) = &self.connection_state {
+            connection_state.on_write(wrote.is_pending());
         }
         wrote
     }
@@ -72,16 +72,16 @@ impl AsyncRead for Socket {
         let before = into.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(context, into))?;
         let is_end = into.filled().len() == before && into.remaining() > 0;
-        if is_end && this.line.as_ref().is_some_and(|line| line.is_answering()) {
-            let time = this.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_FOR)));
+        if is_end && this.connection_state.as_ref().is_some_and(|connection_state| connection_state.is_answering()) {
+            let time = this.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSE_GRACE)));
             ready!(time.as_mut().poll(context));
         }
-        if let Some(line) = &this.line
+        if let Some(connection_state) = &this.connection_state
             && let Some(first) = into.filled().get(before)
         {
-            line.received();
-            if line.is_new() && matches!(*first, TLS_HANDSHAKE | b'P') {
-                hint(into.filled());
+            connection_state.on_read();
+            if connection_state.is_new() && matches!(*first, TLS_HANDSHAKE | b'P') {
+                warn_wrong_protocol(into.filled());
             }
         }
         Poll::Ready(Ok(()))
@@ -116,11 +116,11 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The first byte of whoever begins with TLS, and no byte of a method.
+/// The first byte of a TLS handshake record. It cannot start an HTTP method.
 pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Logs once what the first client that protocol another protocol than HTTP/1.1 on a plain port could not be announced.
-fn hint(first: &[u8]) {
+/// Logs a warning, once per protocol, when a client uses TLS or HTTP/2 on a plain port.
+fn warn_wrong_protocol(first: &[u8]) {
     static TLS: AtomicBool = AtomicBool::new(false);
     static HTTP_2: AtomicBool = AtomicBool::new(false);
 

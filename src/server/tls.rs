@@ -1,4 +1,4 @@
-//! HTTPS: whose certificate is shown, and how it is made when nobody brings one.
+//! HTTPS with the user's certificate, or with one that the server generates.
 
 use std::{io, sync::Arc};
 
@@ -19,27 +19,29 @@ use tokio_rustls::{
 use super::{connection::Protocol, socket::Socket};
 use crate::world::Millis;
 
-/// Whom the made certificate is for, besides those that are asked for: where the mock mostly is, and whom it stands in for.
+/// The names of a generated certificate, besides the configured ones: the usual addresses of the mock, and the vendor's
+/// host.
 const NAMES: [&str; 6] = ["localhost", "127.0.0.1", "::1", "gears.opswat.com", "opswat-mock", "host.docker.internal"];
-/// How long the made certificates hold: the longest that clients of all makers take for a server's.
+/// The validity of a generated certificate, in days: the maximum that all common clients accept.
 const VALID_DAYS: i64 = 397;
 
-/// What HTTPS is served with.
+/// The TLS configuration of a listener.
 #[derive(Clone)]
 pub(crate) struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// Makes an authority and a certificate of it, and tells the authority's certificate as PEM. Each call makes another one.
+    /// Generates a certificate authority and a server certificate, new ones in each call. Returns the authority's
+    /// certificate as PEM.
     ///
     /// # Errors
     ///
-    /// When one of the names can stand in no certificate.
-    pub(crate) fn made(names: &[&str], now: Millis) -> Result<(Self, String), String> {
+    /// When a certificate cannot contain one of the names.
+    pub(crate) fn generate(names: &[&str], now: Millis) -> Result<(Self, String), String> {
         let failed = |error: rcgen::Error| format!("cannot make a certificate: {error}");
         let now = OffsetDateTime::from_unix_timestamp(now.0.div_euclid(1000))
             .map_err(|error| format!("cannot make a certificate: {error}"))?;
         let during = |params: &mut CertificateParams| {
-            // The clocks of clients may be behind.
+            // The clock of a client may be late.
             params.not_before = now.saturating_sub(Duration::DAY);
             params.not_after = now.saturating_add(Duration::days(VALID_DAYS - 1));
         };
@@ -65,29 +67,29 @@ impl Tls {
         Ok((Self::new(vec![certificate.into(), authority.der().clone()], key)?, authority.pem()))
     }
 
-    /// Reads a chain of certificates, the server's first, and its key.
+    /// Reads a certificate chain, with the server's certificate first, and its private key.
     ///
     /// # Errors
     ///
-    /// When one of the two cannot be read, and when they do not belong together.
+    /// When the chain or the key is invalid, and when they do not match.
     #[cfg(feature = "cli")]
-    pub(crate) fn brought(chain: &[u8], key: &[u8]) -> Result<Self, String> {
+    pub(crate) fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, String> {
         use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 
         let no_chain = |error: pem::Error| format!("the certificate cannot be read as PEM: {error}");
         let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(no_chain)?;
         if chain.is_empty() {
-            return Err("there is no certificate in PEM where one should be".to_owned());
+            return Err("the certificate file contains no PEM certificate".to_owned());
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
-            pem::Error::NoItemsFound => "there is no private key in PEM where one should be".to_owned(),
+            pem::Error::NoItemsFound => "the key file contains no PEM private key".to_owned(),
             error => format!("the private key cannot be read as PEM: {error}"),
         })?;
         Self::new(chain, key)
     }
 
     fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, String> {
-        // Named, because whoever embeds the mock may have another one compiled in.
+        // The provider is explicit, because a program that embeds the mock may enable another one.
         let with = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let with = with.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
         let mut config = with
@@ -98,26 +100,26 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Begins TLS on a connection.
+    /// Performs the TLS handshake.
     pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream> {
         self.0.accept(socket).await
     }
 }
 
-/// A connection on which TLS has begun.
+/// A connection after the TLS handshake.
 pub(super) type TlsStream = tokio_rustls::server::TlsStream<Socket>;
 
-/// The protocol that both sides have chosen.
+/// The protocol that ALPN selected.
 pub(super) fn protocol(stream: &TlsStream) -> Protocol {
     if stream.get_ref().1.alpn_protocol() == Some(H2) { Protocol::Http2 } else { Protocol::Http1 }
 }
 
-/// The socket below.
+/// The socket of a TLS stream.
 pub(super) fn socket(stream: &mut TlsStream) -> &mut Socket {
     stream.get_mut().0
 }
 
-/// The name of HTTP/2 in the handshake.
+/// The ALPN identifier of HTTP/2.
 const H2: &[u8] = b"h2";
 
 #[cfg(test)]
@@ -133,10 +135,10 @@ mod tests {
     const NOW: Millis = Millis(1_768_478_400_000);
 
     #[test]
-    fn a_made_certificate_is_for_the_usual_names_and_for_those_that_are_asked_for() {
-        let (_, authority) = Tls::made(&["mock.internal", "10.0.0.7"], NOW).expect("a certificate");
+    fn generates_a_new_authority_on_each_call() {
+        let (_, authority) = Tls::generate(&["mock.internal", "10.0.0.7"], NOW).expect("a certificate");
         assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"));
-        let (_, other) = Tls::made(&[], NOW).expect("a certificate");
+        let (_, other) = Tls::generate(&[], NOW).expect("a certificate");
         assert_ne!(authority, other);
     }
 
@@ -144,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn the_made_certificate_is_valid_for_its_names_and_for_no_other() {
         let (tls, authority) =
-            Tls::made(&["mock.internal", "10.0.0.7"], crate::clock::Clock::running().now()).expect("a certificate");
+            Tls::generate(&["mock.internal", "10.0.0.7"], crate::clock::Clock::running().now()).expect("a certificate");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM")).expect("an authority");
         let with = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -174,19 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_brought_must_be_whole() {
+    fn rejects_an_invalid_or_mismatched_chain_and_key() {
         let key = KeyPair::generate().expect("a key");
         let own = CertificateParams::new(vec!["a.test".to_owned()]).expect("a name").self_signed(&key).expect("signed");
         let other = KeyPair::generate().expect("a key");
         let (chain, key, other) = (own.pem(), key.serialize_pem(), other.serialize_pem());
-        assert!(Tls::brought(chain.as_bytes(), key.as_bytes()).is_ok());
+        assert!(Tls::from_pem(chain.as_bytes(), key.as_bytes()).is_ok());
         for (chain, key, why) in [
-            ("", &*key, "there is no certificate in PEM where one should be"),
-            (&*chain, "", "there is no private key in PEM where one should be"),
+            ("", &*key, "the certificate file contains no PEM certificate"),
+            (&*chain, "", "the key file contains no PEM private key"),
             (&*chain, &*other, "the certificate and the key cannot be used: "),
             ("-----BEGIN CERTIFICATE-----\nx", &*key, "the certificate cannot be read as PEM: "),
         ] {
-            let wrong = Tls::brought(chain.as_bytes(), key.as_bytes()).err().expect("something wrong");
+            let wrong = Tls::from_pem(chain.as_bytes(), key.as_bytes()).err().expect("something wrong");
             assert!(wrong.starts_with(why), "{wrong}");
         }
     }

@@ -8,7 +8,7 @@ fn rows(page: &Value) -> Vec<Value> {
     page.as_array().expect("a bare array").clone()
 }
 
-/// Everything that a query finds, page by page.
+/// Reads all pages of a query.
 async fn walk(mock: &Mock, query: &Value) -> Vec<Value> {
     let mut query = query.clone();
     let mut found = Vec::new();
@@ -24,7 +24,7 @@ async fn walk(mock: &Mock, query: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_documented_request_finds_what_was_blocked_in_those_days() {
+async fn the_documented_request_finds_the_blocked_accesses_of_its_days() {
     let query = json!({"action":["blocked"],"page":1,"limit":20,"start_date":"05/15/2018","end_date":"05/18/2018"});
     let then = Mock::new("--now 2018-05-18T12:00:00Z");
     let page = rows(&then.v3(query.clone()).await.ok());
@@ -34,11 +34,15 @@ async fn the_documented_request_finds_what_was_blocked_in_those_days() {
         let timestamp = row["timestamp"].as_str().expect("a string");
         assert!(["May 15", "May 16", "May 17", "May 18"].iter().any(|day| timestamp.starts_with(day)), "{timestamp}");
     }
-    assert_eq!(Mock::new("").v3(query).await.status, 413, "by a later clock those days are past retention");
+    assert_eq!(
+        Mock::new("").v3(query).await.status,
+        413,
+        "with the later clock these days are older than the retention"
+    );
 }
 
 #[tokio::test]
-async fn an_empty_body_means_all_defaults() {
+async fn an_empty_body_uses_all_defaults() {
     let mock = Mock::unlimited();
     let page = mock.v3(json!({})).await.ok();
     assert_eq!(rows(&page).len(), 50);
@@ -49,7 +53,7 @@ async fn an_empty_body_means_all_defaults() {
 }
 
 #[tokio::test]
-async fn rows_have_the_documented_fields_and_run_newest_first() {
+async fn rows_have_the_documented_fields_in_order() {
     let mock = Mock::unlimited();
     let fields = [
         "app_name",
@@ -68,12 +72,12 @@ async fn rows_have_the_documented_fields_and_run_newest_first() {
         assert!(row.len() == 9 && fields.iter().all(|name| row[*name].is_string()), "{row:?}");
     }
     let first = body.text().split("},").next().expect("a row").to_owned();
-    let places: Vec<_> = fields.iter().map(|name| first.find(&format!("\"{name}\"")).expect("the field")).collect();
-    assert!(places.is_sorted(), "the fields come in the documented order");
+    let positions: Vec<_> = fields.iter().map(|name| first.find(&format!("\"{name}\"")).expect("the field")).collect();
+    assert!(positions.is_sorted(), "the fields are not in the documented order");
 }
 
 #[tokio::test]
-async fn any_page_size_tells_the_same_story() {
+async fn all_page_sizes_give_the_same_rows() {
     let mock = Mock::unlimited();
     let whole = walk(&mock, &json!({"age":12,"limit":50})).await;
     assert!(whole.len() > 100, "{}", whole.len());
@@ -83,7 +87,7 @@ async fn any_page_size_tells_the_same_story() {
 }
 
 #[tokio::test]
-async fn actions_part_the_whole() {
+async fn the_action_filters_partition_the_rows() {
     let mock = Mock::unlimited();
     let whole = walk(&mock, &json!({"age":48})).await;
     let mut parts = 0;
@@ -105,7 +109,7 @@ async fn actions_part_the_whole() {
 }
 
 #[tokio::test]
-async fn a_search_finds_a_text_in_any_of_the_named_fields() {
+async fn a_search_matches_each_searchable_field() {
     let mock = Mock::unlimited();
     let whole = walk(&mock, &json!({"age":24})).await;
     let fields = ["device_name", "device_id", "device_group", "app_user", "app_name", "access_rule", "device_status"];
@@ -122,36 +126,36 @@ async fn a_search_finds_a_text_in_any_of_the_named_fields() {
 }
 
 #[tokio::test]
-async fn dates_are_whole_days_and_go_before_age() {
+async fn dates_are_whole_days_and_override_age() {
     let mock = Mock::unlimited();
     let days = walk(&mock, &json!({"start_date":"01/12/2026","end_date":"01/13/2026","age":1})).await;
     let on =
         |day: &str| days.iter().filter(|row| row["timestamp"].as_str().expect("a string").starts_with(day)).count();
     assert!(on("Jan 12, 2026") > 0 && on("Jan 13, 2026") > 0, "both days");
     assert_eq!(on("Jan 12, 2026") + on("Jan 13, 2026"), days.len(), "and no other");
-    // The last second of the end day is in, and what comes after is not.
+    // The window includes the last second of the end day, and nothing after it.
     let longer = walk(&mock, &json!({"start_date":"01/12/2026","end_date":"01/14/2026"})).await;
     assert_eq!(
         longer.iter().filter(|row| !row["timestamp"].as_str().expect("a string").starts_with("Jan 14")).count(),
         days.len()
     );
-    // One date alone does not count.
+    // A single date is ignored.
     assert_eq!(mock.v3(json!({"start_date":"01/12/2026"})).await.ok(), mock.v3(json!({})).await.ok());
     assert_eq!(mock.v3(json!({"end_date":"01/12/2026"})).await.ok(), mock.v3(json!({})).await.ok());
-    // A window that ends later than now ends now.
+    // The end of a window is limited to now.
     assert_eq!(mock.v3(json!({"start_date":"01/15/2026","end_date":"12/31/9999"})).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_age_counts_hours() {
+async fn age_is_in_hours() {
     let mock = Mock::unlimited();
     let all = walk(&mock, &json!({"age":i64::MAX})).await.len();
-    assert_eq!(walk(&mock, &json!({"age":30 * 24})).await.len(), all, "beyond retention there is nothing more");
+    assert_eq!(walk(&mock, &json!({"age":30 * 24})).await.len(), all, "there are no events before the retention");
     assert!(walk(&mock, &json!({"age":1})).await.len() < walk(&mock, &json!({"age":3})).await.len());
 }
 
 #[tokio::test]
-async fn wrong_values_are_refused_by_name() {
+async fn invalid_values_get_an_error_with_the_parameter_name() {
     let mock = Mock::unlimited();
     let rows: [Row; 23] = [
         (r#"{"limit":51}"#, 406, "not_acceptable", "limit must be at most 50, got 51"),

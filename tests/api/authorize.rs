@@ -3,7 +3,7 @@
 use crate::harness::{CLIENT, Mock, Row};
 
 #[tokio::test]
-async fn consent_leads_back_with_a_code_and_the_state() {
+async fn redirects_back_with_a_code_and_the_state() {
     let mock = Mock::new("--redirect-uri https://client.example/cb?x=1");
     for (redirect_uri, state, start, end) in [
         ("http://localhost:7000/cb", "", "http://localhost:7000/cb?code=", ""),
@@ -24,7 +24,7 @@ async fn consent_leads_back_with_a_code_and_the_state() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_refused() {
+async fn invalid_requests_get_an_error() {
     let mock = Mock::new("--redirect-uri https://client.example/cb");
     let rows: [Row; 9] = [
         ("", 401, "invalid_client", "Bad client credentials"),
@@ -74,5 +74,5 @@ async fn wrong_requests_are_refused() {
     }
     let split = format!("client_id={CLIENT}&redirect_uri=http://localhost/%0d%0aX-Evil:1&response_type=code");
     let answer = mock.get(&format!("/o/oauth/authorize?{split}")).await;
-    assert_eq!(answer.refusal().0, 400, "a line break cannot be smuggled into a header");
+    assert_eq!(answer.refusal().0, 400, "a line break must not reach a header");
 }

@@ -1,4 +1,4 @@
-//! Bodies that are broken, strange or too large. Each gets its row, and the server goes on.
+//! Invalid, unusual and too large request bodies, and the content types.
 
 use bytes::Bytes;
 use http::Request;
@@ -14,7 +14,7 @@ async fn send(mock: &Mock, path: &str, media_type: Option<&str>, body: impl Into
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_with_its_place() {
+async fn invalid_json_gets_an_error_with_its_position() {
     let mock = Mock::unlimited();
     for (body, why) in [
         ("{", "The body cannot be read as JSON: EOF while parsing an object at line 1 column 1"),
@@ -47,7 +47,7 @@ async fn what_is_not_json_is_refused_with_its_place() {
 }
 
 #[tokio::test]
-async fn strange_bytes_and_depths_are_refused() {
+async fn invalid_utf_8_deep_nesting_and_too_many_fields_get_an_error() {
     let mock = Mock::unlimited();
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let many = format!("{{{}}}", (0..300).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
@@ -58,11 +58,11 @@ async fn strange_bytes_and_depths_are_refused() {
         }
     }
     let shallow = format!("{{\"unknown\":{}{}}}", "[".repeat(50), "]".repeat(50));
-    assert_eq!(mock.post(V3, shallow).await.status, 200, "what is unknown is ignored");
+    assert_eq!(mock.post(V3, shallow).await.status, 200, "unknown fields are ignored");
 }
 
 #[tokio::test]
-async fn a_body_is_at_most_64_kib() {
+async fn a_body_may_have_64_kib_at_most() {
     let mock = Mock::unlimited();
     let body = |bytes: usize| format!("{{\"x\":\"{}\"}}", "y".repeat(bytes - 8));
     assert_eq!(mock.post(V3, body(65_536)).await.status, 200);
@@ -73,7 +73,7 @@ async fn a_body_is_at_most_64_kib() {
 }
 
 #[tokio::test]
-async fn only_json_in_utf8_is_read() {
+async fn only_json_in_utf_8_is_accepted() {
     let mock = Mock::unlimited();
     for media_type in [
         "application/json",

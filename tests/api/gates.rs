@@ -1,4 +1,4 @@
-//! Tokens, paths and methods, in the contract's order.
+//! Authentication, routing, limits and quota of the emulated surface, and the order of these checks.
 
 use bytes::Bytes;
 use http::Request;
@@ -15,7 +15,7 @@ fn request(method: &str, target: &str, authorization: Option<&str>) -> Request<B
 }
 
 #[tokio::test]
-async fn a_token_comes_by_header_or_query_and_the_header_wins() {
+async fn a_token_is_in_the_header_or_the_query_and_the_header_has_precedence() {
     let mock = Mock::unlimited();
     let bearer = format!("Bearer {TOKEN}");
     for (authorization, query, status) in [
@@ -61,7 +61,7 @@ async fn without_a_valid_token_everything_is_401() {
 }
 
 #[tokio::test]
-async fn an_odd_token_cannot_break_the_answer() {
+async fn special_characters_in_a_token_cannot_corrupt_the_response() {
     let mock = Mock::unlimited();
     for (token, shown) in [
         ("%22%5C%0D%0AX-Evil%3A1".to_owned(), "\"\\\r\nX-Evil:1".to_owned()),
@@ -95,7 +95,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
     ] {
         let answer = mock.send(request("GET", path, Some(&bearer))).await;
         answer.assert_refused(404, "not_found", &format!("There is nothing at {path}"));
-        assert_eq!(answer.header("x-ratelimit-remaining"), 10, "nothing was taken");
+        assert_eq!(answer.header("x-ratelimit-remaining"), 10, "a 404 was counted");
     }
     for path in ["/", "/o", "/o/oauth", "/favicon.ico", "/o/apix"] {
         mock.get(path).await.assert_refused(404, "not_found", &format!("There is nothing at {path}"));
@@ -114,7 +114,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
 }
 
 #[tokio::test]
-async fn a_head_of_v2_has_the_headers_and_no_body() {
+async fn a_head_request_to_v2_gets_headers_and_no_body() {
     let mock = Mock::new("");
     let bearer = format!("Bearer {TOKEN}");
     let head = mock.send(request("HEAD", V2, Some(&bearer))).await;
@@ -123,10 +123,10 @@ async fn a_head_of_v2_has_the_headers_and_no_body() {
 }
 
 #[tokio::test]
-async fn the_gates_stand_in_the_contracts_order() {
+async fn the_checks_run_in_the_documented_order() {
     let mock = Mock::new("--rate-limit 1");
     let spend = |path: &'static str| mock.post_as(TOKEN, path, "{}");
-    // A body that breaks every rule at once: wrong type, no JSON, wrong values.
+    // Requests with one or more errors: content type, JSON syntax, values.
     let wrong = |token: &str, media_type: &str, body: &str| {
         let request =
             Request::post(V33).header("authorization", format!("Bearer {token}")).header("content-type", media_type);
@@ -134,7 +134,7 @@ async fn the_gates_stand_in_the_contracts_order() {
     };
     assert_eq!(mock.send(wrong("nobody", "text/plain", "{")).await.status, 401);
     assert_eq!(mock.send(wrong(TOKEN, "text/plain", "{")).await.status, 415);
-    assert_eq!(mock.send(wrong(TOKEN, "text/plain", "{")).await.status, 429, "the refused one was counted");
+    assert_eq!(mock.send(wrong(TOKEN, "text/plain", "{")).await.status, 429, "the 415 was not counted");
     mock.advance(60);
     assert_eq!(mock.send(wrong(TOKEN, "application/json", "{")).await.status, 400);
     mock.advance(60);
@@ -144,7 +144,7 @@ async fn the_gates_stand_in_the_contracts_order() {
     let large = r#"{"event_category":"device","limit":1000}"#;
     assert_eq!(mock.send(wrong(TOKEN, "application/json", large)).await.status, 406);
     spend(V3).await;
-    // Neither a wrong method nor an unknown path waits for the quota.
+    // The quota does not apply to wrong methods and unknown paths.
     let bearer = format!("Bearer {TOKEN}");
     assert_eq!(mock.send(request("GET", V3, Some(&bearer))).await.status, 405);
     assert_eq!(mock.send(request("GET", "/o/api/nothing", Some(&bearer))).await.status, 404);
@@ -152,7 +152,7 @@ async fn the_gates_stand_in_the_contracts_order() {
 }
 
 #[tokio::test]
-async fn long_lines_are_refused_once_the_token_is_known() {
+async fn long_lines_get_400_if_the_token_is_valid() {
     let mock = Mock::new("");
     let long = "x".repeat(16 * 1024);
     let unknown = mock.send(request("GET", V2, Some(&format!("Bearer {long}")))).await;
@@ -162,7 +162,7 @@ async fn long_lines_are_refused_once_the_token_is_known() {
     let answer = mock.send(known).await;
     let description = "A header line must have at most 8192 bytes, got 16394 in x-long";
     answer.assert_refused(400, "invalid_request", description);
-    assert_eq!(answer.header("x-ratelimit-remaining"), 9, "it counts like every other 400");
+    assert_eq!(answer.header("x-ratelimit-remaining"), 9, "the 400 was not counted");
     for path in [
         &*format!("{V2}?access_token={TOKEN}&x={long}"),
         &format!("/o/oauth/token?{long}"),
@@ -175,7 +175,7 @@ async fn long_lines_are_refused_once_the_token_is_known() {
 }
 
 #[tokio::test]
-async fn the_date_is_that_of_the_accounts_clock() {
+async fn the_date_header_uses_the_account_clock() {
     let mock = Mock::new("--now 2018-05-18T12:00:00Z");
     for path in [V2, "/nothing", "/o/oauth/token"] {
         assert_eq!(mock.get(path).await.headers["date"], "Fri, 18 May 2018 12:00:00 GMT", "{path}");
@@ -185,7 +185,7 @@ async fn the_date_is_that_of_the_accounts_clock() {
 }
 
 #[tokio::test]
-async fn the_control_surface_is_apart() {
+async fn the_control_surface_has_no_quota_and_its_own_error_format() {
     let mock = Mock::new("--rate-limit 1");
     for _ in 0..3 {
         let health = mock.get("/_mock/health").await;
@@ -204,11 +204,11 @@ async fn the_control_surface_is_apart() {
     );
 }
 
-/// Nobody else is kept out for it: who has no token, or a wrong one, is told that.
+/// The limit applies only to requests of an account. A wrong token or client still gets 401, and an unknown path 404.
 #[tokio::test]
-async fn too_many_requests_at_once_are_refused_wherever_they_are_an_accounts() {
+async fn too_many_concurrent_requests_get_429_on_every_route_of_an_account() {
     let mut config = Config::load(["opswat-mock".into()]).expect("no flags");
-    // No flag sets so few: each request is one too many.
+    // With a limit of 0, which no flag allows, every request exceeds the limit.
     config.limits.max_concurrent_requests = 0;
     let mock = Mock::of(config);
     let client = format!("client_id={CLIENT}&client_secret={SECRET}");

@@ -1,4 +1,5 @@
-//! A mock with a stopped clock, and a client for it. Every answer that passes here has only headers that are allowed.
+//! A mock with a frozen clock, and a client for it. The client checks every response against the OpenAPI document
+//! and the list of allowed headers.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -16,7 +17,7 @@ pub(crate) const V2: &str = "/o/api/v2/logs";
 pub(crate) const V3: &str = "/o/api/v3/activities";
 pub(crate) const V33: &str = "/o/api/v3.3/logs";
 
-/// Whatever else an answer carries was not meant to leave.
+/// The headers that a response of the emulated surface may have.
 const ALLOWED_HEADERS: [&str; 10] = [
     "allow",
     "cache-control",
@@ -43,7 +44,7 @@ pub(crate) struct Answer {
 }
 
 impl Mock {
-    /// A mock at noon of 2026-01-15 UTC, with these flags besides.
+    /// A mock with these flags. Its clock is frozen at 2026-01-15 12:00 UTC unless `flags` has `--now`.
     pub(crate) fn new(flags: &str) -> Self {
         let given = flags.split_whitespace().map(str::to_owned);
         let now = ["--now", "2026-01-15T12:00:00Z"].map(str::to_owned);
@@ -57,7 +58,7 @@ impl Mock {
         Self { account: local.account().clone(), local }
     }
 
-    /// The same without a quota.
+    /// A mock without a quota.
     pub(crate) fn unlimited() -> Self {
         Self::new("--rate-limit off")
     }
@@ -77,7 +78,7 @@ impl Mock {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.to_vec() }
     }
 
-    /// A request without a token.
+    /// A GET request without a token header.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(Request::get(target).body(Bytes::new()).expect("a request")).await
     }
@@ -87,7 +88,7 @@ impl Mock {
         self.get(&format!("{V2}?access_token={TOKEN}&{params}")).await
     }
 
-    /// A POST of JSON with the configured token.
+    /// A POST request with a JSON body and the configured token.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         self.post_as(TOKEN, path, body).await
     }
@@ -107,7 +108,7 @@ impl Mock {
         self.post(V33, body.to_string()).await
     }
 
-    /// A form for the token endpoint.
+    /// A POST request with a form to the token endpoint.
     pub(crate) async fn form(&self, form: &str) -> Answer {
         let request = Request::post("/o/oauth/token").header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(form.to_owned().into()).expect("a request")).await
@@ -121,7 +122,7 @@ impl Mock {
             let page = self.v33(query.clone()).await.ok();
             let data = page["data"].as_array().expect("data is an array").clone();
             let token = page["token"].as_str().expect("token is a string");
-            assert_eq!(token.is_empty(), data.is_empty(), "the token is empty on the empty page, and nowhere else");
+            assert_eq!(token.is_empty(), data.is_empty(), "only the empty page has an empty token");
             if data.is_empty() {
                 return entries;
             }
@@ -140,7 +141,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
     }
 
-    /// The body of a 200.
+    /// The JSON body; asserts the status 200.
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
@@ -148,7 +149,7 @@ impl Answer {
         self.json()
     }
 
-    /// Status, `error` and `error_description` of a refusal, which is all that its body has.
+    /// The status, `error` and `error_description` of an error response; asserts that the body has no other field.
     #[track_caller]
     pub(crate) fn refusal(&self) -> (u16, String, String) {
         assert!(self.status >= 400, "{} {}", self.status, self.text());
@@ -169,17 +170,18 @@ impl Answer {
         value.to_str().expect("ASCII").parse().expect("an integer")
     }
 
-    /// The answer as it stands in a golden file.
+    /// The response in the format of the golden files.
     pub(crate) fn printed(&self) -> String {
         let mut text = format!("HTTP {}\n", self.status);
         let mut headers: Vec<_> = self.headers.iter().collect();
         headers.sort_by_key(|(name, _)| name.as_str());
         for (name, value) in headers {
-            writeln!(text, "{name}: {}", value.to_str().expect("a header in ASCII")).expect("a string takes all");
+            writeln!(text, "{name}: {}", value.to_str().expect("a header in ASCII"))
+                .expect("a write to a string succeeds");
         }
         text + "\n" + self.text() + "\n"
     }
 }
 
-/// One line of a table: what is sent, and how it is refused.
+/// A row of a test table: the input, and the expected status, error and description.
 pub(crate) type Row<'a> = (&'a str, u16, &'a str, &'a str);

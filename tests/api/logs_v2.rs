@@ -20,7 +20,7 @@ fn lines(page: &Value) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn one_device_event_is_the_default() {
+async fn the_default_is_one_device_event() {
     let mock = Mock::unlimited();
     let default = mock.v2("").await.ok();
     assert_eq!(lines(&default).len(), 1);
@@ -36,15 +36,15 @@ async fn a_limit_counts_entries_not_days() {
 }
 
 #[tokio::test]
-async fn entries_have_the_documented_form() {
+async fn entries_have_the_documented_format() {
     let mock = Mock::unlimited();
     let page = mock.v2("limit=50").await.ok();
     let days: Vec<&str> =
         page["logs"].as_array().expect("logs").iter().map(|day| day["date"].as_str().expect("a date")).collect();
-    assert_eq!(days[0], "Jan 15, 2026 ", "the blank at the end is upstream's");
+    assert_eq!(days[0], "Jan 15, 2026 ", "the trailing space is part of the vendor's format");
     for (_, line) in lines(&page) {
         let parts: Vec<&str> = line.split('|').collect();
-        let [time, half, agent, hostname, description] = parts[..] else { panic!("{line} has not five parts") };
+        let [time, half, agent, hostname, description] = parts[..] else { panic!("{line} does not have five parts") };
         assert!(time.len() == 5 && time.as_bytes()[2] == b':' && time < "12:60", "{line}");
         assert!(half == "AM" || half == "PM", "{line}");
         assert!(agent.contains(" (Version ") && agent.ends_with(')'), "{line}");
@@ -58,29 +58,29 @@ async fn entries_have_the_documented_form() {
 }
 
 #[tokio::test]
-async fn any_page_size_tells_the_same_story() {
+async fn all_page_sizes_give_the_same_entries() {
     let mock = Mock::new("--rate-limit off --devices 20");
     for event_type in [1, 2] {
-        let mut stories = Vec::new();
+        let mut walks = Vec::new();
         for limit in [50, 1, 7, 33] {
-            let mut story = Vec::new();
+            let mut walk = Vec::new();
             for page in 1.. {
                 let answer = mock.v2(&format!("event_type={event_type}&limit={limit}&page={page}")).await;
-                if answer.status == 413 || story.len() > 200 {
+                if answer.status == 413 || walk.len() > 200 {
                     break;
                 }
-                story.extend(lines(&answer.ok()));
+                walk.extend(lines(&answer.ok()));
             }
-            story.truncate(200);
-            stories.push(story);
+            walk.truncate(200);
+            walks.push(walk);
         }
-        assert!(stories[0].len() > 50);
-        assert!(stories.iter().all(|story| *story == stories[0]), "event type {event_type}");
+        assert!(walks[0].len() > 50);
+        assert!(walks.iter().all(|walk| *walk == walks[0]), "event type {event_type}");
     }
 }
 
 #[tokio::test]
-async fn retention_bounds_what_can_be_paged() {
+async fn the_retention_limits_the_pages() {
     for (flags, least, most) in
         [("--devices 3 --retention-days 1", 0, 20), ("--devices 3 --retention-days 30", 40, 400)]
     {
@@ -98,7 +98,7 @@ async fn retention_bounds_what_can_be_paged() {
 }
 
 #[tokio::test]
-async fn wrong_values_are_refused_by_name() {
+async fn invalid_values_get_an_error_with_the_parameter_name() {
     let mock = Mock::unlimited();
     let rows: [Row; 19] = [
         ("limit=51", 406, "not_acceptable", "limit must be at most 50, got 51"),
@@ -131,7 +131,7 @@ async fn wrong_values_are_refused_by_name() {
             "invalid_request",
             "event_type must be 1 (device events) or 2 (administrator events), got \"device\"",
         ),
-        // A value that is wrong comes before a limit that is too large.
+        // An invalid value has precedence over a limit that is too large.
         ("limit=51&page=0", 400, "invalid_request", "page must be an integer from 1, got 0"),
         ("page=%zz", 400, "invalid_request", "A parameter has %zz where % and two hexadecimal digits belong"),
         ("page=%C3%28", 400, "invalid_request", "A parameter is not UTF-8 when its escapes are decoded"),
@@ -149,7 +149,7 @@ async fn wrong_values_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn unknown_parameters_are_ignored_and_the_first_of_two_counts() {
+async fn unknown_parameters_are_ignored_and_the_first_duplicate_is_used() {
     let mock = Mock::unlimited();
     let three = mock.v2("limit=3").await.ok();
     for params in
@@ -160,7 +160,7 @@ async fn unknown_parameters_are_ignored_and_the_first_of_two_counts() {
 }
 
 #[tokio::test]
-async fn there_is_no_page_of_an_empty_history() {
+async fn an_empty_history_has_no_page() {
     let mock = Mock::new("--rate-limit off --devices 0");
     let nothing = "There is nothing on page 1: it is beyond the last page, or there is no data to return";
     mock.v2("").await.assert_refused(413, "page_out_of_range", nothing);

@@ -40,14 +40,14 @@ async fn each_category_has_its_fields_in_the_documented_order() {
             let row = row.as_object().expect("an object");
             assert!(row.len() == fields.len() && fields.iter().all(|name| row[*name].is_string()), "{row:?}");
         }
-        let places: Vec<_> =
+        let positions: Vec<_> =
             fields.iter().map(|name| answer.text().find(&format!("\"{name}\":")).expect("the field")).collect();
-        assert!(places.is_sorted(), "{category}");
+        assert!(positions.is_sorted(), "{category}");
     }
 }
 
 #[tokio::test]
-async fn values_are_of_the_documented_kinds() {
+async fn values_have_the_documented_formats() {
     let mock = Mock::unlimited();
     for row in mock.walk_v33(&query("device_report", 1, 100)).await {
         assert!(
@@ -75,7 +75,7 @@ async fn values_are_of_the_documented_kinds() {
 }
 
 #[tokio::test]
-async fn any_page_size_tells_the_same_story() {
+async fn all_page_sizes_give_the_same_rows() {
     let mock = Mock::unlimited();
     for category in ["device", "admin", "webhook", "device_report"] {
         let whole = mock.walk_v33(&query(category, 5, 100)).await;
@@ -91,7 +91,7 @@ async fn any_page_size_tells_the_same_story() {
 }
 
 #[tokio::test]
-async fn a_token_freezes_the_window_while_time_goes_on() {
+async fn a_page_token_fixes_the_window_while_the_clock_advances() {
     let mock = Mock::unlimited();
     let asked = json!({"event_category":"device_report","age":86400,"limit":50});
     let whole = mock.walk_v33(&asked).await;
@@ -107,12 +107,12 @@ async fn a_token_freezes_the_window_while_time_goes_on() {
         mock.advance(7200);
     }
     assert_eq!(read, whole);
-    assert_ne!(mock.walk_v33(&asked).await, whole, "a new query sees the new events");
+    assert_ne!(mock.walk_v33(&asked).await, whole, "a new query does not return the new events");
 }
 
-/// With late arrivals: the first page freezes what was visible, whatever arrives while the client pages.
+/// The first page fixes the set of visible events. Events that become visible later do not change the next pages.
 #[tokio::test]
-async fn late_events_are_neither_lost_nor_doubled_while_a_client_pages() {
+async fn late_events_do_not_change_the_pages_of_a_started_walk() {
     let late = Mock::new("--rate-limit off --devices 300 --lag 5..3600");
     let all = Mock::new("--rate-limit off --devices 300").walk_v33(&query("device_report", 1, 100)).await;
     for limit in [1, 7, 33, 100] {
@@ -134,19 +134,19 @@ async fn late_events_are_neither_lost_nor_doubled_while_a_client_pages() {
         }
         assert_eq!(read, whole, "by {limit}");
         mock.advance(3600);
-        assert_eq!(mock.walk_v33(&query("device_report", 1, 100)).await, all, "all of it has arrived by now");
+        assert_eq!(mock.walk_v33(&query("device_report", 1, 100)).await, all, "some events are still not visible");
     }
 }
 
 #[tokio::test]
-async fn a_token_carries_its_query() {
+async fn a_page_token_contains_its_query() {
     let mock = Mock::unlimited();
     let filter = json!({"events":["compliant","noncompliant"],"agent_types":[0],"search":"a"});
     let asked = json!({"event_category":"device","start_time":NOW - 20 * DAY,"limit":9,"filter":filter});
     let whole = mock.walk_v33(&asked).await;
     assert!(whole.len() > 30);
     let first = mock.v33(asked.clone()).await.ok();
-    // Whatever is sent again beside the token, the token's query goes on.
+    // The query of the token overrides the window and the filter of the request.
     for again in [
         json!({"event_category":"device","token":first["token"]}),
         json!({"event_category":"device","token":first["token"],"filter":filter,"start_time":NOW - 20 * DAY,"limit":9}),
@@ -154,13 +154,13 @@ async fn a_token_carries_its_query() {
     ] {
         assert_eq!(data(&mock.v33(again.clone()).await.ok()), &whole[9..18], "{again}");
     }
-    // A limit that is given counts from there on.
+    // A limit in the request replaces the limit of the token.
     let more = mock.v33(json!({"event_category":"device","token":first["token"],"limit":12})).await.ok();
     assert_eq!(data(&more), &whole[9..21]);
 }
 
 #[tokio::test]
-async fn a_token_survives_a_restart_and_nothing_else() {
+async fn a_page_token_survives_a_restart_and_no_configuration_change() {
     let asked = query("device", 5, 10);
     let (first, second) = {
         let mock = Mock::unlimited();
@@ -185,7 +185,7 @@ async fn a_token_survives_a_restart_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_altered_token_is_refused() {
+async fn an_altered_page_token_gets_an_error() {
     let mock = Mock::unlimited();
     let token = mock.v33(query("device", 5, 10)).await.ok()["token"].as_str().expect("a string").to_owned();
     assert!(!token.is_empty() && token.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));
@@ -212,12 +212,12 @@ async fn an_altered_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_after_the_last_is_empty_and_so_is_its_token() {
+async fn the_page_after_the_last_and_its_token_are_empty() {
     let mock = Mock::unlimited();
     let asked = json!({"event_category":"device","start_time":1000,"end_time":2000});
     assert_eq!(mock.v33(asked).await.text(), r#"{"data":[],"token":""}"#);
     let last = mock.v33(json!({"event_category":"device","age":86400,"limit":1})).await.ok();
-    assert!(data(&last).len() == 1 && last["token"] != "", "the last page has a token like any other");
+    assert!(data(&last).len() == 1 && last["token"] != "", "the last page has no token");
     for category in ["device", "webhook", "device_report"] {
         let mock = Mock::new("--devices 0");
         assert_eq!(mock.v33(json!({"event_category":category})).await.text(), r#"{"data":[],"token":""}"#);
@@ -225,7 +225,7 @@ async fn a_page_after_the_last_is_empty_and_so_is_its_token() {
 }
 
 #[tokio::test]
-async fn an_empty_or_null_token_is_the_first_page() {
+async fn an_empty_or_null_token_gives_the_first_page() {
     let mock = Mock::unlimited();
     let first = mock.v33(query("device", 5, 10)).await.ok();
     for token in [json!(""), json!(null)] {
@@ -236,7 +236,7 @@ async fn an_empty_or_null_token_is_the_first_page() {
 }
 
 #[tokio::test]
-async fn both_ends_of_a_window_are_in_it() {
+async fn a_window_includes_both_ends() {
     let mock = Mock::unlimited();
     let newest = data(&mock.v33(query("device", 5, 1)).await.ok())[0].clone();
     let at = newest["timestamp"]
@@ -263,23 +263,35 @@ async fn a_window_can_be_given_in_four_ways() {
     let hour = reports(json!({})).await;
     assert!(!hour.is_empty());
     assert_eq!(reports(json!({"age":3600})).await, hour);
-    assert_eq!(reports(json!({"start_time":NOW - 3_600_000})).await, hour, "the end is now");
-    assert_eq!(reports(json!({"end_time":NOW})).await, hour, "the beginning is an hour before the end");
-    assert_eq!(reports(json!({"start_time":NOW - 3_600_000,"end_time":NOW,"age":5})).await, hour, "age is skipped");
-    assert_eq!(reports(json!({"start_time":NOW - 3_600_000,"age":999_999})).await, hour, "and not looked at");
+    assert_eq!(reports(json!({"start_time":NOW - 3_600_000})).await, hour, "the default end is not now");
+    assert_eq!(reports(json!({"end_time":NOW})).await, hour, "the default start is not one hour before the end");
+    assert_eq!(
+        reports(json!({"start_time":NOW - 3_600_000,"end_time":NOW,"age":5})).await,
+        hour,
+        "age is not ignored with start_time and end_time"
+    );
+    assert_eq!(
+        reports(json!({"start_time":NOW - 3_600_000,"age":999_999})).await,
+        hour,
+        "age is not ignored with start_time"
+    );
     assert_eq!(
         reports(json!({"start_time":NOW - 3_600_000,"end_time":i64::MAX})).await,
         hour,
-        "nothing is later than now"
+        "the window does not end now"
     );
-    // Thirty days by times alone, more than `age` may ask for.
+    // Thirty days with `start_time`, more than the maximum of `age`.
     let month = reports(json!({"start_time":0})).await;
     assert!(month.len() > 5000, "{}", month.len());
-    assert_eq!(reports(json!({"start_time":NOW - 30 * DAY})).await, month, "retention ends it");
+    assert_eq!(
+        reports(json!({"start_time":NOW - 30 * DAY})).await,
+        month,
+        "the window is not limited by the retention"
+    );
 }
 
 #[tokio::test]
-async fn windows_that_nothing_can_be_in_are_empty() {
+async fn windows_after_now_are_empty() {
     let mock = Mock::unlimited();
     let edges = [NOW + 1, 1_069_008_971_328_000_000, 640_566_284_745_600_000, i64::MAX / 2, i64::MAX - 1, i64::MAX];
     for (start, category) in
@@ -293,7 +305,7 @@ async fn windows_that_nothing_can_be_in_are_empty() {
 }
 
 #[tokio::test]
-async fn codes_part_the_whole() {
+async fn the_event_filters_partition_the_rows() {
     let mock = Mock::unlimited();
     for (category, codes) in [
         (
@@ -344,7 +356,7 @@ async fn codes_can_be_written_in_three_ways() {
 }
 
 #[tokio::test]
-async fn filters_choose_agents_and_devices() {
+async fn filters_select_agents_and_devices() {
     let mock = Mock::unlimited();
     let with = |category: &'static str, filter: Value| {
         let mut asked = query(category, 10, 100);
@@ -373,7 +385,7 @@ async fn filters_choose_agents_and_devices() {
 }
 
 #[tokio::test]
-async fn a_filter_that_a_category_does_not_have_is_ignored() {
+async fn filters_that_do_not_apply_to_a_category_are_ignored() {
     let mock = Mock::unlimited();
     for (category, filter) in [
         ("admin", json!({"search":"zzz","agent_types":[2]})),
@@ -388,7 +400,7 @@ async fn a_filter_that_a_category_does_not_have_is_ignored() {
 }
 
 #[tokio::test]
-async fn wrong_values_are_refused_by_name() {
+async fn invalid_values_get_an_error_with_the_parameter_name() {
     let mock = Mock::unlimited();
     let device = |rest: &str| format!(r#"{{"event_category":"device",{rest}}}"#);
     let rows: [(String, u16, &str, &str); 26] = [
@@ -518,7 +530,7 @@ async fn wrong_values_are_refused_by_name() {
     }
 }
 
-/// A client of the vendor's, request by request: it turns the clock when it is refused, and stops at an empty page.
+/// Sends the requests of the vendor's client: after a 429 it advances the clock, and at an empty page it stops.
 #[tokio::test]
 async fn a_known_client_reads_a_month_within_the_quota() {
     let mock = Mock::new("");
@@ -551,9 +563,9 @@ async fn a_known_client_reads_a_month_within_the_quota() {
     assert!(refused > 2, "{} entries and only {refused} refusals", read.len());
 }
 
-/// v2 and v3.3 tell the same events.
+/// v2 and v3.3 return the same events.
 #[tokio::test]
-async fn two_versions_tell_one_story() {
+async fn v2_and_v3_3_return_the_same_events() {
     let mock = Mock::unlimited();
     for (event_type, category) in [(1, "device"), (2, "admin")] {
         let new = mock.walk_v33(&query(category, 30, 100)).await;

@@ -1,4 +1,4 @@
-//! The contract of the emulated surface, one file a route, through the router with a stopped clock.
+//! The contract of the emulated surface, tested through the router with a frozen clock.
 
 mod activities_v3;
 mod authorize;

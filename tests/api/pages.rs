@@ -1,4 +1,4 @@
-//! Pages as bytes: the same in any order of asking and from any thread, and the same as ever.
+//! The bytes of pages: they do not depend on the order of requests or on threads, and match golden files.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::harness::{Answer, Mock, V3, V33};
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
 
-/// Requests that overlap, repeat and differ in all that a page depends on.
+/// Requests with overlapping windows, and with different categories, filters, limits and pages.
 fn requests() -> Vec<(&'static str, String)> {
     let mut requests = Vec::new();
     for days in [1, 3, 30] {
@@ -43,7 +43,7 @@ async fn bytes_do_not_depend_on_order_or_threads() {
             tokio::spawn(async move {
                 let requests = requests();
                 for nth in 0..requests.len() {
-                    // Each task walks in a stride of its own; the number of requests is not a multiple of any of them.
+                    // Each task uses a different stride. No stride above 1 divides the number of requests.
                     let place = (nth * [1, 7, 11, 13, 17, 19, 23, 29][task] + task) % requests.len();
                     let (path, body) = requests[place].clone();
                     assert_eq!(mock.post(path, body).await.body, expected[place], "{path} {}", requests[place].1);
@@ -56,9 +56,9 @@ async fn bytes_do_not_depend_on_order_or_threads() {
     }
 }
 
-/// Two replicas that share nothing but how they were started: a client may go from one to the other with each page.
+/// Two replicas with the same configuration: a client can switch between them at each page.
 #[tokio::test]
-async fn a_page_token_of_one_server_is_another_ones() {
+async fn a_page_token_works_on_another_server_with_the_same_configuration() {
     let (one, other) = (Mock::unlimited(), Mock::unlimited());
     let mut place = String::new();
     let mut pages = 0;
@@ -76,15 +76,15 @@ async fn a_page_token_of_one_server_is_another_ones() {
     assert!(pages > 3, "{pages}");
 }
 
-/// The bytes of a page, a row a line.
+/// The body of a page with line breaks between its rows and fields.
 fn lines(page: &Answer) -> String {
     page.ok();
     page.text().replace("},{", "},\n{").replace("\",\"", "\",\n\"") + "\n"
 }
 
-/// The first pages of the default company, to be read.
+/// The first pages of the default company.
 #[tokio::test]
-async fn first_pages_are_golden() {
+async fn first_pages_match_their_golden_files() {
     let mock = Mock::new("--now 2018-05-18T12:00:00Z --rate-limit off");
     let golden = |name: &str| expect_file![format!("{}/fixtures/pages/{name}.json", env!("CARGO_MANIFEST_DIR"))];
     golden("logs-v2-device").assert_eq(&lines(&mock.v2("limit=10&event_type=1").await));
@@ -98,9 +98,9 @@ async fn first_pages_are_golden() {
     }
 }
 
-/// Ten thousand events of each category, for two seeds: a change of any byte of them is a change of this file.
+/// The digests of ten thousand events of each category, for two seeds, detect any change of their bytes.
 #[tokio::test]
-async fn ten_thousand_events_of_each_category_are_golden() {
+async fn ten_thousand_events_of_each_category_match_their_digests() {
     let mut digests = String::new();
     for seed in [1, 2] {
         let mock = Mock::new(&format!("--rate-limit off --retention-days 3650 --devices 500 --seed {seed}"));

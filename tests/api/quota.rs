@@ -1,4 +1,4 @@
-//! Ten requests a minute for each token and each API.
+//! The quota: by default ten requests per minute for each token and each API.
 
 use serde_json::json;
 
@@ -7,13 +7,13 @@ use crate::harness::{CLIENT, Mock, SECRET, TOKEN, V2, V3, V33};
 const NOW: i64 = 1_768_478_400;
 
 #[tokio::test]
-async fn the_eleventh_request_of_a_minute_is_refused_for_that_token_and_api_only() {
+async fn the_eleventh_request_in_a_minute_gets_429_for_that_token_and_api_only() {
     let mock = Mock::new("");
     for nth in 1..=10 {
         let answer = mock.v2("").await;
         assert_eq!((answer.status, answer.header("x-ratelimit-limit")), (200, 10));
         assert_eq!(answer.header("x-ratelimit-remaining"), 10 - nth);
-        assert_eq!(answer.header("x-ratelimit-reset-time"), NOW + 6 * nth, "whole again");
+        assert_eq!(answer.header("x-ratelimit-reset-time"), NOW + 6 * nth, "the time at which the quota is full again");
     }
     let refused = mock.v2("").await;
     refused.assert_refused(
@@ -33,7 +33,7 @@ async fn the_eleventh_request_of_a_minute_is_refused_for_that_token_and_api_only
 }
 
 #[tokio::test]
-async fn the_whole_quota_is_there_at_the_reset_time() {
+async fn the_quota_is_full_at_the_reset_time() {
     let mock = Mock::new("");
     let mut reset = 0;
     for _ in 0..11 {
@@ -47,20 +47,20 @@ async fn the_whole_quota_is_there_at_the_reset_time() {
 }
 
 #[tokio::test]
-async fn a_client_that_sleeps_thirty_seconds_gets_through() {
+async fn a_client_that_waits_thirty_seconds_is_served() {
     let mock = Mock::new("");
     for _ in 0..10 {
         mock.v2("").await.ok();
     }
     for _ in 0..5 {
-        assert_eq!(mock.v2("").await.status, 429, "a refusal takes nothing");
+        assert_eq!(mock.v2("").await.status, 429);
     }
     mock.advance(30);
     mock.v2("").await.ok();
 }
 
 #[tokio::test]
-async fn refused_values_count_and_refused_tokens_paths_and_methods_do_not() {
+async fn invalid_values_count_and_invalid_tokens_and_methods_do_not() {
     let mock = Mock::new("");
     let left = |answer: &crate::harness::Answer| answer.header("x-ratelimit-remaining");
     assert_eq!(left(&mock.v2("limit=0").await), 9);
@@ -73,7 +73,7 @@ async fn refused_values_count_and_refused_tokens_paths_and_methods_do_not() {
 }
 
 #[tokio::test]
-async fn other_sizes_are_enforced_as_the_headers_say() {
+async fn other_limits_match_their_headers() {
     for (flag, requests, seconds) in [("1", 1, 60), ("3/1", 3, 1), ("7/60", 7, 60), ("100/3600", 100, 3600)] {
         let mock = Mock::new(&format!("--rate-limit {flag}"));
         for nth in 1..=requests {
@@ -86,7 +86,7 @@ async fn other_sizes_are_enforced_as_the_headers_say() {
 }
 
 #[tokio::test]
-async fn no_quota_has_no_headers() {
+async fn a_disabled_quota_has_no_headers() {
     let mock = Mock::unlimited();
     for _ in 0..100 {
         let answer = mock.v2("").await;
@@ -96,7 +96,7 @@ async fn no_quota_has_no_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_more_than_the_quota_gets_through_at_once() {
+async fn concurrent_requests_do_not_exceed_the_quota() {
     let mock = std::sync::Arc::new(Mock::new("--rate-limit 10"));
     let tasks: Vec<_> = (0..40)
         .map(|_| {
@@ -115,6 +115,6 @@ async fn no_more_than_the_quota_gets_through_at_once() {
         }
     }
     passed.sort_unstable();
-    assert_eq!(passed, (0..10).collect::<Vec<i64>>(), "each of them was told another rest");
+    assert_eq!(passed, (0..10).collect::<Vec<i64>>(), "each response has a different remaining count");
     assert_eq!(mock.post(V3, "{}").await.status, 200);
 }

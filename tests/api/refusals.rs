@@ -1,4 +1,4 @@
-//! Every row of the table of refusals, as golden files: the request and the whole answer.
+//! Golden files for the errors of the emulated surface: each has a request and the complete response.
 
 use std::{collections::BTreeSet, fs};
 
@@ -8,7 +8,7 @@ use http::Request;
 
 use crate::harness::{CLIENT, Mock, SECRET, TOKEN, V2, V3, V33};
 
-/// Name of the file, method, target, headers and body.
+/// File name, method, target, headers and body of a request.
 type Refused = (&'static str, &'static str, String, Vec<(&'static str, String)>, &'static str);
 
 fn rows() -> Vec<Refused> {
@@ -86,9 +86,9 @@ async fn new_token(mock: &Mock) -> String {
 }
 
 #[tokio::test]
-async fn every_refusal_is_golden() {
+async fn every_error_response_matches_its_golden_file() {
     for (name, method, target, headers, body) in rows() {
-        // A mock each, so that no row depends on those before it.
+        // A separate mock for each row, so that the rows are independent.
         let mock = Mock::new("");
         let mut issued = String::new();
         if name == "401-expired-token" {
@@ -116,7 +116,7 @@ async fn every_refusal_is_golden() {
 }
 
 #[test]
-fn no_golden_file_is_left_over() {
+fn every_golden_file_is_used() {
     let directory = format!("{}/fixtures/refusals", env!("CARGO_MANIFEST_DIR"));
     let files = fs::read_dir(directory).expect("the directory of golden files");
     let files: BTreeSet<String> =

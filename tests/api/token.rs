@@ -31,7 +31,7 @@ fn access_token(answer: &Value) -> &str {
     answer["access_token"].as_str().expect("a string")
 }
 
-/// Whether a token opens an API: the status that v2 answers with.
+/// The status of a v2 request with this token.
 async fn status_with(mock: &Mock, token: &str) -> u16 {
     mock.get(&format!("/o/api/v2/logs?access_token={token}")).await.status
 }
@@ -55,7 +55,7 @@ async fn client_credentials_get_a_token_that_works() {
 }
 
 #[tokio::test]
-async fn every_way_to_ask_gives_the_same_token() {
+async fn all_request_forms_give_the_same_token() {
     let mock = Mock::unlimited();
     let by_form = mock.form(&format!("{}&grant_type=client_credentials", client())).await.ok();
     let by_query = mock.get(&format!("/o/oauth/token?{}&grant_type=client_credentials", client())).await.ok();
@@ -69,7 +69,7 @@ async fn every_way_to_ask_gives_the_same_token() {
 }
 
 #[tokio::test]
-async fn asking_again_gives_the_same_token_with_the_time_that_is_left() {
+async fn a_repeated_request_gives_the_same_token_with_the_remaining_time() {
     let mock = Mock::unlimited();
     let ask = || mock.form_owned(format!("{}&grant_type=client_credentials", client()));
     let first = ask().await.ok();
@@ -84,7 +84,7 @@ async fn asking_again_gives_the_same_token_with_the_time_that_is_left() {
 }
 
 #[tokio::test]
-async fn a_token_expires_after_twelve_hours_of_the_accounts_clock() {
+async fn a_token_expires_after_twelve_hours_of_the_account_clock() {
     let mock = Mock::unlimited();
     let answer = mock.form(&format!("{}&grant_type=client_credentials", client())).await.ok();
     let token = access_token(&answer);
@@ -94,11 +94,11 @@ async fn a_token_expires_after_twelve_hours_of_the_accounts_clock() {
     let expired = mock.get(&format!("/o/api/v2/logs?access_token={token}")).await;
     expired.assert_refused(401, "invalid_token", &format!("Access token expired: {token}"));
     mock.advance(400 * 86_400);
-    assert_eq!(status_with(&mock, crate::harness::TOKEN).await, 200, "the configured one never expires");
+    assert_eq!(status_with(&mock, crate::harness::TOKEN).await, 200, "the configured token never expires");
 }
 
 #[tokio::test]
-async fn a_code_is_worth_one_token_pair() {
+async fn a_code_can_be_redeemed_once() {
     let mock = Mock::unlimited();
     let code = code(&mock).await;
     let token = redeem(&mock, &code).await.ok();
@@ -108,7 +108,7 @@ async fn a_code_is_worth_one_token_pair() {
 }
 
 #[tokio::test]
-async fn a_code_is_bound_to_its_address_and_its_time() {
+async fn a_code_is_bound_to_its_redirect_uri_and_expires() {
     let mock = Mock::unlimited();
     let first = code(&mock).await;
     let form =
@@ -120,7 +120,7 @@ async fn a_code_is_bound_to_its_address_and_its_time() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_replaces_the_access_token_and_stays() {
+async fn a_refresh_replaces_the_access_token_and_keeps_the_refresh_token() {
     let mock = Mock::unlimited();
     let code = code(&mock).await;
     let first = redeem(&mock, &code).await.ok();
@@ -137,7 +137,7 @@ async fn a_refresh_token_replaces_the_access_token_and_stays() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_refused() {
+async fn invalid_requests_get_an_error() {
     let mock = Mock::unlimited();
     let rows: [Row; 13] = [
         ("", 401, "unauthorized", "Full authentication is required to access this resource"),
@@ -180,7 +180,7 @@ async fn wrong_requests_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_form_is_refused() {
+async fn a_body_that_is_not_a_form_gets_an_error() {
     let mock = Mock::unlimited();
     for (media_type, got) in [(Some("application/json"), "application/json"), (None, "none")] {
         let mut request = Request::post("/o/oauth/token");

@@ -1,4 +1,4 @@
-//! Flags, environment and file, and what is said when one of them is wrong.
+//! The precedence of flags, environment and configuration file, and their error messages.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use opswat_mock::config::Config;
 use crate::harness::{Server, file, mock, run};
 
 #[test]
-fn a_flag_beats_the_environment_and_that_beats_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let path = file(
         "order.toml",
         "seed = 3\ndevices = 33\nretention-days = 3\nhost = \"127.0.0.3\"\nnow = 2020-02-02T00:00:00Z\nport = 0\n",
@@ -26,7 +26,7 @@ fn a_flag_beats_the_environment_and_that_beats_the_file() {
 }
 
 #[test]
-fn everything_can_come_from_the_environment() {
+fn settings_can_come_from_the_environment() {
     let path = file("environment.toml", "devices = 5\n");
     let mut command = mock();
     for (name, value) in [
@@ -60,7 +60,7 @@ fn everything_can_come_from_the_environment() {
 }
 
 #[test]
-fn a_wrong_value_ends_the_start_with_one_line() {
+fn an_invalid_value_is_reported_in_one_line() {
     for (arguments, line) in [
         ("--port 70000", "invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535"),
         ("--port x", "invalid value 'x' for '--port <PORT>': invalid digit found in string"),
@@ -113,9 +113,9 @@ fn a_wrong_value_ends_the_start_with_one_line() {
     assert_eq!((output.status.code(), error.as_str()), (Some(2), line));
 }
 
-/// What only shows when the accounts are made is wrong all the same, and is said with its file.
+/// An error at the creation of the accounts is reported with the name of the configuration file.
 #[test]
-fn accounts_that_cannot_be_made_end_the_start() {
+fn invalid_accounts_are_reported_in_one_line() {
     for (nth, (text, why)) in [
         (
             "[[accounts]]\nname = \"a\"\n[[accounts]]\nname = \"a\"\n",
@@ -142,7 +142,7 @@ fn accounts_that_cannot_be_made_end_the_start() {
 }
 
 #[test]
-fn the_quota_of_a_file_says_what_no_flag_can() {
+fn the_file_can_set_quota_fields_without_a_flag() {
     let path = file("quota.toml", "[quota]\nalgorithm = \"fixed-window\"\nretry_after = \"seconds\"\nrequests = 2\n");
     let server = Server::start(mock().args(["--port", "0", "--config"]).arg(&path));
     let quota = server.get("/_mock/accounts/default/quota");
@@ -157,7 +157,7 @@ fn profile_keys() -> String {
 }
 
 #[test]
-fn a_wrong_file_ends_the_start_with_one_line() {
+fn an_invalid_file_is_reported_in_one_line() {
     let flags = Config::command();
     let flags = flags.get_arguments().filter_map(|flag| flag.get_long()).filter(|name| *name != "config");
     let keys = flags.chain(["profile", "quota", "tokens", "faults", "accounts"]).collect::<Vec<_>>().join(", ");
@@ -167,7 +167,7 @@ fn a_wrong_file_ends_the_start_with_one_line() {
         ("client_id = \"x\"\n", format!("unknown key client_id; the keys are {keys}")),
         ("port = 70000\n", "key port: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535".to_owned()),
         ("seed = true\n", "key seed: invalid value 'true' for '--seed <NUMBER>': invalid digit found in string".to_owned()),
-        ("seed = { a = 1 }\n", "key seed: a table cannot stand here".to_owned()),
+        ("seed = { a = 1 }\n", "key seed: must not be a table".to_owned()),
         ("idle-seconds = 0\n", "key idle-seconds: invalid value '0' for '--idle-seconds <SECONDS>': must be a number of seconds from 0.01 to 86400".to_owned()),
         ("tls = \"perhaps\"\n", "key tls: invalid value 'perhaps' for '--tls[=<BOOL>]': must be true or false".to_owned()),
         ("[profile]\norder = \"up\"\n", "key profile: order must be desc or asc, got \"up\"".to_owned()),
@@ -175,7 +175,7 @@ fn a_wrong_file_ends_the_start_with_one_line() {
         ("[[faults]]\nfault = { stats = 503 }\n", "key faults[0].fault.stats: unknown field `stats`, expected one of `status`, `body`, `content_type`, `rate_limit`, `retry_after_seconds`, `delay_ms`, `drip_bytes_per_second`, `close`, `truncate_at`, `invalid_utf8`, `entries`, `repeat_page_token`, `expire_token`".to_owned()),
         ("[[accounts]]\nname = \"a b\"\n", "key accounts[0].name: must be 1 to 64 letters, digits or any of - _ ., got \"a b\"".to_owned()),
         ("[[accounts]]\ndevices = 100001\n", "key accounts[0].devices: must be from 0 to 100000, got 100001".to_owned()),
-        ("seed = []\n", "key seed: an empty array cannot stand here".to_owned()),
+        ("seed = []\n", "key seed: must not be an empty array".to_owned()),
         ("\"a\\nb\" = 1\n", format!("unknown key a\\nb; the keys are {keys}")),
         ("seed = [1, 2]\n", "key seed: the argument '--seed <NUMBER>' cannot be used multiple times".to_owned()),
         ("seed = 1\n\nport =\n", "line 3: string values must be quoted, expected literal string".to_owned()),
@@ -201,7 +201,7 @@ fn a_wrong_file_ends_the_start_with_one_line() {
 }
 
 #[test]
-fn the_help_gives_each_flag_its_default_and_its_variable() {
+fn the_help_shows_default_and_variable_of_each_flag() {
     let output = run(mock().arg("--help"));
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).expect("UTF-8");
@@ -232,7 +232,7 @@ fn the_help_gives_each_flag_its_default_and_its_variable() {
 }
 
 #[test]
-fn https_needs_all_of_its_flags_and_files() {
+fn https_checks_its_flags_and_files() {
     let authority = file("ca.pem", "");
     let _ = fs::remove_file(&authority);
     let nothing = file("nothing.pem", "");
@@ -240,12 +240,12 @@ fn https_needs_all_of_its_flags_and_files() {
     for (flags, code, line) in [
         ("--tls-cert a.pem", 2, "--tls-cert and --tls-key go together, and one of them is missing".to_owned()),
         ("--tls-key a.pem", 2, "--tls-cert and --tls-key go together, and one of them is missing".to_owned()),
-        ("--tls-ca-file a.pem", 2, "--tls-ca-file says nothing without --tls".to_owned()),
-        ("--tls-san a.test", 2, "--tls-san says nothing without --tls".to_owned()),
+        ("--tls-ca-file a.pem", 2, "--tls-ca-file requires --tls".to_owned()),
+        ("--tls-san a.test", 2, "--tls-san requires --tls".to_owned()),
         (
             "--tls-cert a.pem --tls-key b.pem --tls-ca-file c.pem",
             2,
-            "--tls-ca-file is about a certificate that is made, and --tls-cert brings one".to_owned(),
+            "--tls-ca-file applies to a generated certificate and cannot be used with --tls-cert".to_owned(),
         ),
         (
             "--tls --tls-san http://a.test",
@@ -260,7 +260,7 @@ fn https_needs_all_of_its_flags_and_files() {
         (
             &format!("--tls-cert {nothing} --tls-key {nothing}"),
             1,
-            format!("{nothing} and {nothing}: there is no certificate in PEM where one should be"),
+            format!("{nothing} and {nothing}: the certificate file contains no PEM certificate"),
         ),
         (
             "--tls --tls-ca-file /nowhere/ca.pem",

@@ -19,7 +19,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 #[test]
-fn generated_events_are_those_that_the_api_tells() {
+fn generated_events_equal_those_of_the_api() {
     let server = Server::start(mock().args(["--port", "0", "--now", "2026-01-15T12:00:00Z", "--rate-limit", "off"]));
     for category in ["device", "admin", "webhook", "device_report"] {
         let query = format!(r#"{{"event_category":"{category}","age":14400,"limit":100}}"#);
@@ -34,7 +34,7 @@ fn generated_events_are_those_that_the_api_tells() {
         assert_eq!((output.status.code(), text(output.stderr)), (Some(0), String::new()));
         let lines = text(output.stdout);
         let generated: Vec<&str> = lines.lines().collect();
-        assert!(!rows.is_empty() && rows.len() < 100, "the page holds the whole window");
+        assert!(!rows.is_empty() && rows.len() < 100, "the window does not fit on one page");
         assert_eq!(generated, rows, "{category}");
 
         let json = text(generate(&format!("{window} --format json")).stdout);
@@ -54,7 +54,7 @@ fn generated_events_are_those_that_the_api_tells() {
 }
 
 #[test]
-fn windows_that_meet_have_each_event_once() {
+fn adjacent_windows_contain_each_event_once() {
     let of = |from: &str, to: &str| text(generate(&format!("--category activity --from {from} --to {to}")).stdout);
     let whole = of("2026-01-14", "2026-01-16");
     assert_eq!(of("2026-01-14", "2026-01-15") + &of("2026-01-15", "2026-01-16"), whole);
@@ -67,7 +67,7 @@ fn windows_that_meet_have_each_event_once() {
 }
 
 #[test]
-fn an_empty_variable_is_none_for_generate_too() {
+fn generate_ignores_an_empty_variable() {
     let mut command = mock();
     command.args("generate --category admin --from 2026-01-15 --to 2026-01-16".split(' ')).env("OPSWAT_MOCK_SEED", "");
     let output = run(&mut command);
@@ -75,7 +75,7 @@ fn an_empty_variable_is_none_for_generate_too() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_it_with_success() {
+fn a_closed_output_pipe_ends_generate_with_success() {
     let mut command = mock();
     command.args("generate --category device_report --devices 5000 --from 2020-01-01 --to 2026-01-01".split(' '));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
@@ -98,7 +98,7 @@ fn events_can_be_written_to_a_file() {
 }
 
 #[test]
-fn wrong_windows_are_refused_with_one_line() {
+fn invalid_arguments_are_reported_in_one_line() {
     for (arguments, code, line) in [
         (
             "--category device",

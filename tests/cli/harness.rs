@@ -1,4 +1,4 @@
-//! The binary, run or started, with nothing in its environment that was not put there.
+//! Runs the binary without `OPSWAT_MOCK_` variables of the test environment.
 
 use std::{
     fs,
@@ -20,14 +20,14 @@ pub(crate) fn run(command: &mut Command) -> Output {
     command.output().expect("the binary runs")
 }
 
-/// A file of its own for a test.
+/// Writes a file for a test.
 pub(crate) fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).expect("a file for the test");
     path
 }
 
-/// A server that was started; its banner up to the requests to try. Ends with the test.
+/// A running server, with its banner up to the line `Try it:`. It is killed on drop.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) banner: String,
@@ -63,13 +63,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a server said on its standard error until it ended.
+/// The standard error of a server until its end.
 pub(crate) fn said(command: &mut Command, meanwhile: impl FnOnce(&Server)) -> String {
     let mut server = Server::start(command.stderr(Stdio::piped()));
     meanwhile(&server);

@@ -1,4 +1,4 @@
-//! The binary from outside: flags, environment, file, exit codes, the banner, signals, the log.
+//! Tests of the binary: flags, environment, configuration file, exit codes, banner, signals, log.
 
 mod config;
 mod generate;

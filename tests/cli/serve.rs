@@ -1,4 +1,4 @@
-//! Serving: the banner, files, signals, the health check, the log.
+//! The command `serve`: banner, port file, signals, health check, log.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 use crate::harness::{Server, file, mock, run, said};
 
 #[test]
-fn the_banner_has_all_that_a_client_needs() {
+fn the_banner_has_everything_that_a_client_needs() {
     let server = Server::start(mock().args(["--port", "0", "--now", "2018-05-18T12:00:00Z", "--seed", "7"]));
     let port = server.port();
     let banner = server.banner.replace(&port.to_string(), "PORT");
@@ -31,7 +31,7 @@ fn the_banner_has_all_that_a_client_needs() {
 }
 
 #[test]
-fn the_port_file_is_there_once_the_listener_is() {
+fn the_port_file_exists_once_the_server_listens() {
     let path = file("port", "stale");
     let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
     assert_eq!(fs::read_to_string(path).expect("the port file"), format!("{}\n", server.port()));
@@ -42,9 +42,9 @@ fn the_port_file_is_there_once_the_listener_is() {
     )));
 }
 
-/// A client that reads the file must never find the port of a server that is not there.
+/// The port file never names the port of a server that does not run.
 #[test]
-fn the_port_file_goes_with_the_server_and_after_a_failed_start() {
+fn the_port_file_is_removed_at_the_end_and_after_a_failed_start() {
     let path = file("port-of-the-past", "stale");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
@@ -58,7 +58,7 @@ fn the_port_file_goes_with_the_server_and_after_a_failed_start() {
 }
 
 #[test]
-fn a_terminal_that_closes_ends_it_with_success() {
+fn a_hangup_signal_ends_the_server_with_success() {
     let mut server = Server::start(mock().args(["--port", "0"]));
     server.signal("-HUP");
     assert_eq!(server.child.wait().expect("an end").code(), Some(0));
@@ -70,10 +70,12 @@ fn a_variable_with_a_misspelt_name_is_reported() {
         [("OPSWAT_MOCK_SED", "7"), ("OPSWAT_MOCK_NOTHING", "x"), ("OPSWAT_MOCK_PORT_8080_TCP", "tcp://10.0.0.1:8080")];
     let log = said(mock().args(["--port", "0"]).envs(variables), |_| {});
     assert!(
-        log.contains("the variable OPSWAT_MOCK_SED is not known and changes nothing; there is OPSWAT_MOCK_SEED"),
+        log.contains(
+            "the environment variable OPSWAT_MOCK_SED is unknown and has no effect; there is OPSWAT_MOCK_SEED"
+        ),
         "{log}"
     );
-    assert!(log.contains("the variable OPSWAT_MOCK_NOTHING is not known and changes nothing"), "{log}");
+    assert!(log.contains("the environment variable OPSWAT_MOCK_NOTHING is unknown and has no effect"), "{log}");
     assert!(!log.contains("8080_TCP"), "{log}");
 }
 
@@ -85,8 +87,8 @@ fn each_command_has_its_own_help() {
         (&["serve", "--help"], "A local server"),
         (&["help", "generate"], "Writes the events of a window"),
         (&["generate", "--help"], "Writes the events of a window"),
-        (&["help", "healthcheck"], "Asks the server"),
-        (&["healthcheck", "--help"], "Asks the server"),
+        (&["help", "healthcheck"], "Checks that the server"),
+        (&["healthcheck", "--help"], "Checks that the server"),
     ] {
         let output = run(mock().args(arguments));
         let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -100,7 +102,7 @@ fn each_command_has_its_own_help() {
 }
 
 #[test]
-fn output_that_nobody_reads_is_no_reason_to_fail() {
+fn a_closed_standard_output_is_not_an_error() {
     for flag in ["--help", "--version"] {
         let mut child =
             mock().arg(flag).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
@@ -111,7 +113,7 @@ fn output_that_nobody_reads_is_no_reason_to_fail() {
 }
 
 #[test]
-fn a_port_file_behind_a_link_is_written_where_the_link_leads() {
+fn a_port_file_that_is_a_link_is_written_to_its_target() {
     let real = file("real-port", "stale");
     let link = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("linked-port");
     let _ = fs::remove_file(&link);
@@ -126,19 +128,19 @@ fn a_port_file_behind_a_link_is_written_where_the_link_leads() {
 }
 
 #[test]
-fn a_signal_ends_it_with_success() {
+fn a_signal_ends_the_server_with_success() {
     for signal in ["-TERM", "-INT"] {
         let mut server = Server::start(mock().args(["--port", "0"]));
-        // An idle connection does not hold it up.
+        // An idle connection does not delay the shutdown.
         let _idle = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
         server.signal(signal);
         assert_eq!(server.child.wait().expect("an end").code(), Some(0), "{signal}");
     }
 }
 
-/// A second signal does not wait for what the first one lets finish.
+/// A second signal ends the server without waiting for requests in flight.
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let mut server = Server::start(mock().args(["--port", "0", "--now", "2026-01-15T12:00:00Z"]));
     let rule = r#"{"fault":{"delay_ms":1000}}"#;
     let post = |stream: &mut TcpStream, head: &str, body: &str| {
@@ -148,7 +150,7 @@ fn a_second_signal_ends_it_at_once() {
     let mut control = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
     post(&mut control, "/_mock/accounts/default/faults", rule);
     control.read_exact(&mut [0; 12]).expect("an answer");
-    // The clock stands still: this one is under way until somebody turns it.
+    // The clock is frozen, so this request stays in flight.
     let mut asking = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
     write!(
         asking,
@@ -157,15 +159,15 @@ fn a_second_signal_ends_it_at_once() {
     .expect("written");
     while !server.get("/_mock/accounts/default/faults").contains(r#""applied":1"#) {}
     server.signal("-TERM");
-    // It has stopped listening: the first signal was heard.
+    // The listener is closed, so the server has handled the first signal.
     while TcpStream::connect(("127.0.0.1", server.port())).is_ok() {}
-    assert!(server.child.try_wait().expect("a child").is_none(), "what is under way may finish");
+    assert!(server.child.try_wait().expect("a child").is_none(), "the server did not wait for the request in flight");
     server.signal("-TERM");
     assert_eq!(server.child.wait().expect("an end").code(), Some(0));
 }
 
 #[test]
-fn a_health_check_finds_the_server_by_the_same_words() {
+fn the_health_check_uses_the_flags_of_the_server() {
     let port_file = file("health-port", "");
     let server = Server::start(mock().args(["--port", "0", "--control-addr", "off", "--port-file"]).arg(&port_file));
     let port = server.port().to_string();
@@ -190,7 +192,7 @@ fn a_health_check_finds_the_server_by_the_same_words() {
         (
             Some(1),
             format!(
-                "opswat-mock: 127.0.0.1:{by_tls} answers HTTP/1.1 400; if it was started with --tls, healthcheck wants it, too\n"
+                "opswat-mock: 127.0.0.1:{by_tls} responds with HTTP/1.1 400; if it was started with --tls, healthcheck needs --tls, too\n"
             )
         )
     );
@@ -198,12 +200,12 @@ fn a_health_check_finds_the_server_by_the_same_words() {
     assert_eq!(code, Some(1));
     assert!(why.starts_with(&format!("opswat-mock: 127.0.0.1:{port} does not answer: ")), "{why}");
     let (code, why, _) = check(mock().args(["healthcheck", "--port", "0"]));
-    let line = "opswat-mock: --port 0 does not say which port; name the --port-file, too\n";
+    let line = "opswat-mock: --port 0 does not identify the port; add --port-file\n";
     assert_eq!((code, why.as_str()), (Some(1), line));
 }
 
 #[test]
-fn a_port_in_use_ends_the_start_with_one_line() {
+fn a_port_in_use_is_reported_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port();
     let output = run(mock().args(["--port", &port.to_string()]));
@@ -213,7 +215,7 @@ fn a_port_in_use_ends_the_start_with_one_line() {
 }
 
 #[test]
-fn the_log_is_an_object_a_line_where_nobody_looks() {
+fn the_log_is_json_without_a_terminal() {
     let quiet = said(mock().args(["--port", "0"]), |server| drop(server.get("/_mock/health")));
     let messages: Vec<_> = quiet
         .lines()
@@ -226,7 +228,7 @@ fn the_log_is_an_object_a_line_where_nobody_looks() {
 }
 
 #[test]
-fn the_log_has_each_request_and_no_secret() {
+fn the_debug_log_has_each_request_and_no_secret() {
     const SECRETS: [&str; 4] = [
         "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234",
         "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST",
@@ -253,22 +255,22 @@ fn the_log_has_each_request_and_no_secret() {
         .map(|line| serde_json::from_str(line).expect("an object"))
         .filter(|line: &serde_json::Value| line["level"] == "DEBUG")
         .collect();
-    let told: Vec<_> = requests.iter().map(|line| (line["route"].as_str(), line["status"].as_u64())).collect();
+    let logged: Vec<_> = requests.iter().map(|line| (line["route"].as_str(), line["status"].as_u64())).collect();
     let v2 = Some("/o/api/v2/logs");
     let control = Some("/_mock/accounts/{account}/tokens/{token}");
-    assert_eq!(told, [(v2, Some(200)), (v2, Some(401)), (Some("/o/oauth/token"), Some(401)), (control, Some(405))]);
+    assert_eq!(logged, [(v2, Some(200)), (v2, Some(401)), (Some("/o/oauth/token"), Some(401)), (control, Some(405))]);
     assert_eq!(requests[0]["token"], "TEST…1234");
 }
 
-/// The soft limit of files is no limit of connections.
+/// The server raises the soft limit of open files to the hard limit.
 #[cfg(unix)]
 #[test]
-fn a_server_takes_as_many_files_as_the_machine_allows() {
+fn the_server_raises_its_limit_of_open_files() {
     let (_, hard) = rlimit::Resource::NOFILE.get().expect("a limit");
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_opswat-mock"), "--port", "0"]);
     let server = Server::start(&mut command);
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("Linux");
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line of the kernel's");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line for open files");
     assert_eq!(line.split_whitespace().nth(3), Some(&*hard.to_string()), "{line}");
 }

@@ -1,17 +1,17 @@
-//! Accounts are made, listed, changed, reset, dropped; some make themselves.
+//! Accounts can be created, listed, changed, reset and deleted. Sandbox accounts are created on first use.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Client, NOW, builder};
 
 #[tokio::test]
-async fn an_account_is_made_with_all_that_a_client_needs() {
+async fn a_created_account_has_everything_that_a_client_needs() {
     let mock = Client::new();
     let made = mock.call("POST", "/accounts", json!({"name":"acme","seed":7,"devices":10,"lag":"5..9"})).await;
     assert_eq!((made.status, made.header("location")), (201, Some("/_mock/accounts/acme")));
     let acme = made.ok();
     assert_eq!((&acme["seed"], &acme["devices"], &acme["lag"]), (&json!(7), &json!(10), &json!("5..9")));
-    assert_eq!(acme["clock"], json!({"mode":"frozen","now":NOW}), "its clock begins as the server's");
+    assert_eq!(acme["clock"], json!({"mode":"frozen","now":NOW}), "the clock does not start like the server's");
     assert_eq!(mock.get("/accounts/acme").await, acme);
     let (id, secret) = (acme["client_id"].as_str().expect("an id"), acme["client_secret"].as_str().expect("a secret"));
     let issued = mock.token_of(id, secret).await.ok();
@@ -22,17 +22,21 @@ async fn an_account_is_made_with_all_that_a_client_needs() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_follows_from_the_name() {
+async fn missing_fields_derive_from_the_name() {
     let (one, other) = (Client::new(), Client::new());
     let make = async |mock: &Client, body: Value| mock.call("POST", "/accounts", body).await.ok();
-    assert_eq!(make(&one, json!({"name":"a"})).await, make(&other, json!({"name":"a"})).await, "the same in every run");
+    assert_eq!(
+        make(&one, json!({"name":"a"})).await,
+        make(&other, json!({"name":"a"})).await,
+        "the defaults differ between runs"
+    );
     assert_ne!(make(&one, json!({"name":"b"})).await["seed"], make(&one, json!({"name":"c"})).await["seed"]);
     assert_eq!(make(&one, json!({})).await["name"], "account-1");
     assert_eq!(make(&one, json!({})).await["name"], "account-2");
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_and_nothing_is_made() {
+async fn invalid_fields_get_an_error_and_no_account_is_created() {
     let mock = Client::new();
     let before = mock.get("/accounts").await;
     for (body, detail) in [
@@ -93,7 +97,7 @@ async fn what_is_wrong_is_named_and_nothing_is_made() {
         mock.call("POST", "/accounts", body).await.assert_problem(409, detail);
     }
     assert_eq!(mock.get("/accounts").await, before);
-    assert_eq!(mock.v2("").await.status, 200, "the token is still its owner's");
+    assert_eq!(mock.v2("").await.status, 200, "the token has another owner");
 }
 
 #[tokio::test]
@@ -120,7 +124,7 @@ async fn accounts_are_listed_by_name_and_page() {
 }
 
 #[tokio::test]
-async fn a_change_counts_from_the_next_request_on() {
+async fn a_change_applies_to_the_next_request() {
     let mock = Client::new();
     let query = json!({"event_category":"device","age":86400});
     let page = mock.v33(query.clone()).await.ok();
@@ -130,16 +134,16 @@ async fn a_change_counts_from_the_next_request_on() {
     next["token"] = page["token"].clone();
     let refused = mock.v33(next).await;
     assert_eq!(refused.status, 400, "the token points into another history: {}", refused.text());
-    assert_eq!(mock.control("PATCH", "", json!({})).await.ok()["seed"], 2, "what is left out stays");
+    assert_eq!(mock.control("PATCH", "", json!({})).await.ok()["seed"], 2, "an omitted field was changed");
     mock.control("PATCH", "", json!({"now":NOW})).await.assert_problem(
         400,
         "The body: now: unknown field `now`, expected one of `seed`, `devices`, `quota`, `profile`, `retention_days`, `lag`, `redirect_uris`",
     );
 }
 
-/// Everything that a test can turn is what it was.
+/// A reset restores everything that a test can change.
 #[tokio::test]
-async fn a_reset_account_is_what_it_was_when_it_was_made() {
+async fn a_reset_restores_the_initial_state() {
     let mock = Client::new();
     let made = json!({"name":"acme","seed":7,"quota":"3/60","tokens":[{"token":"short-lived","expires_in":10}],
         "faults":[{"name":"first","match":{"nth":99},"fault":{"status":503}}],"profile":{"order":"asc"}});
@@ -166,7 +170,7 @@ async fn a_reset_account_is_what_it_was_when_it_was_made() {
     assert_eq!(
         mock.v2_as(issued["access_token"].as_str().expect("a token"), "").await.status,
         401,
-        "issued tokens are gone"
+        "an issued token is still valid"
     );
     assert_eq!(mock.post_as(&token, crate::harness::V33, query).await.ok()["data"], page["data"]);
     assert_eq!(mock.v2_as("short-lived", "").await.status, 200);
@@ -174,7 +178,7 @@ async fn a_reset_account_is_what_it_was_when_it_was_made() {
 }
 
 #[tokio::test]
-async fn a_dropped_account_is_unknown_and_its_name_is_free() {
+async fn a_deleted_account_is_unknown_and_its_name_is_free() {
     let mock = Client::new();
     let make = || mock.call("POST", "/accounts", json!({"name":"acme","tokens":[{"token":"own-token"}]}));
     let acme = make().await.ok();
@@ -191,7 +195,7 @@ async fn a_dropped_account_is_unknown_and_its_name_is_free() {
 }
 
 #[tokio::test]
-async fn a_sandbox_makes_itself_by_token_or_by_client() {
+async fn a_sandbox_is_created_by_its_token_or_its_client() {
     let mock = Client::new();
     let page = mock.v2_as("sandbox-joe", "").await.ok();
     let joe = mock.get("/accounts/sandbox-joe").await;
@@ -207,9 +211,9 @@ async fn a_sandbox_makes_itself_by_token_or_by_client() {
     assert_eq!(mock.get("/accounts").await["total"], 3);
 }
 
-/// An account made by hand keeps its credentials: the name alone opens nothing.
+/// An explicitly created account keeps its credentials, also if its name is a sandbox name.
 #[tokio::test]
-async fn a_sandbox_that_was_made_by_hand_has_the_credentials_it_was_made_with() {
+async fn an_explicitly_created_sandbox_keeps_its_credentials() {
     let mock = Client::new();
     mock.call("POST", "/accounts", json!({"name":"sandbox-x","access_token":"other"})).await.ok();
     assert_eq!(mock.v2_as("sandbox-x", "").await.status, 401);
@@ -217,12 +221,12 @@ async fn a_sandbox_that_was_made_by_hand_has_the_credentials_it_was_made_with() 
 }
 
 #[tokio::test]
-async fn too_many_sandboxes_take_the_place_of_the_longest_unused() {
+async fn too_many_sandboxes_evict_the_least_recently_used() {
     let mock = Client::of(builder().devices(1));
     for nth in 0..10_000 {
         assert_eq!(mock.token_of(&format!("sandbox-{nth}"), "sandbox").await.status, 200);
     }
-    // The first one is used again: the second one is the longest unused now.
+    // After another use of the first sandbox, the second one is the least recently used.
     assert_eq!(mock.token_of("sandbox-0", "sandbox").await.status, 200);
     assert_eq!(mock.token_of("sandbox-new", "sandbox").await.status, 200);
     assert_eq!(mock.get("/accounts?limit=1").await["total"], 10_001);
@@ -231,9 +235,9 @@ async fn too_many_sandboxes_take_the_place_of_the_longest_unused() {
     assert!(mock.local.accounts().get("sandbox-2").is_some());
 }
 
-/// Whoever is first, all who come at once with the same new name are let in.
+/// Concurrent requests with the same new sandbox name all succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_may_use_a_new_sandbox_at_once() {
+async fn concurrent_requests_can_create_one_sandbox() {
     let mock = Client::of(builder().without_quota());
     for nth in 0..50 {
         let tasks: Vec<_> = (0..8)
@@ -254,9 +258,9 @@ async fn many_may_use_a_new_sandbox_at_once() {
     }
 }
 
-/// At no moment of a reset is the account's own token unknown.
+/// The account's own token is valid at every moment of a reset.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_reset_is_not_seen_by_those_who_ask_meanwhile() {
+async fn concurrent_requests_succeed_during_a_reset() {
     let mock = Client::of(builder().without_quota());
     let resetting = {
         let account = mock.account().clone();
@@ -272,9 +276,9 @@ async fn a_reset_is_not_seen_by_those_who_ask_meanwhile() {
     }
 }
 
-/// An account that is gone takes nothing back.
+/// A reset of a deleted account does not register its tokens again.
 #[tokio::test]
-async fn a_dropped_account_cannot_come_back() {
+async fn a_deleted_account_cannot_come_back() {
     let mock = Client::new();
     let make = || mock.call("POST", "/accounts", json!({"name":"acme","access_token":"acme-token"}));
     make().await.ok();
@@ -287,7 +291,7 @@ async fn a_dropped_account_cannot_come_back() {
     assert_eq!(mock.v2_as("acme-token", "").await.status, 200);
 }
 
-/// Two accounts whose names and clients run together issue different tokens all the same.
+/// Two accounts whose name and client id have the same concatenation issue different tokens.
 #[tokio::test]
 async fn no_two_accounts_issue_the_same_token() {
     let mock = Client::new();
@@ -301,7 +305,7 @@ async fn no_two_accounts_issue_the_same_token() {
 }
 
 #[tokio::test]
-async fn lists_have_an_end_and_objects_are_objects() {
+async fn lists_are_limited_and_arrays_are_not_accepted_as_objects() {
     let mock = Client::new();
     let many = |what: Value| vec![what; 101];
     for (noun, body, detail) in [

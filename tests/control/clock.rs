@@ -1,4 +1,4 @@
-//! One clock an account: it stands, runs, scales and is turned, and everything follows.
+//! The clock of an account: its modes and changes, and the features that depend on it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Client, NOW_SECONDS, TOKEN, builder};
 
 #[tokio::test]
-async fn a_clock_is_looked_at_set_and_advanced() {
+async fn a_clock_can_be_read_set_and_advanced() {
     let mock = Client::new();
     let clock = |now: &str| json!({"mode":"frozen","now":now});
     assert_eq!(mock.get("/accounts/default/clock").await, clock("2026-01-15T12:00:00Z"));
@@ -22,7 +22,7 @@ async fn a_clock_is_looked_at_set_and_advanced() {
 }
 
 #[tokio::test]
-async fn a_turn_that_does_not_fit_is_refused_and_changes_nothing() {
+async fn an_invalid_clock_change_gets_an_error_and_changes_nothing() {
     let mock = Client::new();
     let before = mock.get("/accounts/default/clock").await;
     for (body, detail) in [
@@ -59,7 +59,7 @@ async fn a_turn_that_does_not_fit_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn no_turn_leads_beyond_the_end_of_the_history() {
+async fn the_clock_stops_at_the_end_of_the_history() {
     let mock = Client::new();
     mock.account().advance(Duration::MAX);
     assert_eq!(mock.get("/accounts/default/clock").await["now"], "2199-12-31T00:00:00Z");
@@ -69,9 +69,9 @@ async fn no_turn_leads_beyond_the_end_of_the_history() {
     assert_eq!(mock.v2("").await.status, 200);
 }
 
-/// Whatever depends on the time, by a way to turn the clock two hours on.
+/// Tests all features that depend on the time, with each way to advance the clock by two hours.
 #[tokio::test]
-async fn everything_of_an_account_follows_a_jump_at_once() {
+async fn all_features_of_an_account_follow_a_clock_change_at_once() {
     for (way, turn) in [
         ("advance", ("POST", "/clock/advance", json!({"seconds":7_200}))),
         ("set", ("PUT", "/clock", json!({"now":"2026-01-15T14:00:00Z"}))),
@@ -122,7 +122,7 @@ async fn everything_of_an_account_follows_a_jump_at_once() {
 }
 
 #[tokio::test]
-async fn a_fixed_window_follows_a_jump_too() {
+async fn a_fixed_window_quota_follows_a_clock_change() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!({"requests":1,"per_seconds":60,"algorithm":"fixed-window"})).await.ok();
     mock.control("POST", "/clock/advance", json!({"seconds":59})).await.ok();
@@ -137,7 +137,7 @@ async fn a_scaled_clock_runs_at_its_rate() {
     let clock = mock.account().clock();
     let turn = ClockChange { mode: Some(Mode::Scaled), rate: Rate::try_from(1e6).ok(), ..ClockChange::default() };
     clock.set(turn).expect("a turn that fits");
-    // A thousand seconds of the clock are a millisecond of the machine.
+    // A thousand seconds of the clock take one millisecond of the machine's time.
     let from = clock.now();
     while clock.now().0 < from.0 + 1_000_000 {
         tokio::task::yield_now().await;
@@ -145,9 +145,9 @@ async fn a_scaled_clock_runs_at_its_rate() {
     assert_eq!(mock.v2("").await.status, 200);
 }
 
-/// A delay is of the account's clock: where it stands still, the answer comes when it is turned.
+/// A delay uses the account's clock: with a frozen clock, the response arrives after the clock is advanced.
 #[tokio::test]
-async fn a_wait_ends_when_the_clock_is_turned_past_it() {
+async fn a_delay_ends_when_the_clock_passes_its_end() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000},"times":1}])).await.ok();
     let asking = {
@@ -167,7 +167,7 @@ async fn a_wait_ends_when_the_clock_is_turned_past_it() {
 }
 
 #[tokio::test]
-async fn a_wait_ends_when_the_account_begins_anew() {
+async fn a_delay_ends_when_the_account_is_reset() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000}}])).await.ok();
     let asking = {
@@ -182,16 +182,16 @@ async fn a_wait_ends_when_the_account_begins_anew() {
 }
 
 #[tokio::test]
-async fn the_clock_goes_back_by_a_reset_only() {
+async fn a_reset_sets_the_clock_back() {
     let mock = Client::new();
     mock.account().advance(Duration::from_secs(86_400));
     mock.control("POST", "/reset", Value::Null).await.ok();
     assert_eq!(mock.v2_as(TOKEN, "").await.header("date"), Some("Thu, 15 Jan 2026 12:00:00 GMT"));
 }
 
-/// Neither what is dropped nor what begins anew keeps anybody waiting, whatever it waits for.
+/// A delete and a reset of an account end the delays of its requests.
 #[tokio::test]
-async fn no_wait_outlives_its_account() {
+async fn no_delay_outlives_its_account() {
     for fault in [json!({"delay_ms":30_000}), json!({"drip_bytes_per_second":10})] {
         for end in ["DELETE", "reset"] {
             let mock = Client::new();
@@ -224,9 +224,9 @@ async fn no_wait_outlives_its_account() {
     }
 }
 
-/// What a request of a former life still does is nothing to the new one.
+/// A request from before a reset does not change the account after the reset.
 #[tokio::test]
-async fn a_request_of_before_a_reset_leaves_no_trace_after_it() {
+async fn a_request_from_before_a_reset_has_no_effect_after_it() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":1000,"expire_token":true}}])).await.ok();
     let asking = {
@@ -239,11 +239,11 @@ async fn a_request_of_before_a_reset_leaves_no_trace_after_it() {
     mock.control("POST", "/reset", Value::Null).await.ok();
     assert_eq!(asking.await.expect("an answer").status, 200);
     assert_eq!(mock.get("/accounts/default/requests").await["noted"], 0);
-    assert_eq!(mock.v2("").await.status, 200, "the token lives");
+    assert_eq!(mock.v2("").await.status, 200, "the earlier request expired the token");
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_end_of_time_ends_there() {
+async fn a_delay_beyond_the_end_of_the_history_ends_at_once() {
     let mock = Client::new();
     mock.account().advance(Duration::MAX);
     mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":100,"drip_bytes_per_second":1}}])).await.ok();
@@ -251,7 +251,7 @@ async fn a_wait_beyond_the_end_of_time_ends_there() {
 }
 
 #[tokio::test]
-async fn the_smallest_turn_is_a_millisecond() {
+async fn the_smallest_advance_is_one_millisecond() {
     let mock = Client::new();
     let turned = mock.control("POST", "/clock/advance", json!({"seconds":0.0001})).await.ok();
     assert_eq!(turned["now"], "2026-01-15T12:00:00.001Z");

@@ -1,4 +1,4 @@
-//! Events that a test adds stand among the generated ones, in every API.
+//! Injected events: every API returns them among the generated events.
 
 use http::Request;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn device(event: &str, timestamp: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_added_event_is_told_by_every_api_that_tells_its_category() {
+async fn an_injected_event_is_in_every_api_of_its_category() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     for (event, expected) in [
@@ -52,7 +52,7 @@ async fn an_added_event_is_told_by_every_api_that_tells_its_category() {
             assert_eq!(&added[0][name], value, "{name} of the record");
         }
         let times: Vec<&str> = after.iter().map(|row| row["timestamp"].as_str().expect("a time")).collect();
-        assert!(times.is_sorted_by(|newer, older| newer >= older), "in the order of time");
+        assert!(times.is_sorted_by(|newer, older| newer >= older), "the rows are not newest first");
     }
     let lines = mock.v2("limit=50").await.text().to_owned();
     assert!(lines.contains(&format!("|{NAME}|Changed status to non-compliant")), "{lines}");
@@ -67,7 +67,7 @@ async fn an_added_event_is_told_by_every_api_that_tells_its_category() {
 }
 
 #[tokio::test]
-async fn filters_and_searches_find_added_events() {
+async fn filters_and_searches_find_injected_events() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     add(&mock, json!([device("unseen", NOW), device("fetch_log", "2026-01-15T10:00:00Z")])).await;
@@ -84,12 +84,12 @@ async fn filters_and_searches_find_added_events() {
     assert_eq!(count(json!({"agent_types":[2]})).await, 0);
     let early = json!({"event_category":"device","end_time":1_768_478_400_000_i64 - 1,"start_time":0,"limit":100});
     let seen = mock.walk(early).await.iter().filter(|row| row["device_name"] == NAME).count();
-    assert_eq!(seen, 1, "the one of just now is after the window");
+    assert_eq!(seen, 1, "the event at the current time is not in the window");
 }
 
-/// However pages are cut and in whatever order, the same rows come, each once.
+/// Every page size and order gives the same rows, each once.
 #[tokio::test]
-async fn pages_of_any_size_and_order_tell_the_same_rows() {
+async fn all_page_sizes_and_orders_give_the_same_rows() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     let events: Vec<Value> = (0..40)
@@ -122,9 +122,9 @@ async fn pages_of_any_size_and_order_tell_the_same_rows() {
     }
 }
 
-/// By number, too: v2 and v3 find the place of a page among generated and added events.
+/// Numbered pages of v3 contain each generated and injected event once.
 #[tokio::test]
-async fn numbered_pages_tell_each_row_once() {
+async fn numbered_pages_contain_each_row_once() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     let events: Vec<Value> = (0..24)
@@ -161,7 +161,7 @@ async fn numbered_pages_tell_each_row_once() {
 }
 
 #[tokio::test]
-async fn an_event_is_late_when_it_is_asked_to_be() {
+async fn an_injected_event_is_hidden_until_visible_at() {
     let mock = Client::new();
     let mut late = device("unseen", "2026-01-15T11:00:00Z");
     late["visible_at"] = json!("2026-01-15T12:05:00Z");
@@ -170,19 +170,19 @@ async fn an_event_is_late_when_it_is_asked_to_be() {
         (&added[0]["at"], &added[0]["visible_at"]),
         (&json!("2026-01-15T11:00:00Z"), &json!("2026-01-15T12:05:00Z"))
     );
-    let is_told = async || {
+    let is_visible = async || {
         mock.walk(json!({"event_category":"device","age":86400})).await.iter().any(|row| row["device_name"] == NAME)
     };
     mock.control("PUT", "/quota", json!("off")).await.ok();
-    assert!(!is_told().await);
+    assert!(!is_visible().await);
     mock.control("POST", "/clock/advance", json!({"seconds":299.999})).await.ok();
-    assert!(!is_told().await);
+    assert!(!is_visible().await);
     mock.control("POST", "/clock/advance", json!({"seconds":0.001})).await.ok();
-    assert!(is_told().await);
+    assert!(is_visible().await);
 }
 
 #[tokio::test]
-async fn what_comes_while_a_client_pages_does_not_move_what_it_reads() {
+async fn changes_while_a_client_pages_do_not_affect_its_pages() {
     for change in ["add", "forget"] {
         let mock = Client::new();
         mock.control("PUT", "/quota", json!("off")).await.ok();
@@ -202,7 +202,7 @@ async fn what_comes_while_a_client_pages_does_not_move_what_it_reads() {
             read.extend(data);
             query["token"] = page["token"].clone();
             if change == "add" {
-                // In the past and just now: before and behind of where the client is.
+                // Adds one event before and one after the current position of the client.
                 let nth = read.len();
                 add(&mock, json!([device("unseen", &format!("2026-01-15T08:{:02}:{:02}Z", nth / 60, nth % 60)), {"category":"device","event":"deleted","device_id":format!("D{nth}")}])).await;
             } else {
@@ -213,13 +213,13 @@ async fn what_comes_while_a_client_pages_does_not_move_what_it_reads() {
         assert_ne!(
             mock.walk(json!({"event_category":"device","age":86400,"limit":10})).await,
             expected,
-            "a new walk sees it"
+            "a new walk does not see the change"
         );
     }
 }
 
 #[tokio::test]
-async fn the_truth_of_a_window_has_what_cannot_be_seen_yet() {
+async fn the_truth_of_a_window_includes_events_that_are_not_visible_yet() {
     let mock = Client::of(crate::harness::builder().lag("60..600"));
     let mut late = device("unseen", "2026-01-15T11:00:00.500Z");
     late["visible_at"] = json!("2026-01-15T18:00:00Z");
@@ -240,13 +240,13 @@ async fn the_truth_of_a_window_has_what_cannot_be_seen_yet() {
         let lag = at(event, "visible_at").duration_since(at(event, "at"));
         assert!((60..=600).contains(&lag.as_secs()), "{lag:?}");
     }
-    // What can be seen once all is visible is the truth.
+    // When all events are visible, the API returns the same events as the truth.
     mock.control("POST", "/clock/advance", json!({"seconds":86_400})).await.ok();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     let (from, to) = (1_768_471_200_000_i64, 1_768_478_399_999_i64);
     let rows = mock.walk(json!({"event_category":"device","start_time":from,"end_time":to,"limit":100})).await;
-    let told: Vec<&Value> = truth.iter().rev().map(|event| &event["timestamp"]).collect();
-    assert_eq!(rows.iter().map(|row| &row["timestamp"]).collect::<Vec<_>>(), told);
+    let from_truth: Vec<&Value> = truth.iter().rev().map(|event| &event["timestamp"]).collect();
+    assert_eq!(rows.iter().map(|row| &row["timestamp"]).collect::<Vec<_>>(), from_truth);
 
     let lines = Request::get(format!("/_mock/accounts/default/events?category=device&{window}"))
         .header("host", "localhost")
@@ -258,7 +258,7 @@ async fn the_truth_of_a_window_has_what_cannot_be_seen_yet() {
 }
 
 #[tokio::test]
-async fn the_truth_of_years_is_told_as_it_is_read() {
+async fn the_truth_of_ten_years_is_returned() {
     let mock = Client::new();
     let path = "/accounts/default/events?category=device&from=2016-01-01T00:00:00Z&to=2025-12-31T23:59:59Z";
     let truth = mock.get(path).await;
@@ -266,7 +266,7 @@ async fn the_truth_of_years_is_told_as_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_made_up_of_the_company() {
+async fn missing_fields_are_filled_from_the_company() {
     let mock = Client::new();
     let rows = mock.walk(json!({"event_category":"device","age":86400,"limit":100})).await;
     let known = rows.iter().find(|row| row["event"] == "compliant").expect("a device that is there");
@@ -274,8 +274,8 @@ async fn what_is_left_out_is_made_up_of_the_company() {
     for name in ["device_name", "device_username", "device_group"] {
         assert_eq!(added[0][name], known[name], "{name}");
     }
-    assert_eq!(added[0]["at"], NOW, "now, by default");
-    // Three that leave all open: each is of its own, whatever the clock says.
+    assert_eq!(added[0]["at"], NOW, "the default timestamp is not now");
+    // Three events without optional fields are distinct, also with a frozen clock.
     let three = add(&mock, json!(vec![json!({"category":"admin","event":"login"}); 3])).await;
     assert!(three.iter().all(|event| event["admin_email"].as_str().is_some_and(|email| email.ends_with(".example"))));
     assert!(three[0] != three[1] && three[1] != three[2] && three[0] != three[2]);
@@ -284,7 +284,7 @@ async fn what_is_left_out_is_made_up_of_the_company() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_is_refused_and_none_of_its_list_is_added() {
+async fn an_invalid_event_gets_an_error_and_no_event_of_its_list_is_added() {
     let mock = Client::new();
     for (event, detail) in [
         (json!({"event":"added"}), "category must be one of device, admin, webhook, device_report, activity, got none"),
@@ -344,7 +344,7 @@ async fn an_event_that_cannot_be_is_refused_and_none_of_its_list_is_added() {
 }
 
 #[tokio::test]
-async fn events_are_added_by_line_too() {
+async fn events_can_be_injected_as_ndjson() {
     let mock = Client::new();
     let lines = "{\"category\":\"admin\",\"event\":\"login\"}\n{\"category\":\"device\",\"event\":\"unseen\"}\n";
     let request = Request::post("/_mock/accounts/default/events").header("host", "localhost");
@@ -352,19 +352,19 @@ async fn events_are_added_by_line_too() {
     assert_eq!(added["events"].as_array().expect("events").len(), 2);
 }
 
-/// Many that leave the time open take their places without looking at each other.
+/// Injecting many events without a timestamp takes linear time.
 #[tokio::test]
-async fn thousands_of_events_of_one_subject_are_added_in_no_time_at_all() {
+async fn thousands_of_events_of_one_subject_are_injected_quickly() {
     let mock = Client::new();
     let one = json!({"category":"admin","event":"login","admin_email":"one@x.example"});
     let added = add(&mock, json!(vec![one; 9_000])).await;
     let times: std::collections::BTreeSet<&str> =
         added.iter().map(|event| event["at"].as_str().expect("a time")).collect();
-    assert_eq!(times.len(), 9_000, "each has a millisecond of its own");
+    assert_eq!(times.len(), 9_000, "two events have the same timestamp");
 }
 
 #[tokio::test]
-async fn added_events_are_bounded() {
+async fn injected_events_are_limited() {
     let mock = Client::new();
     let many: Vec<Value> =
         (0..10_000).map(|nth| json!({"category":"device","event":"unseen","device_name":format!("D{nth}")})).collect();

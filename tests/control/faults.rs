@@ -1,4 +1,4 @@
-//! Each fault, from the client's side of a real socket: what arrives is what the rule says.
+//! The effect of each fault as a client sees it, mostly over a socket, and the matching of rules.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use tokio::{
 
 use crate::harness::{Client, TOKEN, V2, V3, V33, builder};
 
-/// What a client read until the connection ended, or until the answer was complete.
+/// The data that a client read until the end of the response or of the connection.
 #[derive(Debug)]
 struct Read {
     head: String,
     body: Vec<u8>,
-    /// Whether the connection ended before the announced length was there.
+    /// Whether the connection ended before the announced length was complete.
     is_cut: bool,
 }
 
@@ -39,7 +39,7 @@ impl Read {
     }
 }
 
-/// One request over a connection of its own.
+/// Sends one request over a new connection.
 async fn ask(mock: &Mock, method: &str, target: &str, token: &str, body: &Value) -> Read {
     let mut stream = TcpStream::connect(mock.address()).await.expect("a connection");
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -56,7 +56,7 @@ async fn ask(mock: &Mock, method: &str, target: &str, token: &str, body: &Value)
             let head = String::from_utf8(bytes[..end].to_vec()).expect("a head in UTF-8");
             let read = Read { head, body: bytes[end..].to_vec(), is_cut: false };
             if read.body.len() >= read.length() {
-                assert_eq!(read.body.len(), read.length(), "no more than was announced");
+                assert_eq!(read.body.len(), read.length(), "the body is longer than announced");
                 return read;
             }
         }
@@ -76,16 +76,16 @@ async fn page(mock: &Mock) -> Read {
     ask(mock, "POST", V33, TOKEN, &json!({"event_category":"device","age":86400,"limit":10})).await
 }
 
-/// A mock that breaks its first answer, and the same page unbroken.
+/// Starts a mock, and reads a page without and then with the fault. Returns the mock and both responses.
 async fn broken(fault: Value) -> (Mock, Read, Read) {
     let mock = builder().without_quota().start().await.expect("a mock");
     let whole = page(&mock).await;
     assert_eq!((whole.status(), whole.is_cut, whole.header("x-mock-fault")), (200, false, None));
     let rule = serde_json::from_value(json!({"name":"the-rule","fault":fault,"times":1})).expect("a rule");
-    mock.account().add_faults(vec![rule]).expect("a rule that can be followed");
+    mock.account().add_faults(vec![rule]).expect("a valid rule");
     let broken = page(&mock).await;
     let after = page(&mock).await;
-    assert_eq!((after.status(), &after.body), (200, &whole.body), "the next one is whole again");
+    assert_eq!((after.status(), &after.body), (200, &whole.body), "the next response is not complete");
     assert_eq!(mock.account().faults()[0].applied, 1);
     (mock, whole, broken)
 }
@@ -113,7 +113,7 @@ async fn a_status_with_and_without_a_body() {
         ),
         (json!({"status":404,"body":""}), 404, "", "application/json;charset=UTF-8"),
         (json!({"body":"{}"}), 200, "{}", "application/json;charset=UTF-8"),
-        // A proxy's page in the place of JSON.
+        // A proxy's page instead of JSON.
         (
             json!({"body":"<html>log in</html>","content_type":"text/html;charset=UTF-8"}),
             200,
@@ -139,18 +139,18 @@ async fn a_wrong_content_type_on_the_right_body() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_the_headers() {
+async fn a_connection_that_closes_before_the_headers() {
     let (_mock, _, read) = broken(json!({"close":"before-headers"})).await;
     assert_eq!((read.head.as_str(), read.body.len(), read.is_cut), ("", 0, true));
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_in_mid_body() {
+async fn a_connection_that_closes_in_the_body() {
     for (fault, wanted) in [
         (json!({"close":"mid-body"}), None),
         (json!({"close":"mid-body","truncate_at":0}), Some(0)),
         (json!({"close":"mid-body","truncate_at":100}), Some(100)),
-        // Something must be missing, or nothing would be broken.
+        // At least one byte is missing.
         (json!({"close":"mid-body","truncate_at":1_000_000}), Some(usize::MAX)),
     ] {
         let (_mock, whole, read) = broken(fault.clone()).await;
@@ -161,7 +161,7 @@ async fn a_connection_that_ends_in_mid_body() {
 }
 
 #[tokio::test]
-async fn json_that_ends_too_early_with_the_right_length() {
+async fn truncated_json_with_a_matching_length() {
     let (_mock, whole, read) = broken(json!({"truncate_at":77})).await;
     assert_eq!((read.status(), read.length(), read.is_cut), (200, 77, false));
     assert_eq!(read.body, whole.body[..77]);
@@ -169,18 +169,21 @@ async fn json_that_ends_too_early_with_the_right_length() {
 }
 
 #[tokio::test]
-async fn a_byte_that_cannot_stand_in_utf_8() {
+async fn a_byte_that_is_invalid_in_utf_8() {
     let (_mock, whole, read) = broken(json!({"invalid_utf8":true})).await;
     assert!(std::str::from_utf8(&read.body).is_err());
     assert_eq!(read.body.len(), whole.body.len());
     let wrong: Vec<u8> =
         read.body.iter().zip(&whole.body).filter(|(now, then)| now != then).map(|(now, _)| *now).collect();
     assert_eq!(wrong, [0xFF]);
-    assert!(serde_json::from_str::<Value>(&String::from_utf8_lossy(&read.body)).is_ok(), "nothing else is wrong");
+    assert!(
+        serde_json::from_str::<Value>(&String::from_utf8_lossy(&read.body)).is_ok(),
+        "more than one byte is invalid"
+    );
 }
 
 #[tokio::test]
-async fn entries_that_are_doubled_moved_missing_or_dropped() {
+async fn entries_that_are_duplicated_reordered_or_dropped() {
     let rows = |read: &Read| {
         serde_json::from_slice::<Value>(&read.body).expect("JSON")["data"].as_array().expect("data").clone()
     };
@@ -196,21 +199,21 @@ async fn entries_that_are_doubled_moved_missing_or_dropped() {
         rows
     };
     assert_eq!(sorted(rows(&read)), sorted(rows(&whole)));
-    assert_eq!(read.body.len(), whole.body.len(), "not a byte of an entry is different");
+    assert_eq!(read.body.len(), whole.body.len(), "the length of the body changed");
 
     let (_mock, whole, read) = broken(json!({"entries":"drop"})).await;
     assert_eq!(rows(&read), rows(&whole)[1..]);
 }
 
 #[tokio::test]
-async fn an_empty_page_in_the_middle_leads_on() {
+async fn an_empty_page_keeps_the_page_token() {
     let (_mock, whole, read) = broken(json!({"entries":"empty"})).await;
     let token = |read: &Read| serde_json::from_slice::<Value>(&read.body).expect("JSON")["token"].clone();
     assert_eq!(serde_json::from_slice::<Value>(&read.body).expect("JSON"), json!({"data":[],"token":token(&whole)}));
 }
 
 #[tokio::test]
-async fn entries_of_the_other_apis_are_changed_too() {
+async fn entries_faults_apply_to_v2_and_v3() {
     let mock = Client::new();
     mock.control("PUT", "/quota", json!("off")).await.ok();
     for (path, change, count) in [
@@ -237,13 +240,13 @@ async fn entries_of_the_other_apis_are_changed_too() {
         assert_eq!(
             noted["requests"].as_array().expect("requests").last().expect("one")["entries"],
             count,
-            "the journal has what was served"
+            "the journal does not have the number of served entries"
         );
     }
 }
 
 #[tokio::test]
-async fn a_page_token_that_leads_nowhere_new() {
+async fn a_page_token_that_repeats_the_page() {
     let mock = Client::new();
     let query = json!({"event_category":"device","age":86400,"limit":10});
     let first = mock.v33(query.clone()).await.ok();
@@ -254,10 +257,10 @@ async fn a_page_token_that_leads_nowhere_new() {
     next["token"] = first["token"].clone();
     let second = mock.v33(next.clone()).await.ok();
     assert_eq!(second["token"], first["token"]);
-    assert_eq!(mock.v33(next.clone()).await.ok(), second, "the same page for ever");
-    let healed = mock.v33(next).await.ok();
-    assert_eq!(healed["data"], second["data"]);
-    assert_ne!(healed["token"], second["token"]);
+    assert_eq!(mock.v33(next.clone()).await.ok(), second, "the page is not repeated");
+    let fourth = mock.v33(next).await.ok();
+    assert_eq!(fourth["data"], second["data"]);
+    assert_ne!(fourth["token"], second["token"]);
 }
 
 #[tokio::test]
@@ -272,7 +275,7 @@ async fn a_token_that_expires_between_two_pages() {
 }
 
 #[tokio::test]
-async fn a_429_in_each_form_that_takes_nothing_from_the_quota() {
+async fn a_429_of_a_fault_in_each_form_does_not_count() {
     for (form, header) in [("off", None), ("seconds", Some("30")), ("http-date", Some("Thu, 15 Jan 2026 12:00:30 GMT"))]
     {
         let mock = Client::new();
@@ -290,7 +293,7 @@ async fn a_429_in_each_form_that_takes_nothing_from_the_quota() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_by_the_accounts_clock() {
+async fn a_slow_body_follows_the_account_clock() {
     let mock = builder().without_quota().start().await.expect("a mock");
     let whole = page(&mock).await;
     let rule = json!({"fault":{"drip_bytes_per_second":100},"times":1});
@@ -304,7 +307,7 @@ async fn a_body_that_drips_by_the_accounts_clock() {
     stream.write_all(head.as_bytes()).await.expect("written");
     let mut read = Vec::new();
     let end_of_head = |read: &[u8]| read.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
-    // The head comes at once, and nothing of the body as long as the clock stands.
+    // The head arrives at once, and no byte of the body while the clock is frozen.
     while end_of_head(&read).is_none() {
         let mut part = [0; 1024];
         let count = stream.read(&mut part).await.expect("a head");
@@ -330,7 +333,7 @@ async fn a_body_that_drips_by_the_accounts_clock() {
 }
 
 #[tokio::test]
-async fn the_token_service_breaks_too() {
+async fn faults_apply_to_the_token_endpoint() {
     let mock = Client::new();
     mock.call("POST", "/accounts", json!({"name":"acme","client_secret":"secret","faults":[{"match":{"api":"token","nth":1},"fault":{"status":503}}]})).await.ok();
     assert_eq!(mock.token_of("acme", "secret").await.status, 503);
@@ -341,7 +344,7 @@ async fn the_token_service_breaks_too() {
 }
 
 #[tokio::test]
-async fn a_hidden_fault_says_nothing_to_the_client_and_all_to_the_journal() {
+async fn a_hidden_fault_is_only_in_the_journal() {
     let mock = Client::new();
     mock.control(
         "PUT",
@@ -356,7 +359,7 @@ async fn a_hidden_fault_says_nothing_to_the_client_and_all_to_the_journal() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_is_noted_without_a_status() {
+async fn a_closed_connection_is_recorded_without_a_status() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"name":"gone","fault":{"close":"before-headers"}}])).await.ok();
     let request =
@@ -366,9 +369,9 @@ async fn a_connection_that_ends_is_noted_without_a_status() {
     assert_eq!((&noted["status"], &noted["fault"]), (&Value::Null, &json!("gone")));
 }
 
-/// The first rule that applies breaks the request; the others only count it.
+/// The first matching rule affects the request. The other rules only count it.
 #[tokio::test]
-async fn rules_are_looked_at_in_their_order() {
+async fn the_first_matching_rule_applies() {
     let mock = Client::new();
     let rules = json!([
         {"name":"a","match":{"every":2},"fault":{"status":500}},
@@ -392,7 +395,7 @@ async fn rules_are_looked_at_in_their_order() {
 }
 
 #[tokio::test]
-async fn rules_are_added_replaced_and_forgotten() {
+async fn rules_can_be_added_replaced_and_deleted() {
     let mock = Client::new();
     let names = async || -> Vec<String> {
         let listed = mock.get("/accounts/default/faults").await;
@@ -417,7 +420,7 @@ async fn rules_are_added_replaced_and_forgotten() {
         400,
         "[1]: fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another",
     );
-    assert_eq!(names().await, ["fault-2", "mine"], "none of the list was added");
+    assert_eq!(names().await, ["fault-2", "mine"], "a rule of a rejected list was added");
     assert_eq!(mock.control("PUT", "/faults", json!([])).await.ok(), json!({"faults":[]}));
     mock.control("POST", "/faults", rule).await.ok();
     assert_eq!(mock.control("DELETE", "/faults", Value::Null).await.status, 204);
@@ -429,7 +432,7 @@ async fn rules_are_added_replaced_and_forgotten() {
 }
 
 #[tokio::test]
-async fn an_outage_has_a_beginning_and_an_end() {
+async fn a_rule_applies_only_between_from_and_to() {
     let mock = Client::new();
     let outage = json!([{"match":{"from":"2026-01-15T12:01:00Z","to":"2026-01-15T12:02:00Z"},"fault":{"status":503}}]);
     mock.control("PUT", "/faults", outage).await.ok();
@@ -440,9 +443,9 @@ async fn an_outage_has_a_beginning_and_an_end() {
     }
 }
 
-/// The same seed breaks the same requests; another one others.
+/// Equal seeds affect the same requests, different seeds affect different ones.
 #[tokio::test]
-async fn chance_is_the_same_in_every_run() {
+async fn probability_is_deterministic_per_seed() {
     let run = async |seed: u64| {
         let mock = Client::of(builder().without_quota().seed(seed));
         mock.control("PUT", "/faults", json!([{"match":{"probability":0.3},"fault":{"status":503}}])).await.ok();
@@ -457,9 +460,9 @@ async fn chance_is_the_same_in_every_run() {
     assert!((4..=20).contains(&run(1).await.iter().filter(|status| **status == 503).count()));
 }
 
-/// A rule about what an API does not have is not about that API: its requests are not counted.
+/// A rule ignores requests that its effect cannot change, and does not count them.
 #[tokio::test]
-async fn a_rule_counts_only_what_it_can_break() {
+async fn a_rule_counts_only_requests_that_it_can_affect() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"match":{"nth":1},"fault":{"expire_token":true}}])).await.ok();
     let account = mock.get("/accounts/default").await;
@@ -473,9 +476,9 @@ async fn a_rule_counts_only_what_it_can_break() {
     assert_eq!(mock.account().faults()[0].seen, 0);
 }
 
-/// An empty answer can be cut, too.
+/// A response with an empty body can be truncated, too.
 #[tokio::test]
-async fn an_empty_body_that_is_cut_announces_what_never_comes() {
+async fn a_truncated_empty_body_announces_one_byte() {
     let (_mock, _, read) = broken(json!({"body":"","close":"mid-body"})).await;
     assert_eq!((read.status(), read.length(), read.body.len(), read.is_cut), (200, 1, 0, true));
 }

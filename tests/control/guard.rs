@@ -1,4 +1,4 @@
-//! Who may control the mock.
+//! Access to the control surface: host, origin, token, and separate listener.
 
 use std::process::{Command, Stdio};
 
@@ -16,7 +16,7 @@ async fn send(mock: &Client, method: &str, headers: &[(&str, &str)]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_foreign_name_in_host_is_refused() {
+async fn an_unknown_host_gets_403() {
     let mock = Client::new();
     for (host, status) in [
         ("127.0.0.1:8080", 200),
@@ -32,17 +32,17 @@ async fn a_foreign_name_in_host_is_refused() {
     }
     let health =
         Request::get("/_mock/health").header("host", "mock.prod.example").body(Bytes::new()).expect("a request");
-    assert_eq!(mock.send(health).await.status, 200, "whether the server answers is no secret");
+    assert_eq!(mock.send(health).await.status, 200, "the health check accepts any host");
     let api = Request::get("/o/api/v2/logs?access_token=sandbox-x").header("host", "gears.opswat.com");
     assert_eq!(
         mock.send(api.body(Bytes::new()).expect("a request")).await.status,
         200,
-        "the emulated surface has any name"
+        "the emulated surface accepts any host"
     );
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_may_not_write() {
+async fn a_write_from_another_origin_gets_403() {
     let mock = Client::new();
     let host = ("host", "127.0.0.1:8080");
     for (origin, status) in [
@@ -56,15 +56,15 @@ async fn a_page_of_another_origin_may_not_write() {
         assert_eq!(
             send(&mock, "GET", &[host, ("origin", origin)]).await,
             200,
-            "{origin}: browsers keep what is read to themselves"
+            "{origin}: reads need no check, because browsers protect the response"
         );
     }
     assert_eq!(send(&mock, "POST", &[host, ("sec-fetch-site", "cross-site")]).await, 403);
     assert_eq!(send(&mock, "POST", &[host, ("sec-fetch-site", "same-origin")]).await, 201);
-    assert_eq!(send(&mock, "POST", &[host]).await, 201, "what is no browser says nothing");
+    assert_eq!(send(&mock, "POST", &[host]).await, 201, "a client without an origin was rejected");
 }
 
-/// A server that is ended with the test, and the first lines it printed.
+/// A server process that ends with the test, with its banner and its standard error.
 struct Server(std::process::Child, String, String);
 
 impl Server {
@@ -79,7 +79,7 @@ impl Server {
         if flags.contains("0.0.0.0") {
             let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
             if flags.contains("control") {
-                // Nothing is said: there is nothing to read until the end.
+                // No warning is expected, so a read would block until the process ends.
                 child.kill().expect("a server that runs");
                 errors.read_to_string(&mut complaint).expect("UTF-8");
             } else {
@@ -113,7 +113,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn with_a_control_token_whoever_has_it_may() {
+fn a_control_token_is_required_if_configured() {
     let server = Server::start("--port 0 --control-token right-token-of-the-team");
     let address = server.address(" at http");
     for (header, status) in [
@@ -131,7 +131,7 @@ fn with_a_control_token_whoever_has_it_may() {
 }
 
 #[test]
-fn the_control_surface_can_be_somewhere_else_or_nowhere() {
+fn the_control_surface_can_have_its_own_listener_or_be_off() {
     let apart = Server::start("--port 0 --control-addr 127.0.0.1:0");
     let (main, control) = (apart.address(" at http"), apart.address("  control "));
     assert_ne!(main, control);
@@ -145,14 +145,15 @@ fn the_control_surface_can_be_somewhere_else_or_nowhere() {
 }
 
 #[test]
-fn an_open_surface_that_others_reach_is_said_in_one_line() {
+fn a_control_surface_without_a_token_on_all_interfaces_is_warned_about_in_one_line() {
     let open = Server::start("--port 0 --host 0.0.0.0");
     let said: Vec<serde_json::Value> =
         open.2.lines().map(|line| serde_json::from_str(line).expect("a line of the log")).collect();
     let warned: Vec<&str> =
         said.iter().filter(|line| line["level"] == "WARN").filter_map(|line| line["message"].as_str()).collect();
-    let end = " can control the mock; --control-token asks for a token, --control-addr off ends it";
-    assert!(warned[0].starts_with("whoever reaches 0.0.0.0:") && warned[0].ends_with(end), "{}", open.2);
+    let end =
+        " can control the mock; --control-token requires a token, --control-addr off disables the control surface";
+    assert!(warned[0].starts_with("every client that reaches 0.0.0.0:") && warned[0].ends_with(end), "{}", open.2);
     assert_eq!(warned.len(), 1, "{}", open.2);
     for quiet in ["--control-token right", "--control-addr off", "--control-addr 127.0.0.1:0"] {
         let said = &Server::start(&format!("--port 0 --host 0.0.0.0 {quiet}")).2;

@@ -1,5 +1,5 @@
-//! A mock with a stopped clock, and a client for both of its surfaces. Every answer that passes here is held to the OpenAPI
-//! document.
+//! A mock with a frozen clock, and a client for both of its surfaces. The client checks every response without a fault
+//! header against the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// A mock at noon of 2026-01-15 UTC.
+/// A mock whose clock is frozen at 2026-01-15 12:00 UTC.
 pub(crate) fn builder() -> Builder {
     Mock::builder().now(NOW)
 }
@@ -54,7 +54,7 @@ impl Client {
     pub(crate) async fn try_send(&self, request: Request<Bytes>) -> Result<Answer, ConnectionClosedError> {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let answer = self.local.answer(request).await?;
-        // What a fault did is the fault's affair.
+        // The document does not describe responses that a fault changed.
         if !answer.headers().contains_key("x-mock-fault") {
             document::assert_allowed(&method, &path, &answer);
         }
@@ -62,14 +62,14 @@ impl Client {
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
-    /// A call of the control surface; a body that is `null` is none.
+    /// A request to the control surface. `Value::Null` means no body.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(format!("/_mock{path}")).header("host", "localhost");
         self.send(request.body(body.into()).expect("a request")).await
     }
 
-    /// The same about the account `default`.
+    /// A request to the control surface for the account `default`.
     pub(crate) async fn control(&self, method: &str, noun: &str, body: Value) -> Answer {
         self.call(method, &format!("/accounts/default{noun}"), body).await
     }
@@ -78,7 +78,7 @@ impl Client {
         self.call("GET", path, Value::Null).await.ok()
     }
 
-    /// A POST of the emulated surface.
+    /// A POST request to the emulated surface.
     pub(crate) async fn post_as(&self, token: &str, path: &str, body: Value) -> Answer {
         let request = Request::post(path)
             .header("authorization", format!("Bearer {token}"))
@@ -103,14 +103,14 @@ impl Client {
         self.v2_as(TOKEN, params).await
     }
 
-    /// Asks the token service as the client of an account.
+    /// Requests a token with client credentials.
     pub(crate) async fn token_of(&self, client_id: &str, client_secret: &str) -> Answer {
         let form = format!("grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}");
         let request = Request::post("/o/oauth/token").header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(form.into()).expect("a request")).await
     }
 
-    /// All entries of a v3.3 query, page by page.
+    /// Reads all pages of a v3.3 query.
     pub(crate) async fn walk(&self, query: Value) -> Vec<Value> {
         self.walk_as(TOKEN, query).await
     }
@@ -144,7 +144,7 @@ impl Answer {
         self.json()
     }
 
-    /// A refusal of the control surface.
+    /// Asserts an error response of the control surface.
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, detail: &str) {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.text());

@@ -1,12 +1,12 @@
-//! Accounts cannot see each other, however hard they are used at once.
+//! Accounts are isolated, also under concurrent load.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Client, V33, builder};
 
-/// Two accounts of different seeds, clocks, quotas and faults, each used by four tasks at once.
+/// Two accounts with different seeds, clocks, quotas and faults. Four tasks use each account concurrently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_accounts_that_are_hammered_at_once_stay_apart() {
+async fn two_accounts_under_concurrent_load_stay_isolated() {
     let mock = Client::new();
     let each = 200;
     for (name, seed, now, requests) in
@@ -50,10 +50,10 @@ async fn two_accounts_that_are_hammered_at_once_stay_apart() {
         .collect();
     let mut passed = [0, 0];
     for task in tasks {
-        let (mine, count) = task.await.expect("a task without a complaint");
+        let (mine, count) = task.await.expect("a task without a panic");
         passed[mine] += count;
     }
-    // The clocks stand still: exactly the quota got through, and nothing else was taken.
+    // The clocks are frozen, so exactly the requests of the quota succeed.
     assert_eq!(passed, [300, 500]);
     for (name, now) in [("one", "2026-01-15T12:00:00Z"), ("two", "2025-06-01T09:00:00Z")] {
         let journal = mock.get(&format!("/accounts/{name}/requests?limit=1000")).await;
@@ -68,7 +68,7 @@ async fn two_accounts_that_are_hammered_at_once_stay_apart() {
 }
 
 #[tokio::test]
-async fn what_is_done_to_one_account_is_not_done_to_another() {
+async fn a_change_of_one_account_does_not_affect_another() {
     let mock = Client::new();
     mock.call("POST", "/accounts", json!({"name":"other","access_token":"other-token"})).await.ok();
     let query = json!({"event_category":"device","age":86400});
@@ -83,16 +83,16 @@ async fn what_is_done_to_one_account_is_not_done_to_another() {
     mock.control("POST", "/reset", Value::Null).await.ok();
     assert_eq!(mock.get("/accounts/other").await, other);
     assert_eq!(mock.post_as("other-token", V33, query.clone()).await.ok(), before);
-    // A page token is the account's own.
+    // A page token is valid only for its account.
     let mut next = query;
     next["token"] = before["token"].clone();
     assert_eq!(mock.v33(next.clone()).await.status, 400);
     assert_eq!(mock.post_as("other-token", V33, next).await.status, 200);
 }
 
-/// Accounts cost nothing until they are looked at.
+/// Unused accounts are cheap.
 #[tokio::test]
-async fn ten_thousand_accounts_are_made_and_used() {
+async fn ten_thousand_accounts_can_be_created_and_used() {
     let mock = Client::of(builder().without_quota());
     for nth in 0..10_000_u32 {
         let new = serde_json::from_value(json!({"name":format!("a{nth}"),"access_token":format!("token-{nth}")}))
@@ -105,13 +105,13 @@ async fn ten_thousand_accounts_are_made_and_used() {
     assert_eq!(mock.get("/accounts?limit=1").await["total"], 10_001);
 }
 
-/// While an account is changed, reset, dropped and made, others are answered as ever.
+/// While other accounts are created, changed, reset and deleted, the responses of `default` stay the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn turmoil_next_door_is_not_heard() {
+async fn changes_of_other_accounts_do_not_affect_responses() {
     let mock = Client::new();
     let page = mock.v2("").await.body;
     mock.control("PUT", "/quota", json!("off")).await.ok();
-    let turmoil: Vec<_> = (0..3)
+    let churn: Vec<_> = (0..3)
         .map(|task| {
             let mock = mock.clone();
             tokio::spawn(async move {
@@ -143,7 +143,7 @@ async fn turmoil_next_door_is_not_heard() {
     for _ in 0..300 {
         assert_eq!(mock.v2("").await.body, page);
     }
-    for task in turmoil {
-        task.await.expect("a task without a complaint");
+    for task in churn {
+        task.await.expect("a task without a panic");
     }
 }

@@ -1,4 +1,4 @@
-//! What clients asked for, and what they got.
+//! The journal: the recorded requests of clients and the results.
 
 use bytes::Bytes;
 use http::Request;
@@ -15,7 +15,7 @@ async fn journal(mock: &Client) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_request_is_noted_with_what_it_asked_and_what_it_got() {
+async fn a_request_is_recorded_with_its_parameters_and_result() {
     let mock = Client::new();
     mock.v33(json!({"event_category":"admin","limit":3,"age":86400})).await.ok();
     mock.v2("limit=51").await;
@@ -35,7 +35,7 @@ async fn a_request_is_noted_with_what_it_asked_and_what_it_got() {
     assert_eq!(noted[1]["parameters"]["access_token"], "TEST…1234");
 }
 
-/// Nothing secret stands in a journal, wherever it came in.
+/// The journal contains no secret, in whatever part of a request the client sends it.
 #[tokio::test]
 async fn secrets_are_masked() {
     let mock = Client::new();
@@ -52,14 +52,14 @@ async fn secrets_are_masked() {
         mock.send(Request::get(format!("/o/oauth/token?{query}")).body(Bytes::new()).expect("a request")).await;
     }
     let text = json!(journal(&mock).await).to_string();
-    assert!(text.contains(id), "the id of a client is no secret");
+    assert!(text.contains(id), "the client id is not masked");
     for hidden in [secret, token.as_str(), TOKEN] {
         assert!(!text.contains(hidden), "{hidden} is in {text}");
     }
 }
 
 #[tokio::test]
-async fn what_is_about_no_account_is_in_the_journal_of_default() {
+async fn requests_of_no_account_are_in_the_journal_of_default() {
     let mock = Client::new();
     mock.v2_as("nobody-knows-this-token", "").await;
     mock.send(Request::get("/favicon.ico").body(Bytes::new()).expect("a request")).await;
@@ -85,7 +85,7 @@ async fn the_control_surface_is_not_in_the_journal() {
 }
 
 #[tokio::test]
-async fn a_journal_is_read_by_page_and_keeps_the_last() {
+async fn a_journal_is_read_by_page_and_keeps_the_latest_requests() {
     let mock = Client::new();
     let made =
         mock.call("POST", "/accounts", json!({"name":"acme","journal":5,"access_token":"acme-token"})).await.ok();
@@ -112,7 +112,7 @@ async fn a_journal_is_read_by_page_and_keeps_the_last() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_noted_as_it_came() {
+async fn a_body_that_is_not_json_is_recorded_as_text() {
     let mock = Client::new();
     let request = Request::post("/o/api/v3/activities")
         .header("authorization", format!("Bearer {TOKEN}"))
@@ -121,7 +121,7 @@ async fn a_body_that_is_no_json_is_noted_as_it_came() {
     assert_eq!(journal(&mock).await[0]["parameters"], json!({"body":"{\"limit\":"}));
 }
 
-/// The lines of a stream that carry something.
+/// Reads the next event of a stream: its id and its data.
 async fn next(lines: &mut tokio::io::Lines<BufReader<TcpStream>>) -> (String, Value) {
     let mut id = String::new();
     loop {
@@ -136,7 +136,7 @@ async fn next(lines: &mut tokio::io::Lines<BufReader<TcpStream>>) -> (String, Va
 }
 
 #[tokio::test]
-async fn requests_are_sent_as_they_are_noted() {
+async fn the_stream_sends_each_recorded_request() {
     let mock = builder().start().await.expect("a mock");
     let client = Client { local: mock.local().clone() };
     client.v2("page=1").await.ok();
@@ -145,7 +145,7 @@ async fn requests_are_sent_as_they_are_noted() {
         let head = format!("GET /_mock/accounts/default/requests/stream HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
         stream.write_all(head.as_bytes()).await.expect("written");
         let mut lines = BufReader::new(stream).lines();
-        // The head is there: whoever follows is known.
+        // After the response head, the server has subscribed the client.
         while lines.next_line().await.expect("a line").is_some_and(|line| !line.is_empty()) {}
         if header.is_empty() {
             client.v2("page=2").await.ok();
@@ -155,9 +155,9 @@ async fn requests_are_sent_as_they_are_noted() {
     }
 }
 
-/// What a connector asked for is in the journal also where it was refused or broken.
+/// The journal has the parameters of a request also if the server rejected it or a fault changed it.
 #[tokio::test]
-async fn a_refused_request_is_noted_with_what_it_asked() {
+async fn a_rejected_request_is_recorded_with_its_parameters() {
     let query = json!({"event_category":"device","limit":7});
     for (fault, status) in [
         (json!({"status":503}), json!(503)),
@@ -191,9 +191,9 @@ async fn a_refused_request_is_noted_with_what_it_asked() {
     }
 }
 
-/// A client that gives up did ask.
+/// A request is recorded also if the client cancels it.
 #[tokio::test]
-async fn a_request_that_nobody_waits_for_is_noted_without_a_status() {
+async fn a_cancelled_request_is_recorded_without_a_status() {
     let mock = Client::new();
     mock.control("PUT", "/faults", json!([{"name":"slow","fault":{"delay_ms":1000}}])).await.ok();
     let waiting = {
@@ -213,7 +213,7 @@ async fn a_request_that_nobody_waits_for_is_noted_without_a_status() {
 }
 
 #[tokio::test]
-async fn whoever_follows_is_told_of_a_reset_and_misses_nothing_after_it() {
+async fn the_stream_announces_a_reset_and_misses_no_later_request() {
     let mock = builder().start().await.expect("a mock");
     let client = Client { local: mock.local().clone() };
     for _ in 0..3 {
@@ -226,10 +226,10 @@ async fn whoever_follows_is_told_of_a_reset_and_misses_nothing_after_it() {
     while lines.next_line().await.expect("a line").is_some_and(|line| !line.is_empty()) {}
     client.control("POST", "/reset", Value::Null).await.ok();
     client.v2("page=2").await.ok();
-    assert_eq!(next(&mut lines).await, (String::new(), json!({})), "a reset");
+    assert_eq!(next(&mut lines).await, (String::new(), json!({})), "the stream does not announce the reset");
     let (id, request) = next(&mut lines).await;
     assert_eq!((id.as_str(), &request["parameters"]["page"]), ("1", &json!("2")));
-    // Beyond its end there is nothing yet, and the journal says from where to go on.
+    // After the end of the journal the list is empty, and `next_after` is the last number.
     let page = client.get("/accounts/default/requests?after=3").await;
     assert_eq!((&page["requests"], &page["next_after"]), (&json!([]), &json!(1)));
 }

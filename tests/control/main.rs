@@ -1,4 +1,4 @@
-//! The control surface, and what it does to the emulated one; one file a noun.
+//! The control surface and its effects on the emulated surface. One file per resource.
 
 mod accounts;
 mod clock;

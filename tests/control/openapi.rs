@@ -1,4 +1,4 @@
-//! The OpenAPI document says what is so: every route, parameter, status and example.
+//! The OpenAPI document: it describes every route, and its schemas, references and examples are consistent.
 
 use std::{collections::BTreeSet, fs};
 
@@ -10,13 +10,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("a file of the project")
 }
 
-/// The routes that the sources have: method and path.
+/// The routes in a source file: method and path.
 fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let source = source.split("#[cfg(test)]").next().unwrap_or(source);
     let names = read("src/api_name.rs");
     for route in source.split(".route(").skip(1) {
-        // The APIs' paths are in a table, by the API's name.
+        // The paths of the APIs are in `ApiName`.
         let path = match route.strip_prefix("ApiName::").and_then(|rest| rest.split('.').next()) {
             None if route.starts_with("AUTHORIZE_PATH") => {
                 names.split("AUTHORIZE_PATH: &str = \"").nth(1).expect("a path").split('"').next()
@@ -40,12 +40,12 @@ fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn every_route_is_described_and_nothing_else() {
+fn exactly_the_existing_routes_are_described() {
     let mut expected = routes(&read("src/api/mod.rs"), "");
     expected.extend(routes(&read("src/control/mod.rs"), "/_mock"));
-    // What axum answers where there is GET.
+    // axum serves HEAD for GET routes.
     expected.insert(("head".to_owned(), "/o/api/v2/logs".to_owned()));
-    assert!(expected.len() > 25, "the routes are somewhere else: {expected:?}");
+    assert!(expected.len() > 25, "too few routes were found: {expected:?}");
     let mut described = BTreeSet::new();
     for (path, operations) in document()["paths"].as_object().expect("paths") {
         for method in operations.as_object().expect("operations").keys().filter(|key| *key != "parameters") {
@@ -56,7 +56,7 @@ fn every_route_is_described_and_nothing_else() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_schema_is_used() {
+fn every_reference_has_a_schema_and_every_schema_is_used() {
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(fields) => {
@@ -76,7 +76,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
     assert_eq!(used, schemas);
 }
 
-/// Each example is a golden file, and is what its schema allows.
+/// Each example is valid for its schema.
 #[test]
 fn examples_are_valid() {
     let mut count = 0;
@@ -117,7 +117,7 @@ fn operations() -> Vec<Value> {
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own() {
+fn operation_ids_are_unique() {
     let names: Vec<Value> = operations().iter().map(|operation| operation["operationId"].clone()).collect();
     let distinct: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
     assert_eq!(distinct.len(), names.len());

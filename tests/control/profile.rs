@@ -1,4 +1,4 @@
-//! Each key of the profile switches to the other reading.
+//! Each profile key selects the alternative behaviour.
 
 use bytes::Bytes;
 use http::Request;
@@ -32,7 +32,7 @@ fn timestamps(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn unknown_keys_and_values_are_refused_by_name() {
+async fn unknown_keys_and_values_get_an_error_with_the_key() {
     let mock = Client::new();
     let keys: Vec<&str> = opswat_mock::account::profile::Profile::KEYS.iter().map(|(key, _)| *key).collect();
     let unknown = format!("The body: profile: unknown key oder; the keys are {}", keys.join(", "));
@@ -49,7 +49,7 @@ async fn unknown_keys_and_values_are_refused_by_name() {
         let got = answer.json()["detail"].as_str().expect("a detail").to_owned();
         assert_eq!((answer.status, got.split(" at line").next()), (400, detail.split(" at line").next()));
     }
-    assert_eq!(mock.get("/accounts/default").await["profile"]["order"], "desc", "nothing was changed");
+    assert_eq!(mock.get("/accounts/default").await["profile"]["order"], "desc", "a rejected change was applied");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn more_than_limit() {
     assert_eq!(mock.v3(json!({"limit":1})).await.status, 406);
     assert_eq!(mock.v3(json!({"limit":1,"search":"a"})).await.status, 406);
     let few = mock.v33(json!({"event_category":"device","age":300,"limit":100})).await;
-    assert_eq!(few.status, 200, "there is no more than that");
+    assert_eq!(few.status, 200, "the window has fewer entries than the limit");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn details() {
 
 #[tokio::test]
 async fn time_zone() {
-    // The company of this seed is not in UTC.
+    // This seed gives a company that is not in UTC.
     let zone = -5;
     let seed = (0..100).find(|&seed| opswat_mock::world::World::zone_of(seed) == zone).expect("one of a hundred");
     let (mock, usual) = (with("time_zone", json!("account")).await, usual().await);
@@ -192,7 +192,7 @@ async fn time_zone() {
     };
     let ahead = read(&usual).await.duration_since(read(&mock).await);
     assert_eq!(ahead.as_hours(), 5);
-    // A day of the company begins five hours later.
+    // A day of the company starts five hours after the UTC day.
     let day = json!({"start_date":"01/13/2026","end_date":"01/14/2026","limit":1});
     assert_ne!(mock.v3(day.clone()).await.ok(), usual.v3(day).await.ok());
     assert_eq!(
@@ -331,7 +331,7 @@ async fn page_token_life_seconds() {
     assert_eq!(mock.v33(next).await.status, 400);
 }
 
-/// A status is a number to some.
+/// A profile value that is a status may be a JSON number or a string.
 #[tokio::test]
 async fn a_status_may_be_written_as_a_number() {
     let mock = Client::new();
@@ -340,9 +340,9 @@ async fn a_status_may_be_written_as_a_number() {
     assert_eq!(mock.v3(json!({"page":9999})).await.status, 200);
 }
 
-/// A reading is asked for by the flags' file and on creation, too.
+/// The creation of an account accepts a profile.
 #[tokio::test]
-async fn a_profile_is_given_on_creation() {
+async fn an_account_can_be_created_with_a_profile() {
     let mock = Client::new();
     mock.call(
         "POST",
@@ -352,7 +352,7 @@ async fn a_profile_is_given_on_creation() {
     .await
     .ok();
     assert_eq!(mock.post_as("acme-token", V3, json!({"page":9999})).await.ok(), json!([]));
-    assert_eq!(mock.post_as(TOKEN, V3, json!({"page":9999})).await.status, 413, "others are as they were");
+    assert_eq!(mock.post_as(TOKEN, V3, json!({"page":9999})).await.status, 413, "the profile changed another account");
     assert_eq!(mock.get("/accounts/acme/quota").await["retry_after"], "seconds");
     assert_eq!(mock.v2("").await.number("x-ratelimit-reset-time"), NOW_SECONDS + 6);
 }

@@ -1,4 +1,4 @@
-//! How requests are counted can be changed while they are.
+//! The quota can be changed at run time.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn the_quota_is_shown_with_each_bucket() {
 }
 
 #[tokio::test]
-async fn a_new_size_counts_at_once_and_from_the_beginning() {
+async fn a_new_size_applies_at_once_with_full_buckets() {
     let mock = Client::new();
     for _ in 0..10 {
         mock.v2("").await.ok();
@@ -34,7 +34,7 @@ async fn a_new_size_counts_at_once_and_from_the_beginning() {
     );
     let first = mock.v2("").await;
     assert_eq!((first.number("x-ratelimit-limit"), first.number("x-ratelimit-remaining")), (2, 1));
-    // What changes nothing leaves the buckets as they are.
+    // A change to the same settings does not reset the buckets.
     mock.control("PUT", "/quota", json!({"requests":2})).await.ok();
     assert_eq!((mock.v2("").await.status, mock.v2("").await.status), (200, 429));
 }
@@ -54,7 +54,7 @@ async fn a_switched_off_quota_has_no_headers() {
 }
 
 #[tokio::test]
-async fn whoever_says_how_many_switches_it_on() {
+async fn a_change_of_the_size_enables_the_quota() {
     let mock = Client::of(crate::harness::builder().without_quota());
     let changed = mock.control("PUT", "/quota", json!({"requests":2,"per_seconds":60})).await.ok();
     assert_eq!(changed["enabled"], true);
@@ -63,7 +63,7 @@ async fn whoever_says_how_many_switches_it_on() {
 }
 
 #[tokio::test]
-async fn a_scope_says_what_shares_a_bucket() {
+async fn the_scope_selects_which_requests_share_a_bucket() {
     for (scope, other_api, other_token) in
         [("token-api", 200, 200), ("token", 429, 200), ("account-api", 200, 429), ("account", 429, 429)]
     {
@@ -77,11 +77,11 @@ async fn a_scope_says_what_shares_a_bucket() {
 }
 
 #[tokio::test]
-async fn a_429_says_when_to_come_again_in_the_form_that_is_wanted() {
+async fn a_429_has_retry_after_in_the_configured_form() {
     for (form, header) in [
         ("off", None),
         ("seconds", Some("60")),
-        // Rounded up to a whole second.
+        // The time is rounded up to a whole second.
         ("http-date", Some("Thu, 15 Jan 2026 12:01:00 GMT")),
     ] {
         for (method, noun, body) in [
@@ -97,9 +97,9 @@ async fn a_429_says_when_to_come_again_in_the_form_that_is_wanted() {
     }
 }
 
-/// Whoever comes when the header says so is let through.
+/// The server accepts a request after the time in `Retry-After`.
 #[tokio::test]
-async fn what_retry_after_says_is_enough() {
+async fn a_request_after_retry_after_succeeds() {
     for algorithm in ["gcra", "fixed-window"] {
         let mock = Client::new();
         let quota = json!({"requests":7,"per_seconds":60,"algorithm":algorithm,"retry_after":"seconds"});
@@ -115,7 +115,7 @@ async fn what_retry_after_says_is_enough() {
 }
 
 #[tokio::test]
-async fn a_quota_that_cannot_be_is_refused_and_the_old_one_stays() {
+async fn an_invalid_quota_gets_an_error_and_changes_nothing() {
     let mock = Client::new();
     let before = mock.get("/accounts/default/quota").await;
     for (body, detail) in [
@@ -140,7 +140,7 @@ async fn a_quota_that_cannot_be_is_refused_and_the_old_one_stays() {
     assert_eq!(mock.get("/accounts/default/quota").await, before);
 }
 
-/// While the size is changed again and again, each answer is true to one of the two sizes.
+/// While the quota switches between two sizes, each response is consistent with one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn headers_and_enforcement_change_together() {
     let mock = Client::new();
@@ -166,7 +166,7 @@ async fn headers_and_enforcement_change_together() {
         mock.control("PUT", "/quota", json!({"requests":size})).await.ok();
     }
     for task in asking {
-        task.await.expect("a task without a complaint");
+        task.await.expect("a task without a panic");
     }
     assert_eq!(mock.control("GET", "/quota", Value::Null).await.status, 200);
 }

@@ -1,11 +1,11 @@
-//! Tokens are minted, expire, and are taken back.
+//! Tokens can be created, expire, and can be revoked.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Client, TOKEN};
 
 #[tokio::test]
-async fn a_minted_token_lives_as_long_as_it_was_asked_to() {
+async fn a_created_token_expires_after_the_requested_time() {
     let mock = Client::new();
     let minted = mock.control("POST", "/tokens", json!({"expires_in":10})).await;
     assert_eq!(minted.status, 201);
@@ -20,7 +20,7 @@ async fn a_minted_token_lives_as_long_as_it_was_asked_to() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_given_name_can_be_minted_and_lives_twelve_hours() {
+async fn a_token_with_a_given_value_is_valid_for_twelve_hours_by_default() {
     let mock = Client::new();
     let minted = mock.control("POST", "/tokens", json!({"token":"in-the-connectors-settings"})).await.ok();
     assert_eq!(minted, json!({"access_token":"in-the-connectors-settings","expires_at":"2026-01-16T00:00:00Z"}));
@@ -31,11 +31,11 @@ async fn a_token_of_a_given_name_can_be_minted_and_lives_twelve_hours() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_there_is_given_another_time_to_live() {
+async fn the_lifetime_of_an_existing_token_can_be_changed() {
     let mock = Client::new();
     mock.control("POST", "/tokens", json!({"token":TOKEN,"expires_in":5})).await.ok();
     mock.control("POST", "/clock/advance", json!({"seconds":5})).await.ok();
-    assert_eq!(mock.v2("").await.status, 401, "also the one of the beginning");
+    assert_eq!(mock.v2("").await.status, 401, "the configured token did not expire");
     mock.control("POST", "/reset", Value::Null).await.ok();
     assert_eq!(mock.v2("").await.status, 200);
 }
@@ -53,12 +53,12 @@ async fn a_revoked_token_is_unknown() {
     assert_eq!(
         mock.get("/accounts/default/requests").await["requests"][0]["status"],
         401,
-        "its requests are still seen"
+        "the journal does not have the request"
     );
 }
 
 #[tokio::test]
-async fn all_issued_tokens_expire_and_the_first_one_stays() {
+async fn all_issued_tokens_can_be_expired_but_not_the_configured_one() {
     let mock = Client::new();
     mock.control("POST", "/tokens", json!({"token":"mine"})).await.ok();
     let account = mock.get("/accounts/default").await;
@@ -74,12 +74,12 @@ async fn all_issued_tokens_expire_and_the_first_one_stays() {
     assert_eq!(mock.v2_as("mine", "").await.status, 401);
     assert_eq!(mock.v2("").await.status, 200);
     let second = ask().await.ok();
-    assert_ne!(first["access_token"], second["access_token"], "a client that asks gets a new one");
+    assert_ne!(first["access_token"], second["access_token"], "the client did not get a new token");
     assert_eq!(mock.v2_as(second["access_token"].as_str().expect("a token"), "").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_time_to_live_that_cannot_be_is_refused() {
+async fn an_invalid_lifetime_gets_an_error() {
     let mock = Client::new();
     for (body, detail) in [
         (json!({"expires_in":-1}), "expires_in must be from 0 to 315360000 seconds, got -1"),

@@ -1,4 +1,4 @@
-//! Holds answers to the OpenAPI document: whatever a test gets must be what the document allows.
+//! Validates responses against the OpenAPI document.
 
 use std::{
     collections::HashMap,
@@ -10,11 +10,11 @@ use jsonschema::Validator;
 use opswat_mock::Mock;
 use serde_json::{Value, json};
 
-/// The document that a mock serves.
+/// The OpenAPI document of a mock.
 pub(crate) fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        // A runtime of its own: tests may ask for the document outside of any, or inside of one that must not block.
+        // A separate runtime: callers may have none, or one that must not block.
         let asked = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let local = Mock::builder().local().expect("a mock");
@@ -25,7 +25,7 @@ pub(crate) fn document() -> &'static Value {
     })
 }
 
-/// Asserts that the document allows an answer to a method at a path.
+/// Asserts that the document allows this response to a method on a path.
 pub(crate) fn assert_allowed(method: &str, path: &str, answer: &Response<bytes::Bytes>) {
     let status = answer.status().as_u16();
     let Some((template, operations)) = operations_at(path) else {
@@ -33,7 +33,7 @@ pub(crate) fn assert_allowed(method: &str, path: &str, answer: &Response<bytes::
         assert!(expected.contains(&status), "{path} is not in the document: {status}");
         return;
     };
-    // A method in other letters is another method.
+    // Methods are case-sensitive.
     let operation = operations.get(&method.to_lowercase()).filter(|_| method == method.to_uppercase());
     let Some(operation) = operation else {
         assert!([405, 401, 404, 403].contains(&status), "{method} {path} is not in the document: {status}");
@@ -47,7 +47,7 @@ pub(crate) fn assert_allowed(method: &str, path: &str, answer: &Response<bytes::
         assert!(is_there || header["required"] != true, "{what} lacks the header {name}");
     }
     let Some(content) = response["content"].as_object() else {
-        assert!(answer.body().is_empty(), "{what} has a body that the document does not know");
+        assert!(answer.body().is_empty(), "{what} has a body, but the document describes none");
         return;
     };
     let content_type = content_type(answer.headers());
@@ -62,11 +62,11 @@ fn content_type(headers: &HeaderMap) -> String {
     headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("none").to_owned()
 }
 
-/// Asserts that a value is what a schema of the document allows.
+/// Asserts that a value is valid for a schema of the document.
 pub(crate) fn assert_valid(schema: &Value, value: &Value, what: &str) {
     static VALIDATORS: Mutex<Option<HashMap<String, &'static Validator>>> = Mutex::new(None);
     let validator = {
-        let mut validators = VALIDATORS.lock().expect("nobody panics while it is held");
+        let mut validators = VALIDATORS.lock().expect("the lock is not poisoned");
         *validators.get_or_insert_default().entry(schema.to_string()).or_insert_with(|| {
             let whole = json!({ "allOf": [schema], "components": document()["components"] });
             Box::leak(Box::new(jsonschema::draft202012::new(&whole).expect("a schema")))
@@ -77,7 +77,7 @@ pub(crate) fn assert_valid(schema: &Value, value: &Value, what: &str) {
     assert!(wrong.is_empty(), "{what}: {wrong:?} in {value}");
 }
 
-/// The template of a path, and what can be done there.
+/// The path template that matches a path, and its operations.
 fn operations_at(path: &str) -> Option<(String, &'static serde_json::Map<String, Value>)> {
     let paths = document()["paths"].as_object().expect("paths");
     let fits = |template: &str| {
@@ -85,7 +85,7 @@ fn operations_at(path: &str) -> Option<(String, &'static serde_json::Map<String,
         let same = |(wanted, given): (&&str, &&str)| wanted.starts_with('{') || wanted == given;
         wanted.len() == given.len() && wanted.iter().zip(&given).all(same)
     };
-    // A path without a placeholder goes before one with it.
+    // A template with fewer placeholders has precedence.
     let mut found: Vec<_> = paths.iter().filter(|(template, _)| fits(template)).collect();
     found.sort_by_key(|(template, _)| template.matches('{').count());
     let (template, operations) = found.first()?;

@@ -1,4 +1,4 @@
-//! A server on a free port with a stopped clock, and clients that speak to its socket.
+//! A server on a free port with a frozen clock, and clients on raw sockets.
 
 use std::{
     future::Future,
@@ -15,8 +15,8 @@ use tokio::{
 };
 
 pub(crate) const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
-/// Longer than anything takes that comes at all.
-pub(crate) const AT_MOST: Duration = Duration::from_secs(30);
+/// A timeout that is longer than any expected wait.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Served {
     pub(crate) mock: Mock,
@@ -30,24 +30,24 @@ pub(crate) async fn serve() -> Served {
     Served { mock: builder().start().await.expect("a mock") }
 }
 
-/// A server some of whose limits are changed.
+/// Starts a server with changed limits.
 pub(crate) async fn serve_with(change: impl FnOnce(&mut Limits)) -> Served {
     let mut limits = Limits::default();
     change(&mut limits);
     Served { mock: builder().limits(limits).start().await.expect("a mock") }
 }
 
-/// What comes, if it comes in time.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(AT_MOST, what).await.expect("it comes soon")
+/// Awaits a future, and panics after [`TIMEOUT`].
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    timeout(TIMEOUT, what).await.expect("the future timed out")
 }
 
-/// A request for a page of v2, with further header lines.
+/// A v2 request for a page, with additional header lines.
 pub(crate) fn page(lines: &str) -> String {
     format!("GET /o/api/v2/logs?limit=50&access_token={TOKEN} HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
 }
 
-/// A request for a page of v3.
+/// A v3 request with this announced length and body.
 pub(crate) fn activities(length: usize, body: &str) -> String {
     format!(
         "POST /o/api/v3/activities HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
@@ -55,30 +55,30 @@ pub(crate) fn activities(length: usize, body: &str) -> String {
     )
 }
 
-/// What a server sends until it ends the connection.
+/// Reads until the server closes the connection.
 pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset is an end, too.
-    let _ = soon(stream.read_to_end(&mut answer)).await;
+    // A reset also counts as the end.
+    let _ = in_time(stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The head and the body of the next answer on a connection.
+/// Reads the head and the body of the next response.
 pub(crate) async fn answer(stream: &mut TcpStream) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(soon(stream.read_u8()).await.expect("a head"));
+        head.push(in_time(stream.read_u8()).await.expect("a head"));
     }
     let head = String::from_utf8(head).expect("ASCII");
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
-    soon(stream.read_exact(&mut body)).await.expect("a body");
+    in_time(stream.read_exact(&mut body)).await.expect("a body");
     (head, String::from_utf8(body).expect("UTF-8"))
 }
 
-/// Waits until a fault was applied so often.
+/// Waits until the first fault has been applied this number of times.
 pub(crate) async fn applied(account: &Account, times: u64) {
-    soon(async {
+    in_time(async {
         while account.faults()[0].applied < times {
             tokio::task::yield_now().await;
         }
@@ -91,27 +91,27 @@ impl Served {
         TcpStream::connect(self.mock.address()).await.expect("a connection")
     }
 
-    /// A connection on which something was said.
-    pub(crate) async fn say(&self, bytes: &str) -> TcpStream {
+    /// Connects and sends bytes.
+    pub(crate) async fn send(&self, bytes: &str) -> TcpStream {
         let mut stream = self.connect().await;
         stream.write_all(bytes.as_bytes()).await.expect("written");
         stream
     }
 
-    /// What comes back for these bytes, until the server ends the connection.
+    /// Sends bytes, shuts down the write side, and reads until the server closes the connection.
     pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
-        // The server may end the connection before it has read all.
+        // The server may close the connection before it has read all bytes.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         rest(&mut stream).await
     }
 
-    pub(crate) async fn is_well(&self) -> bool {
+    pub(crate) async fn is_healthy(&self) -> bool {
         self.exchange(page("").as_bytes()).await.starts_with("HTTP/1.1 200 OK\r\n")
     }
 
-    /// One of the numbers that the server counts, by its name and labels; 0 before it was counted first.
+    /// The value of a metric, by its name and labels. 0 if the metric does not exist yet.
     pub(crate) async fn counted(&self, name: &str) -> u64 {
         let request = Request::get("/_mock/metrics").body(Bytes::new()).expect("a request");
         let answer = self.mock.local().answer(request).await.expect("an answer");
@@ -120,17 +120,18 @@ impl Served {
         line.map_or(0, |number| number.parse().expect("a number"))
     }
 
-    /// How often a limit was met, by the name of its flag, when all connections have ended: a client may see the end first.
+    /// How often a limit applied, by the name of its flag. It first waits for the end of all connections, because a
+    /// client may see the end before the server counts it.
     pub(crate) async fn limited(&self, limit: &str) -> u64 {
-        self.are_all_gone().await;
+        self.wait_until_disconnected().await;
         self.counted(&format!(r#"opswat_mock_limited_total{{limit="{limit}"}}"#)).await
     }
 
-    /// Waits until no connection is held.
-    pub(crate) async fn are_all_gone(&self) {
+    /// Waits until no connection is open.
+    pub(crate) async fn wait_until_disconnected(&self) {
         let began = Instant::now();
         while self.counted("opswat_mock_open_connections").await > 0 {
-            assert!(began.elapsed() < AT_MOST, "connections stay");
+            assert!(began.elapsed() < TIMEOUT, "connections are still open");
             tokio::task::yield_now().await;
         }
     }

@@ -1,5 +1,4 @@
-//! What only a socket shows: broken requests, slow clients, limits, TLS, and a server that goes on after them and stops when
-//! it is told.
+//! Tests that need a socket: invalid requests, slow clients, limits, TLS, and graceful shutdown.
 
 mod harness;
 mod limits;

@@ -1,4 +1,4 @@
-//! Requests that are broken, long, many at once, or cut off.
+//! Invalid, large, pipelined and truncated requests.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::harness::{TOKEN, activities, answer, page, rest, serve};
 
 #[tokio::test]
-async fn broken_requests_end_alone() {
+async fn invalid_requests_do_not_affect_other_requests() {
     let served = serve().await;
     let line =
         |bytes: usize| format!("GET /o/oauth/token HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(bytes));
@@ -52,15 +52,15 @@ async fn broken_requests_end_alone() {
     ] {
         let answer = served.exchange(bytes.as_bytes()).await;
         assert!(answer.starts_with(start), "{what}: {}", &answer[..answer.len().min(300)]);
-        assert!(served.is_well().await, "after {what}");
+        assert!(served.is_healthy().await, "after {what}");
     }
     let both = served.exchange((activities(2, "{}") + &activities(2, "[]")).as_bytes()).await;
     assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2);
 }
 
-/// Whatever is refused before its body is read: the client that is still sending it gets the answer.
+/// The client gets the error response even if it is still sending the body.
 #[tokio::test]
-async fn a_refusal_arrives_while_the_body_is_still_being_sent() {
+async fn an_error_response_arrives_while_the_client_sends_the_body() {
     let served = serve().await;
     let length = 6 << 20;
     for (target, token, media_type, status) in [
@@ -87,32 +87,32 @@ async fn a_refusal_arrives_while_the_body_is_still_being_sent() {
     }
 }
 
-/// It announces more than anybody reads, and sends nothing of it.
+/// The client announces a body above the drain limit, and sends none of it.
 #[tokio::test]
-async fn a_client_that_announces_too_much_is_refused_and_let_go() {
+async fn a_client_that_announces_a_huge_body_gets_400_and_is_disconnected() {
     let served = serve().await;
     let head = activities(9_999_999_999, "").replace("host: x\r\n", "host: x\r\nconnection: close\r\n");
-    let mut stream = served.say(&head).await;
+    let mut stream = served.send(&head).await;
     let began = Instant::now();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 400 "));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
-/// As `nc -N` does: the request, then the end of what the client has to say.
+/// As `nc -N` does: the client sends the request, and then shuts down its write side.
 #[tokio::test]
-async fn a_client_that_has_finished_speaking_gets_its_answer() {
+async fn a_half_closed_client_gets_its_response() {
     let served = serve().await;
     for _ in 0..200 {
-        assert!(served.is_well().await);
+        assert!(served.is_healthy().await);
     }
 }
 
-/// All of it is answered, in its order, and each answer is whole.
+/// The server responds to all pipelined requests, in their order and completely.
 #[tokio::test]
-async fn requests_that_come_at_once_are_answered_one_after_the_other() {
+async fn pipelined_requests_get_responses_in_order() {
     let served = serve().await;
     let asked: String = (1..=50).map(|limit| page("").replace("limit=50", &format!("limit={limit}"))).collect();
-    let mut stream = served.say(&asked).await;
+    let mut stream = served.send(&asked).await;
     for limit in 1..=50 {
         let (head, body) = answer(&mut stream).await;
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -123,16 +123,16 @@ async fn requests_that_come_at_once_are_answered_one_after_the_other() {
     }
 }
 
-/// As a client does that is killed: the connection is reset while the answer is on its way.
+/// Resets the connection during the response, as the kernel does for a killed client.
 #[tokio::test]
-async fn a_client_that_is_killed_in_mid_answer_leaves_nothing() {
+async fn a_client_killed_during_the_response_leaves_no_connection() {
     let served = serve().await;
     for _ in 0..100 {
-        let mut stream = served.say(&page("").repeat(20)).await;
+        let mut stream = served.send(&page("").repeat(20)).await;
         stream.read_exact(&mut [0; 100]).await.expect("the beginning of an answer");
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an option");
         drop(stream);
     }
-    assert!(served.is_well().await);
-    served.are_all_gone().await;
+    assert!(served.is_healthy().await);
+    served.wait_until_disconnected().await;
 }

@@ -1,4 +1,4 @@
-//! The end: what is under way is finished, and nobody is waited for longer than that.
+//! Graceful shutdown: requests in flight finish within the grace time, idle connections close at once.
 
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,34 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Served, TOKEN, answer, applied, builder, page, rest, serve, serve_with, soon};
+use crate::harness::{Served, TOKEN, answer, applied, builder, in_time, page, rest, serve, serve_with};
 
 #[tokio::test]
-async fn what_is_under_way_is_finished_when_the_server_stops() {
+async fn requests_in_flight_finish_when_the_server_stops() {
     let served = serve().await;
-    let mut under_way = served.connect().await;
+    let mut in_flight = served.connect().await;
     let head = format!(
         "POST /o/api/v3/activities HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\nexpect: 100-continue\r\n\
          content-type: application/json\r\ncontent-length: 2\r\n\r\n"
     );
-    under_way.write_all(head.as_bytes()).await.expect("written");
-    // The server waits for the body: the request is surely under way.
-    let mut go_on = [0; 25];
-    under_way.read_exact(&mut go_on).await.expect("an answer");
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    in_flight.write_all(head.as_bytes()).await.expect("written");
+    // The server waits for the body, so the request is in flight.
+    let mut interim = [0; 25];
+    in_flight.read_exact(&mut interim).await.expect("an answer");
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     let address = served.mock.address();
     let stopping = tokio::spawn(served.mock.stop());
-    under_way.write_all(b"{}").await.expect("written");
+    in_flight.write_all(b"{}").await.expect("written");
     let mut answer = String::new();
-    under_way.read_to_string(&mut answer).await.expect("an answer");
+    in_flight.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     stopping.await.expect("an end");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "the listener is still open");
 }
 
-/// Who asks for nothing, has not yet asked, or sends what was refused long ago, is not waited for.
+/// The shutdown does not wait for idle connections, incomplete heads, incomplete handshakes, or drained bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_without_a_request_do_not_hold_up_the_end() {
+async fn connections_without_a_request_do_not_delay_the_shutdown() {
     for tls in [false, true] {
         let long = Limits { grace_seconds: Duration::from_secs(3600).into(), ..Limits::default() };
         let builder = builder().limits(long);
@@ -47,23 +47,24 @@ async fn connections_without_a_request_do_not_hold_up_the_end() {
         let refused = "POST /o/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\nx";
         let between = page("");
         let mut streams = Vec::new();
-        for said in if tls { ["", "\x16", "\x16\x03\x01\x02\x00\x01", ""] } else { ["", "GET / HT", refused, &between] }
+        for begin in
+            if tls { ["", "\x16", "\x16\x03\x01\x02\x00\x01", ""] } else { ["", "GET / HT", refused, &between] }
         {
-            streams.push(served.say(said).await);
+            streams.push(served.send(begin).await);
         }
         if !tls {
             for stream in &mut streams[2..] {
                 answer(stream).await;
             }
         }
-        soon(async {
+        in_time(async {
             while served.counted("opswat_mock_open_connections").await < 4 {
                 tokio::task::yield_now().await;
             }
         })
         .await;
         let since = Instant::now();
-        soon(served.mock.stop()).await;
+        in_time(served.mock.stop()).await;
         assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
         for stream in &mut streams {
             assert_eq!(rest(stream).await, "");
@@ -71,27 +72,27 @@ async fn connections_without_a_request_do_not_hold_up_the_end() {
     }
 }
 
-/// Whoever follows a journal is told that there is no more, and does not hold up the end.
+/// A client that follows the journal gets the end of the stream, and does not delay the shutdown.
 #[tokio::test]
-async fn a_stream_of_events_ends_with_the_server() {
+async fn the_journal_stream_ends_when_the_server_stops() {
     let served = serve_with(|limits| limits.grace_seconds = Duration::from_secs(3600).into()).await;
     let mut stream =
-        served.say("GET /_mock/accounts/default/requests/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        served.send("GET /_mock/accounts/default/requests/stream HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let mut head = [0; 15];
-    soon(stream.read_exact(&mut head)).await.expect("a head");
+    in_time(stream.read_exact(&mut head)).await.expect("a head");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    soon(served.mock.stop()).await;
-    assert!(rest(&mut stream).await.ends_with("0\r\n\r\n"), "a stream that ended as it should");
+    in_time(served.mock.stop()).await;
+    assert!(rest(&mut stream).await.ends_with("0\r\n\r\n"), "the stream did not end with the last chunk");
 }
 
 #[tokio::test]
-async fn what_is_not_finished_in_the_time_of_grace_is_cut() {
+async fn requests_are_aborted_after_the_grace_time() {
     let served = serve_with(|limits| limits.grace_seconds = Duration::from_millis(100).into()).await;
     let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
     served.mock.account().add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
-    // The clock stands still: the answer never comes.
-    let mut waiting = served.say(&page("")).await;
+    // The clock is frozen, so the response never arrives.
+    let mut waiting = served.send(&page("")).await;
     applied(served.mock.account(), 1).await;
-    soon(served.mock.stop()).await;
+    in_time(served.mock.stop()).await;
     assert_eq!(rest(&mut waiting).await, "");
 }

@@ -1,4 +1,4 @@
-//! HTTPS: the made certificate, both versions of HTTP, and clients that speak what the port does not.
+//! HTTPS: the generated certificate, HTTP/1.1 and HTTP/2, and clients with the wrong protocol.
 
 use std::{
     sync::Arc,
@@ -25,7 +25,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::harness::{Served, TOKEN, applied, builder, page, serve, soon};
+use crate::harness::{Served, TOKEN, applied, builder, in_time, page, serve};
 
 async fn serve_tls(change: impl FnOnce(&mut Limits)) -> Served {
     let mut limits = Limits::default();
@@ -34,7 +34,7 @@ async fn serve_tls(change: impl FnOnce(&mut Limits)) -> Served {
 }
 
 impl Served {
-    /// A handshake of a client that trusts the mock's authority, or nobody.
+    /// A TLS handshake. The client trusts the mock's authority, or no authority.
     async fn handshake(&self, name: &str, speaks: &[u8], trusts: bool) -> Result<TlsStream<TcpStream>, std::io::Error> {
         let mut roots = RootCertStore::empty();
         if let (Some(pem), true) = (self.mock.ca_pem(), trusts) {
@@ -48,20 +48,20 @@ impl Served {
             .with_no_client_auth();
         config.alpn_protocols = vec![speaks.to_vec()];
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        soon(TlsConnector::from(Arc::new(config)).connect(name, self.connect().await)).await
+        in_time(TlsConnector::from(Arc::new(config)).connect(name, self.connect().await)).await
     }
 
     async fn http2(&self) -> (http2::SendRequest<Full<Bytes>>, tokio::task::JoinHandle<hyper::Result<()>>) {
         let stream = TokioIo::new(self.handshake("127.0.0.1", b"h2", true).await.expect("a handshake"));
         let mut with = http2::Builder::new(TokioExecutor::new());
-        // So little is taken before a body is read.
+        // A small window: the server can send little before the client reads.
         with.initial_stream_window_size(1024);
         let (client, connection) = with.handshake(stream).await.expect("HTTP/2");
         (client, tokio::spawn(connection))
     }
 }
 
-/// A request for a page of v3.3, larger than the client takes before it reads.
+/// A v3.3 request for a page that is larger than the client's HTTP/2 window.
 fn asked(version: Version) -> Request<Full<Bytes>> {
     let host = if version == Version::HTTP_2 { "https://127.0.0.1" } else { "" };
     Request::post(format!("{host}/o/api/v3.3/logs"))
@@ -74,71 +74,72 @@ fn asked(version: Version) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_versions_of_http_tell_the_same() {
+async fn both_versions_of_http_serve_the_same_body() {
     let served = serve_tls(|_| {}).await;
     assert!(served.mock.base_url().starts_with("https://127.0.0.1:"));
     let stream = TokioIo::new(served.handshake("gears.opswat.com", b"http/1.1", true).await.expect("a handshake"));
     let (mut client, connection) = http1::handshake(stream).await.expect("HTTP/1.1");
     let connection = tokio::spawn(connection);
-    let first = soon(client.send_request(asked(Version::HTTP_11))).await.expect("an answer");
+    let first = in_time(client.send_request(asked(Version::HTTP_11))).await.expect("an answer");
     assert_eq!((first.status().as_u16(), first.version()), (200, Version::HTTP_11));
     let first = first.into_body().collect().await.expect("a body").to_bytes();
     connection.abort();
     let (mut client, _connection) = served.http2().await;
-    let second = soon(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
+    let second = in_time(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
     assert_eq!((second.status().as_u16(), second.version()), (200, Version::HTTP_2));
     assert_eq!(second.into_body().collect().await.expect("a body").to_bytes(), first);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_must_trust_the_authority_and_find_the_name() {
+async fn a_client_must_trust_the_authority_and_use_a_name_of_the_certificate() {
     let served = serve_tls(|_| {}).await;
     for name in ["localhost", "127.0.0.1", "gears.opswat.com", "opswat-mock", "host.docker.internal"] {
         assert!(served.handshake(name, b"http/1.1", true).await.is_ok(), "{name}");
     }
     let foreign = served.handshake("example.com", b"http/1.1", true).await.expect_err("another name");
     assert!(foreign.to_string().contains("not valid for name"), "{foreign}");
-    let unknown = served.handshake("localhost", b"http/1.1", false).await.expect_err("nobody trusted");
+    let unknown = served.handshake("localhost", b"http/1.1", false).await.expect_err("an unknown authority");
     assert!(unknown.to_string().contains("UnknownIssuer"), "{unknown}");
     assert!(served.handshake("localhost", b"http/1.1", true).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plain_client_is_told_what_the_port_speaks() {
+async fn a_plain_http_client_gets_400_on_a_tls_port() {
     let served = serve_tls(|_| {}).await;
-    let told = served.exchange(page("").as_bytes()).await;
-    assert!(told.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{told}");
+    let response = served.exchange(page("").as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
     assert!(
-        told.ends_with(r#"{"error":"invalid_request","error_description":"This port speaks HTTPS (--tls), not HTTP"}"#),
-        "{told}"
+        response
+            .ends_with(r#"{"error":"invalid_request","error_description":"This port serves HTTPS (--tls), not HTTP"}"#),
+        "{response}"
     );
     for garbage in [&b"\x16\x03\x01garbage that is no handshake at all, and goes on"[..], b"\x16", b"\x00", b""] {
         assert!(!served.exchange(garbage).await.contains("200"));
     }
     assert!(served.handshake("localhost", b"http/1.1", true).await.is_ok());
-    served.are_all_gone().await;
+    served.wait_until_disconnected().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_of_tls_at_a_plain_port_fails_and_harms_nobody() {
+async fn a_tls_client_on_a_plain_port_fails_without_effect_on_others() {
     let served = serve().await;
     let failed = served.handshake("localhost", b"http/1.1", false).await.expect_err("no TLS");
     assert!(failed.to_string().contains("corrupt message"), "{failed}");
-    assert!(served.is_well().await);
-    served.are_all_gone().await;
+    assert!(served.is_healthy().await);
+    served.wait_until_disconnected().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handshake_that_does_not_come_is_cut() {
+async fn an_incomplete_handshake_is_closed_after_the_header_limit() {
     let served = serve_tls(|limits| limits.header_seconds = Duration::from_millis(300).into()).await;
     for beginning in ["", "\x16", "\x16\x03\x01\x02\x00\x01"] {
-        let mut stream = served.say(beginning).await;
+        let mut stream = served.send(beginning).await;
         assert_eq!(crate::harness::rest(&mut stream).await, "");
     }
     assert_eq!(served.limited("header-seconds").await, 3);
 }
 
-/// What ends a connection of HTTP/1.1 ends a stream of HTTP/2.
+/// A fault that closes an HTTP/1.1 connection resets a stream of HTTP/2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_that_ends_the_connection_resets_the_stream() {
     let served = serve_tls(|_| {}).await;
@@ -147,20 +148,20 @@ async fn a_fault_that_ends_the_connection_resets_the_stream() {
         let fault = Fault { close: Some(close), ..Fault::default() };
         let rule = FaultRule { fault, times: Some(1), ..FaultRule::default() };
         served.mock.account().add_faults(vec![rule]).expect("a rule");
-        let answer = soon(client.send_request(asked(Version::HTTP_2))).await;
+        let answer = in_time(client.send_request(asked(Version::HTTP_2))).await;
         let whole = match answer {
-            Ok(answer) => soon(answer.into_body().collect()).await.is_ok(),
+            Ok(answer) => in_time(answer.into_body().collect()).await.is_ok(),
             Err(_) => false,
         };
         assert!(!whole, "{close:?}");
-        let next = soon(client.send_request(asked(Version::HTTP_2))).await.expect("the connection is still there");
+        let next = in_time(client.send_request(asked(Version::HTTP_2))).await.expect("the connection is still open");
         assert_eq!(next.status(), 200);
     }
 }
 
-/// However small the answer, and however lively the connection is otherwise: here, by another answer that is taken.
+/// The write limit applies to small responses, too, and while the client reads other responses of the same connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_of_http_2_that_takes_nothing_is_cut() {
+async fn an_http_2_client_that_does_not_read_is_disconnected() {
     for limit in [100, 20] {
         let served = serve_tls(|limits| limits.write_seconds = Duration::from_millis(300).into()).await;
         let (mut client, connection) = served.http2().await;
@@ -169,10 +170,10 @@ async fn a_client_of_http_2_that_takes_nothing_is_cut() {
             asked(Version::HTTP_2).map(|_| Full::from(body))
         };
         let since = Instant::now();
-        let untaken = soon(client.send_request(asked(limit))).await.expect("a head");
-        // The body is more than the window, and nobody reads it.
+        let unread = in_time(client.send_request(asked(limit))).await.expect("a head");
+        // The body is larger than the window, and the client does not read it.
         let mut tick = interval(Duration::from_millis(50));
-        let lively = tokio::spawn(async move {
+        let active = tokio::spawn(async move {
             while let Ok(answer) = client.send_request(asked(1)).await {
                 if answer.into_body().collect().await.is_err() {
                     break;
@@ -180,34 +181,34 @@ async fn a_client_of_http_2_that_takes_nothing_is_cut() {
                 tick.tick().await;
             }
         });
-        soon(connection).await.expect("no panic").expect_err("a connection that was cut");
+        in_time(connection).await.expect("no panic").expect_err("a closed connection");
         assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
-        soon(lively).await.expect("an end");
-        drop(untaken);
+        in_time(active).await.expect("an end");
+        drop(unread);
         assert_eq!(served.limited("write-seconds").await, 1, "{limit}");
-        served.are_all_gone().await;
+        served.wait_until_disconnected().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_of_http_2_have_an_end_of_requests_and_of_idleness() {
+async fn the_request_and_idle_limits_apply_to_http_2() {
     for (limit, change) in [
         ("max-requests-per-connection", (|limits| limits.max_requests_per_connection = 1) as fn(&mut Limits)),
         ("idle-seconds", |limits| limits.idle_seconds = Duration::from_millis(300).into()),
     ] {
         let served = serve_tls(change).await;
         let (mut client, connection) = served.http2().await;
-        let answer = soon(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
+        let answer = in_time(client.send_request(asked(Version::HTTP_2))).await.expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.into_body().collect().await.expect("a body");
-        soon(connection).await.expect("no panic").expect("an end in peace");
-        served.are_all_gone().await;
+        in_time(connection).await.expect("no panic").expect("a graceful end");
+        served.wait_until_disconnected().await;
         assert_eq!(served.limited(limit).await, 1, "{limit}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_of_http_2_finishes_what_is_under_way_when_it_stops() {
+async fn http_2_requests_in_flight_finish_when_the_server_stops() {
     let served = serve_tls(|_| {}).await;
     let account = served.mock.account().clone();
     let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
@@ -217,8 +218,8 @@ async fn a_server_of_http_2_finishes_what_is_under_way_when_it_stops() {
     applied(&account, 1).await;
     let stopping = tokio::spawn(served.mock.stop());
     account.advance(Duration::from_secs(1));
-    let answer = soon(answer).await.expect("no panic").expect("an answer");
+    let answer = in_time(answer).await.expect("no panic").expect("an answer");
     assert_eq!(answer.status(), 200);
     answer.into_body().collect().await.expect("a body");
-    soon(stopping).await.expect("an end");
+    in_time(stopping).await.expect("an end");
 }

@@ -1,4 +1,4 @@
-//! A body that arrives as a fault wants it: slowly, or not to its end.
+//! A response body that is sent slowly or aborted, as a fault requires.
 
 use std::{
     pin::Pin,
@@ -12,21 +12,23 @@ use http_body::{Frame, SizeHint};
 
 use crate::{abort::ConnectionAbortedError, account::Account, clock::after, world::Millis};
 
-/// How long a connection is kept that ends in mid-body, so that what was sent has left.
+/// The delay before a connection is aborted in the body, so that the sent bytes reach the network.
 const FLUSH: Duration = Duration::from_millis(20);
-/// How many parts a second of a slow body is sent in.
+/// The number of parts per second of a slow body.
 const PARTS_PER_SECOND: u32 = 10;
 
-/// How a body ends.
+/// The end of a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ending {
+    /// The whole body is sent.
     Complete,
-    /// The connection ends; before that, what was sent is given some time to leave.
+    /// The connection is aborted, after a delay for the sent bytes.
     Aborted,
+    /// The delay is over; the connection is aborted.
     AbortedNow,
 }
 
-/// How fast a body is sent, by the account's clock.
+/// The rate of a slow body, on the account's clock.
 pub(super) struct Pace {
     pub(super) account: Arc<Account>,
     pub(super) epoch: u64,
@@ -35,10 +37,10 @@ pub(super) struct Pace {
     pub(super) sent: u64,
 }
 
-/// A body on its way.
+/// A body that a fault changes.
 pub(super) struct FaultyBody {
     bytes: Bytes,
-    /// How many bytes were announced and not sent yet.
+    /// The number of announced bytes that are not sent yet.
     left: u64,
     pace: Option<Pace>,
     wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -46,20 +48,20 @@ pub(super) struct FaultyBody {
 }
 
 impl FaultyBody {
-    /// A body of these bytes, of which `announced` are announced.
+    /// Creates a body of these bytes, with `announced` as its announced length.
     pub(super) fn new(bytes: Bytes, announced: u64, pace: Option<Pace>, ending: Ending) -> Self {
         Self { bytes, left: announced, pace, wait: None, ending }
     }
 }
 
 impl Pace {
-    /// How many of the bytes that are left come next.
+    /// The size of the next part, if `left` bytes remain.
     fn part(&self, left: usize) -> usize {
         let part = (self.bytes_per_second / PARTS_PER_SECOND).max(1);
         left.min(usize::try_from(part).unwrap_or(usize::MAX))
     }
 
-    /// When they come.
+    /// The time at which the next part is sent, if `left` bytes remain.
     fn due(&self, left: usize) -> Millis {
         let sent = self.sent + self.part(left) as u64;
         after(self.from, sent.saturating_mul(1000).div_ceil(self.bytes_per_second.into()))

@@ -1,4 +1,4 @@
-//! What faults do to the entries of a page, and to its bytes.
+//! Faults that change the entries of a page, or its bytes.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{account::fault::Entries, world::World};
 
-/// A page of any of the APIs. Entries keep their bytes.
+/// A page of any API. Unchanged entries keep their exact bytes.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Page<'a> {
@@ -38,24 +38,25 @@ struct Day<'a> {
     eventlog: Vec<&'a RawValue>,
 }
 
-/// A page whose entries are changed, and how many it then has. `None` when it is no page.
-pub(super) fn changed(page: &[u8], change: Entries, drawn: u64) -> Option<(Vec<u8>, u64)> {
-    let mut page = parsed(page)?;
+/// Changes the entries of a page, and returns the page and its new number of entries. `None` if the bytes are not a
+/// page.
+pub(super) fn changed(page: &[u8], change: Entries, seed: u64) -> Option<(Vec<u8>, u64)> {
+    let mut page = parse(page)?;
     let count = match &mut page {
         Page::V3(entries) | Page::V33(PageV33 { data: entries, .. }) => {
-            changed_list(entries, change, drawn);
+            change_list(entries, change, seed);
             entries.len()
         }
         Page::V2(PageV2 { logs }) => {
             match change {
                 Entries::Empty => logs.clear(),
-                Entries::Reorder => logs.iter_mut().for_each(|day| changed_list(&mut day.eventlog, change, drawn)),
-                // The last entry is the last one of the last day, the first one that of the first.
+                Entries::Reorder => logs.iter_mut().for_each(|day| change_list(&mut day.eventlog, change, seed)),
+                // The last entry is in the last day, and the first entry is in the first day.
                 Entries::Duplicate => {
-                    logs.last_mut().into_iter().for_each(|day| changed_list(&mut day.eventlog, change, drawn));
+                    logs.last_mut().into_iter().for_each(|day| change_list(&mut day.eventlog, change, seed));
                 }
                 Entries::Drop => {
-                    logs.first_mut().into_iter().for_each(|day| changed_list(&mut day.eventlog, change, drawn));
+                    logs.first_mut().into_iter().for_each(|day| change_list(&mut day.eventlog, change, seed));
                 }
             }
             logs.retain(|day| !day.eventlog.is_empty());
@@ -65,14 +66,14 @@ pub(super) fn changed(page: &[u8], change: Entries, drawn: u64) -> Option<(Vec<u
     Some((serde_json::to_vec(&page).ok()?, count as u64))
 }
 
-/// Untagged enums cannot keep bytes as they are, so the shape is found out by trying.
-fn parsed(page: &[u8]) -> Option<Page<'_>> {
+/// Tries the format of each API in turn: `RawValue` does not work with the derived `Deserialize` of an untagged enum.
+fn parse(page: &[u8]) -> Option<Page<'_>> {
     let v33 = || serde_json::from_slice(page).map(Page::V33);
     let v2 = || serde_json::from_slice(page).map(Page::V2);
     serde_json::from_slice(page).map(Page::V3).or_else(|_| v33()).or_else(|_| v2()).ok()
 }
 
-fn changed_list(entries: &mut Vec<&RawValue>, change: Entries, drawn: u64) {
+fn change_list(entries: &mut Vec<&RawValue>, change: Entries, seed: u64) {
     match change {
         Entries::Empty => entries.clear(),
         Entries::Duplicate => entries.extend(entries.last().copied()),
@@ -80,11 +81,11 @@ fn changed_list(entries: &mut Vec<&RawValue>, change: Entries, drawn: u64) {
         Entries::Reorder => {
             let before = entries.clone();
             for end in (1..entries.len()).rev() {
-                // Below the number of entries, by the remainder.
-                let draw = World::chance(drawn, 0, end as u64) % (end as u64 + 1);
+                // The remainder is at most `end`.
+                let draw = World::chance(seed, 0, end as u64) % (end as u64 + 1);
                 entries.swap(end, usize::try_from(draw).unwrap_or(end));
             }
-            // By chance all may stand where they stood; then one is moved.
+            // If the shuffle has changed nothing, the list is rotated.
             if entries.len() > 1 && entries.iter().zip(&before).all(|(now, then)| std::ptr::eq(*now, *then)) {
                 entries.rotate_left(1);
             }
@@ -92,7 +93,8 @@ fn changed_list(entries: &mut Vec<&RawValue>, change: Entries, drawn: u64) {
     }
 }
 
-/// The same bytes, one of which cannot stand in UTF-8: in a text, so that nothing else is wrong with the JSON.
+/// Replaces one byte by an invalid UTF-8 byte, inside a JSON string, so that the JSON is otherwise valid. If there is
+/// no suitable string, the invalid byte is appended.
 pub(super) fn with_invalid_utf8(body: &[u8]) -> Vec<u8> {
     let mut bytes = body.to_vec();
     let starts_value = |at: &usize| body[..*at].ends_with(b"\":\"") || body[..*at].ends_with(b"[\"");
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_changed_and_nothing_else() {
+    fn only_the_entries_change() {
         for (page, change, expected, count) in [
             (r#"[{"a":1.0},{"b":2}]"#, Entries::Duplicate, r#"[{"a":1.0},{"b":2},{"b":2}]"#, 3),
             (r#"[{"a":1},{"b":2}]"#, Entries::Reorder, r#"[{"b":2},{"a":1}]"#, 2),
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_is_wrong_and_the_rest_is_json() {
+    fn one_byte_is_invalid_and_the_rest_is_json() {
         for body in [
             r#"{"data":[{"timestamp":"2026","event":"login"}],"token":"x"}"#,
             r#"{"logs":[{"date":"J","eventlog":["0"]}]}"#,

@@ -1,7 +1,7 @@
-//! What a fault does to an answer.
+//! Applies faults to responses.
 //!
-//! Some faults answer in the place of the API: a status, a body, a 429, a connection that ends. They come before the quota,
-//! which they leave as it is. The others change what the API has answered, or how it arrives.
+//! Some faults replace the response of the API: with a status, a body, a 429, or an aborted connection. They apply
+//! before the quota, and do not change it. The others change the response of the API, or how it is sent.
 
 mod body;
 mod entries;
@@ -33,10 +33,10 @@ use crate::{
     clock::after,
 };
 
-/// Names the rule that broke an answer.
+/// The header with the name of the fault rule.
 const X_MOCK_FAULT: HeaderName = HeaderName::from_static("x-mock-fault");
 
-/// Serves a request, with the fault that applies to it.
+/// Middleware: applies the first matching fault rule, or else only the quota.
 pub(super) async fn inject(
     State(api): State<ApiName>,
     mut caller: Authenticated,
@@ -52,16 +52,17 @@ pub(super) async fn inject(
     request.extensions_mut().insert(caller.clone());
     let (context, token) = (caller.context.clone(), caller.token.clone());
     if applied.fault.answers_itself() {
-        // The API does not read the body then; the journal has it all the same.
+        // The API does not read the body in this case, but the journal records it.
         context.recorder.refused_body(request).await;
         let unanswered = async { ApiError::ServerError.into_response() };
-        return answered(&applied, &context, Some(&token), unanswered).await;
+        return apply_fault(&applied, &context, Some(&token), unanswered).await;
     }
-    answered(&applied, &context, Some(&token), rate_limit::limit(api, caller, request, next)).await
+    apply_fault(&applied, &context, Some(&token), rate_limit::limit(api, caller, request, next)).await
 }
 
-/// The answer of a request that a rule breaks. `whole` is what the API would answer; it is asked only where it counts.
-pub(super) async fn answered(
+/// Applies a fault to a request. `whole` is the response of the API; it is only awaited if the fault does not replace
+/// it.
+pub(super) async fn apply_fault(
     applied: &Applied,
     context: &RequestContext,
     token: Option<&Arc<str>>,
@@ -69,7 +70,7 @@ pub(super) async fn answered(
 ) -> Response {
     let fault = &*applied.fault;
     context.recorder.fault(applied.name.clone());
-    let response = match instead(fault, context) {
+    let response = match replacement(fault, context) {
         Some(response) => response,
         None => whole.await,
     };
@@ -93,8 +94,8 @@ pub(super) async fn answered(
     response
 }
 
-/// What is answered in the place of the API, where a fault does that.
-fn instead(fault: &Fault, context: &RequestContext) -> Option<Response> {
+/// The response that replaces the response of the API, if the fault has one.
+fn replacement(fault: &Fault, context: &RequestContext) -> Option<Response> {
     if fault.close == Some(Close::BeforeHeaders) {
         return Some(StatusCode::OK.into_response());
     }
@@ -102,7 +103,7 @@ fn instead(fault: &Fault, context: &RequestContext) -> Option<Response> {
         let wait_seconds = u64::from(fault.retry_seconds());
         let mut response = ApiError::TooManyRequests { wait_seconds }.into_response();
         set_retry_after(&mut response, form, wait_seconds, context.now);
-        // The headers tell the same story as the status.
+        // The headers are consistent with the status.
         let reset_seconds = after(context.now, wait_seconds * 1000 + 999).0.div_euclid(1000);
         let status =
             QuotaStatus { limit: context.account.quota.settings().requests.get(), remaining: 0, reset_seconds };
@@ -113,7 +114,7 @@ fn instead(fault: &Fault, context: &RequestContext) -> Option<Response> {
     if fault.status.is_none() && fault.body.is_none() {
         return None;
     }
-    // Rules are checked when they are made.
+    // The status is valid: rules are checked when they are added.
     let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
     let has_body = !matches!(status.as_u16(), 204 | 304);
     Some(match &fault.body {
@@ -124,26 +125,26 @@ fn instead(fault: &Fault, context: &RequestContext) -> Option<Response> {
     })
 }
 
-/// Changes an answer, and how it arrives.
+/// Changes a response, and how it is sent.
 async fn changed(mut response: Response, applied: &Applied, context: &RequestContext) -> Response {
     let fault = &*applied.fault;
     if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, text);
     }
-    let cuts = fault.close == Some(Close::MidBody);
-    // These have no body, and nothing to announce.
+    let aborts_body = fault.close == Some(Close::MidBody);
+    // These statuses have no body and no `Content-Length`.
     let is_bodiless = matches!(response.status().as_u16(), 204 | 304);
     let is_whole = is_bodiless
         || fault.entries.is_none()
             && !fault.invalid_utf8
             && fault.truncate_at.is_none()
             && fault.drip_bytes_per_second.is_none()
-            && !cuts;
+            && !aborts_body;
     if is_whole {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    // Answers are made of what is in memory; they have an end, and do not fail.
+    // Responses are finite and in memory, so reading the body cannot fail.
     let mut bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
     if let Some(change) = fault.entries
         && parts.status == StatusCode::OK
@@ -157,16 +158,16 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     }
     let whole = bytes.len();
     let mut ending = Ending::Complete;
-    if cuts {
-        // At least one byte is missing, or nothing would be broken.
+    if aborts_body {
+        // At least one byte must be missing, or the response would be complete.
         let at = fault.truncate_at.map_or(whole / 2, |at| usize::try_from(at).unwrap_or(usize::MAX));
         bytes.truncate(at.min(whole.saturating_sub(1)));
         ending = Ending::Aborted;
     } else if let Some(at) = fault.truncate_at {
         bytes.truncate(usize::try_from(at).unwrap_or(usize::MAX));
     }
-    // Of an empty body one byte is announced: it never comes.
-    let announced = if cuts { whole.max(1) } else { bytes.len() };
+    // For an empty body, one byte is announced that is never sent.
+    let announced = if aborts_body { whole.max(1) } else { bytes.len() };
     parts.headers.insert(header::CONTENT_LENGTH, announced.into());
     let pace = fault.drip_bytes_per_second.map(|bytes_per_second| Pace {
         account: context.account.clone(),
