@@ -59,7 +59,7 @@ pub struct Fault {
     /// Responds with this status, from 200 to 599, without calling the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Responds with this body, at most [`MAX_FAULT_BODY_BYTES`]; the status is 200 unless `status` is set.
+    /// Responds with this body, at most [`MAX_FAULT_BODY_BYTES`](super::MAX_FAULT_BODY_BYTES); the status is 200 unless `status` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The content type of the response, 1 to 200 visible ASCII characters.
@@ -71,7 +71,7 @@ pub struct Fault {
     /// The wait time of that 429, in seconds; 30 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
-    /// Delays the response by this many milliseconds, from 1 to [`MAX_DELAY_MS`].
+    /// Delays the response by this many milliseconds, from 1 to [`MAX_DELAY_MS`](super::MAX_DELAY_MS).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
     /// Sends the body at this rate, from 1 byte per second.
