@@ -9,11 +9,13 @@ mod clock;
 mod stopwatch;
 mod values;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::values::parse_instant;
 pub use self::{
     clock::Clock,
     values::{ClockChange, ClockReading, Instant, LAST, Mode, Rate, SetClockError, Start},
 };
 pub(crate) use self::{
     stopwatch::{Stopwatch, micros},
-    values::{after, parse_instant},
+    values::after,
 };

@@ -26,8 +26,8 @@ impl Mock {
         format!("{scheme}://{}", self.address)
     }
 
-    /// The certificate of the generated authority as PEM, which clients must trust. `None` without
-    /// [`Builder::tls`](super::Builder::tls).
+    /// The certificate of the generated authority as PEM, which clients must trust. `None` where
+    /// the mock serves plain HTTP.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
