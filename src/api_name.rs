@@ -7,6 +7,7 @@ pub(crate) const AUTHORIZE_PATH: &str = "/o/oauth/authorize";
 
 /// An API that faults can affect. Each one except the token endpoint has a quota.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[non_exhaustive]
 pub enum ApiName {
     /// `/o/oauth/token`
     #[serde(rename = "token")]

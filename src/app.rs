@@ -7,7 +7,6 @@ use axum::Router;
 use crate::{
     account::Accounts,
     api,
-    bodies::BodyBudget,
     control::{self, Access},
     limits::Limits,
     metrics::Metrics,
@@ -19,12 +18,11 @@ pub(crate) struct App {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
-    bodies: Arc<BodyBudget>,
 }
 
 impl App {
     pub(crate) fn new(accounts: Arc<Accounts>, limits: Limits) -> Self {
-        Self { accounts, limits, metrics: Arc::new(Metrics::new()), bodies: Arc::default() }
+        Self { accounts, limits, metrics: Arc::new(Metrics::new()) }
     }
 
     /// The emulated surface and the control surface.
@@ -45,12 +43,12 @@ impl App {
     }
 
     fn emulated(&self) -> Router {
-        let Self { accounts, limits, metrics, bodies } = self;
-        api::router(accounts.clone(), bodies.clone(), limits, metrics.clone())
+        let Self { accounts, limits, metrics } = self;
+        api::router(accounts.clone(), limits, metrics.clone())
     }
 
     fn control(&self, access: Access) -> control::ControlState {
-        let Self { accounts, limits, metrics, bodies } = self;
-        control::ControlState::new(accounts.clone(), access, bodies.clone(), limits, metrics.clone())
+        let Self { accounts, limits, metrics } = self;
+        control::ControlState::new(accounts.clone(), access, limits, metrics.clone())
     }
 }

@@ -1,38 +1,42 @@
 //! Reads whole request bodies within the server's limits.
 //!
 //! Small bodies, as tests and connectors send them, are read at once. Large bodies share a budget of bytes across all
-//! clients, and wait for it no longer than the time limit of a body.
+//! clients of a surface, and wait for it no longer than the time limit of a body. Each surface has a budget of its own, so that
+//! clients of one cannot hold up the other.
 
 use std::{error::Error, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::limits::Seconds;
 
 /// Bodies up to this size do not need the budget.
 const SMALL_BYTES: u64 = 4 * 1024;
-/// The budget for large bodies that are read at the same time, in KiB.
-const BUDGET_KIB: u32 = 64 * 1024;
+/// The budget for large bodies of the emulated surface at the same time, in KiB. A single body may be larger.
+pub(crate) const EMULATED_KIB: u32 = 16 * 1024;
+/// The same of the control surface: three of the largest bodies.
+pub(crate) const CONTROL_KIB: u32 = 48 * 1024;
 
 /// Reads the bodies of one surface.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     max_bytes: u32,
     time: Seconds,
-    budget: Arc<BodyBudget>,
+    budget_kib: u32,
+    budget: Arc<Semaphore>,
 }
 
-/// The budget for the large bodies that a server reads at the same time, on both surfaces.
+/// A whole body. A large one holds its part of the budget until this is dropped.
 #[derive(Debug)]
-pub(crate) struct BodyBudget(Semaphore);
-
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self(Semaphore::new(BUDGET_KIB as usize))
-    }
+pub(crate) struct WholeBody {
+    pub(crate) bytes: Bytes,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body was not read. `Display` is a sentence for the client.
@@ -47,13 +51,13 @@ pub(crate) enum BodyError {
 }
 
 impl Bodies {
-    /// Creates a reader for bodies of at most `max_bytes`, up to 64 MiB, with a time limit.
-    pub(crate) fn new(max_bytes: u32, time: Seconds, budget: Arc<BodyBudget>) -> Self {
-        Self { max_bytes, time, budget }
+    /// Creates a reader for bodies of at most `max_bytes`, with a time limit and a budget for all large bodies together.
+    pub(crate) fn new(max_bytes: u32, time: Seconds, budget_kib: u32) -> Self {
+        Self { max_bytes, time, budget_kib, budget: Arc::new(Semaphore::new(budget_kib as usize)) }
     }
 
     /// Reads a body to its end.
-    pub(crate) async fn read<B>(&self, body: B) -> Result<Bytes, BodyError>
+    pub(crate) async fn read<B>(&self, body: B) -> Result<WholeBody, BodyError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -65,15 +69,16 @@ impl Bodies {
             return Err(BodyError::TooLarge(self.max_bytes));
         }
         let bytes = announced.upper().unwrap_or(most).min(most);
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(BUDGET_KIB).min(BUDGET_KIB);
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.budget_kib);
         let read = async {
             // The semaphore is never closed.
-            let _permit = if bytes > SMALL_BYTES { self.budget.0.acquire_many(kib).await.ok() } else { None };
-            Limited::new(body, self.max_bytes as usize).collect().await
+            let permit =
+                if bytes > SMALL_BYTES { self.budget.clone().acquire_many_owned(kib).await.ok() } else { None };
+            (Limited::new(body, self.max_bytes as usize).collect().await, permit)
         };
-        let read = timeout(self.time.get(), read).await.map_err(|_| BodyError::Late(self.time))?;
+        let (read, permit) = timeout(self.time.get(), read).await.map_err(|_| BodyError::Late(self.time))?;
         match read {
-            Ok(whole) => Ok(whole.to_bytes()),
+            Ok(whole) => Ok(WholeBody { bytes: whole.to_bytes(), _permit: permit }),
             Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(self.max_bytes)),
             Err(_) => Err(BodyError::Broken),
         }
@@ -117,10 +122,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn large_bodies_share_a_budget_and_small_bodies_need_none() {
         const MOST: u32 = 16 * 1024 * 1024;
-        let bodies = Arc::new(Bodies::new(MOST, Duration::from_secs(30).into(), Arc::default()));
+        let bodies = Arc::new(Bodies::new(MOST, Duration::from_secs(30).into(), 64 * 1024));
         let whole = |bytes: usize| Full::new(Bytes::from(vec![b' '; bytes]));
-        assert_eq!(bodies.read(whole(MOST as usize)).await.map(|read| read.len()), Ok(MOST as usize));
-        assert_eq!(bodies.read(whole(MOST as usize + 1)).await, Err(BodyError::TooLarge(MOST)));
+        assert_eq!(bodies.read(whole(MOST as usize)).await.map(|read| read.bytes.len()), Ok(MOST as usize));
+        assert_eq!(bodies.read(whole(MOST as usize + 1)).await.err(), Some(BodyError::TooLarge(MOST)));
         // Four bodies of unknown length hold the whole budget.
         let held: Vec<_> = (0..4)
             .map(|_| {
@@ -128,14 +133,14 @@ mod tests {
                 tokio::spawn(async move { bodies.read(silent()).await })
             })
             .collect();
-        while bodies.budget.0.available_permits() > 0 {
+        while bodies.budget.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(bodies.read(whole(4096)).await.map(|read| read.len()), Ok(4096));
+        assert_eq!(bodies.read(whole(4096)).await.map(|read| read.bytes.len()), Ok(4096));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(bodies.read(whole(5000)).await.is_ok(), "it gets its permits when the others time out");
         for one in held {
-            assert_eq!(one.await.expect("no panic"), Err(BodyError::Late(Duration::from_secs(30).into())));
+            assert_eq!(one.await.expect("no panic").err(), Some(BodyError::Late(Duration::from_secs(30).into())));
         }
     }
 }

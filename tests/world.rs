@@ -284,6 +284,7 @@ fn no_two_equal_events_of_a_device_or_administrator_coincide() {
                     Record::Webhook(entry) => (entry.at, entry.device.id.clone(), entry.event.code().to_owned()),
                     Record::Report(entry) => (entry.at, entry.device.id.clone(), String::new()),
                     Record::Activity(entry) => (entry.at, entry.device.id.clone(), entry.app_name.to_string()),
+                    other => panic!("a category without an identity: {other:?}"),
                 };
                 assert!(seen.insert(identity.clone()), "{identity:?} occurs twice with seed {seed}");
             }
@@ -304,6 +305,7 @@ fn every_code_occurs_within_a_month() {
                 Record::Webhook(entry) => entry.event.code(),
                 Record::Report(entry) => entry.severity.code(),
                 Record::Activity(entry) => entry.action.code(),
+                other => panic!("a category without codes: {other:?}"),
             });
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why an account was not created or not deleted.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum CreateAccountError {
     /// Another account has this name.
     NameTaken(String),
@@ -21,6 +22,7 @@ pub enum CreateAccountError {
 
 /// Why a token was not minted.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum MintTokenError {
     /// `expires_in` is out of range; contains the message.
     Invalid(String),

@@ -113,7 +113,6 @@ pub struct Requests {
     /// The number of requests recorded since the last reset. Only the most recent ones are kept.
     pub noted: u64,
     /// The epoch of the account: the number of resets.
-    #[serde(skip)]
     pub epoch: u64,
 }
 

@@ -69,7 +69,7 @@ impl<S: Sync> FromRequest<S> for Fields {
 ///
 /// 400 if the body is too large, late or incomplete (A: the vendor documents no maximum, and uses 413 for pages).
 pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Result<Bytes, ApiError> {
-    context.bodies.read(body).await.map_err(|why| {
+    context.bodies.read(body).await.map(|body| body.bytes).map_err(|why| {
         if let Some(limit) = why.limit() {
             context.recorder.limited(limit);
         }

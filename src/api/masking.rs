@@ -40,6 +40,13 @@ fn is_secret(name: &str) -> bool {
     name == "code" || mentions_secret(&name)
 }
 
+/// A path without what follows the name of a secret in it, such as a matrix parameter.
+pub(super) fn masked_path(path: &str) -> String {
+    let lower = path.to_ascii_lowercase();
+    let secret = SECRETS.iter().filter_map(|word| lower.find(word).map(|at| at + word.len())).min();
+    secret.map_or_else(|| path.to_owned(), |end| format!("{}…", &path[..end]))
+}
+
 /// Whether a text contains one of [`SECRETS`] or `bearer `, case-insensitively. This runs for every request, so it
 /// makes a single pass without allocation.
 fn mentions_secret(text: &str) -> bool {
@@ -95,6 +102,12 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "HUSHHUSHHUSHHUSHHUSH";
+
+    #[test]
+    fn secrets_in_paths_are_cut_off() {
+        assert_eq!(masked_path("/o/api/v2/logs;access_token=HUSH"), "/o/api/v2/logs;access_token…");
+        assert_eq!(masked_path("/o/api/v3.3/logs"), "/o/api/v3.3/logs");
+    }
 
     #[test]
     fn secrets_in_bodies_and_forms_are_masked() {

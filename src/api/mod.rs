@@ -46,7 +46,6 @@ use self::{context::Authenticated, error::ApiError, recorder::Recording, state::
 use crate::{
     account::Accounts,
     api_name::{AUTHORIZE_PATH, ApiName},
-    bodies::BodyBudget,
     limits::Limits,
     metrics::Metrics,
 };
@@ -56,13 +55,8 @@ use crate::{
 const RETRY_SECONDS: u64 = 1;
 
 /// The routes under `/o`. All other paths return 404.
-pub(crate) fn router(
-    accounts: Arc<Accounts>,
-    budget: Arc<BodyBudget>,
-    limits: &Limits,
-    metrics: Arc<Metrics>,
-) -> Router {
-    let state = Arc::new(ApiState::new(accounts, budget, limits, metrics));
+pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Router {
+    let state = Arc::new(ApiState::new(accounts, limits, metrics));
     let oauth_routes = Router::new()
         .route(ApiName::Token.path(), get(token::by_query).post(token::by_form))
         .route(AUTHORIZE_PATH, get(authorize::consent))
@@ -143,10 +137,8 @@ mod tests {
             .route("/o/api/works", get(async || "works"));
         let metrics = Arc::new(Metrics::new());
         let accounts = local.shared_accounts();
-        let server = with_layers(
-            routes,
-            Arc::new(ApiState::new(accounts.clone(), Arc::default(), &Limits::default(), metrics.clone())),
-        );
+        let server =
+            with_layers(routes, Arc::new(ApiState::new(accounts.clone(), &Limits::default(), metrics.clone())));
         let token = local.account().describe().access_token;
         for (path, status, body) in [
             ("/o/api/panics", 500, r#"{"error":"server_error","error_description":"Internal server error"}"#),

@@ -112,14 +112,20 @@ impl Page {
         Ok(entries)
     }
 
-    /// Computes a page. Searches and other slow pages run on a blocking thread; all other pages are computed directly.
+    /// Computes a page. A search runs on a blocking thread, as one of a few at a time; so does a page with many events that a
+    /// lag may hide, without waiting for searches. All other pages are computed directly.
     async fn compute<T, F>(self, context: &RequestContext, find: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: FnOnce(&Self, &RequestContext, &Cancellation) -> Result<T, ApiError> + Send + 'static,
     {
-        if self.filter.search.is_none() && !self.is_slow(context) {
-            return find(&self, context, &Cancellation::default());
+        if self.filter.search.is_none() {
+            return if self.is_slow(context) {
+                let of = context.clone();
+                offload(move || find(&self, &of, &Cancellation::default())).await
+            } else {
+                find(&self, context, &Cancellation::default())
+            };
         }
         let of = context.clone();
         // The semaphores are never closed. The search holds its permits until it ends, even if the client disconnects.

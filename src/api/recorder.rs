@@ -15,7 +15,7 @@ use tracing::debug;
 use super::{
     context::RequestContext,
     encode,
-    masking::masked_pairs,
+    masking::{masked_pairs, masked_path},
     rate_limit::set_rate_limit_headers,
     record::{Recorder, RequestRecord, RequestTarget},
     state::ApiState,
@@ -119,7 +119,7 @@ impl Recording {
             number: 0,
             at: (*now).into(),
             method: truncated(method.as_str()),
-            path: truncated(uri.path()),
+            path: truncated(&masked_path(uri.path())),
             api: api.map(ApiName::code),
             token,
             parameters: Parameters {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::ApiError;
 use crate::{
     account::{Account, Accounts, InFlightGuard},
-    bodies::{Bodies, BodyBudget},
+    bodies::{Bodies, EMULATED_KIB},
     limits::Limits,
     metrics::Metrics,
 };
@@ -21,13 +21,8 @@ pub(super) struct ApiState {
 }
 
 impl ApiState {
-    pub(super) fn new(
-        accounts: Arc<Accounts>,
-        budget: Arc<BodyBudget>,
-        limits: &Limits,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let bodies = Arc::new(Bodies::new(limits.max_body_bytes, limits.body_seconds, budget));
+    pub(super) fn new(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+        let bodies = Arc::new(Bodies::new(limits.max_body_bytes, limits.body_seconds, EMULATED_KIB));
         Self { accounts, bodies, max_in_flight: limits.max_concurrent_requests, metrics }
     }
 

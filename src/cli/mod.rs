@@ -34,7 +34,13 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
     let mut arguments: Vec<OsString> = std::iter::once(program).chain(arguments).collect();
     if command == Some("help") {
         // `help generate` is `generate --help`.
-        command = arguments.get(1).and_then(named);
+        command = match arguments.get(1) {
+            None => None,
+            Some(name) => Some(named(name).ok_or_else(|| {
+                let (name, known) = (name.to_string_lossy(), COMMANDS.join(", "));
+                ConfigError::Invalid(format!("unknown command '{name}' (the commands are {known})"))
+            })?),
+        };
         arguments.truncate(1);
         arguments.push("--help".into());
     }

@@ -3,10 +3,11 @@
 use std::{
     fmt::{self, Write as _},
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr, TcpStream},
     path::Path,
     process::ExitCode,
     thread,
+    time::Duration,
 };
 
 use tokio::{
@@ -33,6 +34,8 @@ const BACKLOG: u32 = 1024;
 const MAX_WORKERS: usize = 16;
 /// The maximum number of threads for blocking work, such as searches.
 const MAX_BLOCKING: usize = 32;
+/// The time limit of the check whether a server still listens on the port of a port file.
+const STALE_CHECK_TIME: Duration = Duration::from_millis(500);
 /// File descriptors that are reserved for other uses than connections.
 #[cfg(unix)]
 const OTHER_FILES: u64 = 32;
@@ -42,6 +45,9 @@ const OTHER_FILES: u64 = 32;
 pub(super) fn run(config: &Config) -> ExitCode {
     let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
     logs::init(config.log_level, config.log_format);
+    if let Some(path) = &config.port_file {
+        PortFile::remove_stale(path, config.host);
+    }
     let limits = config.limits.limits();
     let limits = Limits { max_connections: affordable_connections(limits.max_connections), ..limits };
     let made = Local::new(config.settings(), config.file.accounts.clone(), access.clone(), limits);
@@ -76,8 +82,6 @@ pub(super) fn run(config: &Config) -> ExitCode {
 }
 
 async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), String> {
-    // Removes the port file of an earlier server, which names a port without a listener.
-    let port_file = PortFile::new(config.port_file.as_deref());
     let tls = tls(config)?;
     let listener = bind(SocketAddr::new(config.host, config.port), "--port")?;
     let address = listener.local_addr().map_err(|error| format!("cannot read the own port: {error}"))?;
@@ -86,15 +90,18 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         Some(ControlAddr::Off) | None => None,
     };
     let control_address = control.as_ref().and_then(|control| control.local_addr().ok());
-    let write = |path: &Path| {
-        write_port(path, address.port()).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    let write = |path| {
+        PortFile::write(path, address.port()).map_err(|error| format!("cannot write {}: {error}", Path::display(path)))
     };
     // A write to a pipe can block until it has a reader. Before `Signals::new`, a signal still ends the process.
-    let (pipe, file) = config.port_file.iter().partition::<Vec<_>, _>(|path| is_special(path));
-    pipe.into_iter().try_for_each(|path| write(path))?;
+    let (pipe, file): (Option<&Path>, _) = match config.port_file.as_deref() {
+        Some(path) if is_special(path) => (Some(path), None),
+        file => (None, file),
+    };
+    let _pipe = pipe.map(write).transpose()?;
     // The signal handlers are installed before any output announces the server.
     let mut signal = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    file.into_iter().try_for_each(|path| write(path))?;
+    let _port_file = file.map(write).transpose()?;
     for (name, similar) in config::unknown_variables() {
         let tip = similar.map_or_else(String::new, |similar| format!("; there is {similar}"));
         warn!("the environment variable {name} is unknown and has no effect{tip}");
@@ -135,32 +142,49 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         _ = ended => info!("stopped"),
         () = signalled => info!("stopped by a second signal"),
     }
-    drop(port_file);
     Ok(())
 }
 
-/// The port file. It is absent, or empty if it is a symbolic link, while the server does not listen.
-struct PortFile<'a>(Option<&'a Path>);
+/// The file with the port, from the bind until the server stops.
+struct PortFile<'a> {
+    path: &'a Path,
+    port: u16,
+}
 
 impl<'a> PortFile<'a> {
-    fn new(path: Option<&'a Path>) -> Self {
-        let file = Self(path);
-        file.clear();
-        file
+    /// Removes the file that a stopped server has left: a client would connect to a port where nothing listens. The file of a
+    /// running server stays.
+    fn remove_stale(path: &Path, host: IpAddr) {
+        // Any other content is not a port file, whatever the path leads to.
+        let port = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u16>().ok());
+        let Some(port) = port.filter(|_| !is_special(path)) else { return };
+        let address = Config::reached(SocketAddr::new(host, port));
+        if TcpStream::connect_timeout(&address, STALE_CHECK_TIME).is_err() {
+            clear(path);
+        }
     }
 
-    fn clear(&self) {
-        let Some(path) = self.0.filter(|path| !is_special(path)) else { return };
-        let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-        // Ignores an error here: the write of the port fails for the same reason, and reports it.
-        let _ = if is_link { fs::write(path, "") } else { fs::remove_file(path) };
+    fn write(path: &'a Path, port: u16) -> io::Result<Self> {
+        write_port(path, port)?;
+        Ok(Self { path, port })
     }
 }
 
+/// The file of another server that was started since with the same path stays.
 impl Drop for PortFile<'_> {
     fn drop(&mut self) {
-        self.clear();
+        let is_own = || fs::read_to_string(self.path).is_ok_and(|text| text.trim() == self.port.to_string());
+        if !is_special(self.path) && is_own() {
+            clear(self.path);
+        }
     }
+}
+
+/// Removes a file, or empties the file that a symbolic link leads to.
+fn clear(path: &Path) {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    // A file that cannot be removed cannot be written either, and that is reported.
+    let _ = if is_link { fs::write(path, "") } else { fs::remove_file(path) };
 }
 
 /// The TLS configuration, if HTTPS is on. It writes the authority's certificate before any output announces the server.
@@ -233,7 +257,8 @@ fn warning(config: &Config, address: SocketAddr) -> Option<String> {
 struct Signals {
     sigint: tokio::signal::unix::Signal,
     sigterm: tokio::signal::unix::Signal,
-    sighup: tokio::signal::unix::Signal,
+    /// `None` where the process was started with SIGHUP ignored, as `nohup` does.
+    sighup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -244,7 +269,7 @@ impl Signals {
         Ok(Self {
             sigint: signal(SignalKind::interrupt())?,
             sigterm: signal(SignalKind::terminate())?,
-            sighup: signal(SignalKind::hangup())?,
+            sighup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
@@ -252,9 +277,23 @@ impl Signals {
         tokio::select! {
             _ = self.sigint.recv() => {}
             _ = self.sigterm.recv() => {}
-            _ = self.sighup.recv() => {}
+            () = async {
+                match &mut self.sighup {
+                    Some(sighup) => drop(sighup.recv().await),
+                    None => std::future::pending().await,
+                }
+            } => {}
         }
     }
+}
+
+/// Whether the process was started with SIGHUP ignored. A handler would end that.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    // Linux lists the ignored signals as hexadecimal bits; SIGHUP is the first. Elsewhere the handler is installed.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits & 1 == 1)
 }
 
 /// A receiver of Ctrl-C.

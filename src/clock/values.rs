@@ -12,6 +12,7 @@ pub const LAST: Millis = Millis(7_258_032_000_000);
 
 /// The initial state of a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Start {
     /// Runs with the machine's clock.
     #[default]
@@ -35,6 +36,7 @@ pub struct Instant(pub(super) Millis);
 /// The mode of a clock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Mode {
     /// Runs with the machine's clock, ahead of it by as much as the clock was advanced.
     System,
@@ -70,6 +72,7 @@ pub struct ClockChange {
 
 /// Why a clock was not changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum SetClockError {
     /// The new time is before the current one.
     Backwards {

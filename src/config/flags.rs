@@ -254,7 +254,7 @@ pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
         let rest = &name[PREFIX.len()..];
         rest.starts_with("SERVICE_") || rest.starts_with("PORT_") && rest.contains(|digit: char| digit.is_ascii_digit())
     };
-    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let mut unknown: Vec<String> = names
         .filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()) && !is_of_service(name))
         .collect();

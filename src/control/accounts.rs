@@ -15,9 +15,12 @@ use super::{
     problem::Problem,
     state::{NamedAccount, PathItem},
 };
-use crate::account::{
-    Accounts, Description,
-    settings::{AccountChange, NewAccount},
+use crate::{
+    account::{
+        Accounts, Description,
+        settings::{AccountChange, NewAccount},
+    },
+    offload::offload,
 };
 
 /// The default number of accounts in a response.
@@ -86,8 +89,12 @@ pub(super) async fn change(
 }
 
 pub(super) async fn reset(NamedAccount(account): NamedAccount) -> Json<Description> {
-    account.reset();
-    Json(account.describe())
+    // It waits for an injection that is in progress.
+    offload(move || {
+        account.reset();
+        Json(account.describe())
+    })
+    .await
 }
 
 pub(super) async fn drop_account(

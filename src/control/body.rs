@@ -1,7 +1,6 @@
 //! Extractors of the control API for JSON bodies and queries.
 
 use axum::{
-    body::Bytes,
     extract::{FromRequest, FromRequestParts, Query, Request},
     http::request::Parts,
 };
@@ -11,6 +10,7 @@ use serde_json::value::RawValue;
 use super::{problem::Problem, state::ControlState};
 use crate::{
     account::strict::{self, Object},
+    bodies::WholeBody,
     offload::offload,
 };
 
@@ -31,14 +31,15 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<ControlState> for JsonBod
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &ControlState) -> Result<Self, Problem> {
-        let bytes = read(request, control).await?;
-        parsed(bytes, one).await.map(Self)
+        let body = read(request, control).await?;
+        parsed(body, one).await.map(Self)
     }
 }
 
 /// Parses a body; a large body on a blocking thread.
-async fn parsed<T: Send + 'static>(bytes: Bytes, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<T, Problem> {
-    if bytes.len() <= MAX_PARSED_AT_ONCE { parse(&bytes) } else { offload(move || parse(&bytes)).await }
+async fn parsed<T: Send + 'static>(body: WholeBody, parse: fn(&[u8]) -> Result<T, Problem>) -> Result<T, Problem> {
+    // The body holds its part of the budget until it is parsed.
+    if body.bytes.len() <= MAX_PARSED_AT_ONCE { parse(&body.bytes) } else { offload(move || parse(&body.bytes)).await }
 }
 
 fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -57,7 +58,9 @@ fn many<T: DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<Vec<T>, P
     }
     let mut list = Vec::new();
     for one in serde_json::Deserializer::from_slice(bytes).into_iter::<Box<RawValue>>() {
-        let one = one.map_err(|error| Problem::invalid(format!("The body: {}", plain(&error.to_string()))))?;
+        let one = one.map_err(|error| {
+            Problem::invalid(format!("The body: {}", shortened(&plain(&error.to_string()), MAX_MESSAGE)))
+        })?;
         if list.len() == MAX {
             return Err(Problem::invalid(format!("The body: must be at most {MAX}, got more")));
         }
@@ -73,8 +76,8 @@ impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest<Control
     type Rejection = Problem;
 
     async fn from_request(request: Request, control: &ControlState) -> Result<Self, Problem> {
-        let bytes = read(request, control).await?;
-        parsed(bytes, many::<T, MAX>).await.map(Self)
+        let body = read(request, control).await?;
+        parsed(body, many::<T, MAX>).await.map(Self)
     }
 }
 
@@ -102,7 +105,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryParams<T> {
     }
 }
 
-async fn read(request: Request, control: &ControlState) -> Result<Bytes, Problem> {
+async fn read(request: Request, control: &ControlState) -> Result<WholeBody, Problem> {
     control.bodies.read(request.into_body()).await.map_err(|why| {
         if let Some(limit) = why.limit() {
             control.metrics.limited(limit);
@@ -116,19 +119,31 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let wrong = |why: String| Problem::invalid(format!("The body: {why}"));
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
+        let path = shortened(&error.path().to_string(), MAX_PATH);
         let error = error.into_inner();
         let mut why = error.to_string();
         // An invalid value has a path; the line and the column are only useful for invalid JSON.
         if error.is_data() {
             why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
         }
-        let why = plain(&why);
+        let why = shortened(&plain(&why), MAX_MESSAGE);
         // Invalid JSON has a line and a column instead of a path.
         wrong(if matches!(&*path, "." | "?") { why } else { format!("{path}: {why}") })
     })?;
     json.end().map_err(|error| wrong(error.to_string()))?;
     Ok(value)
+}
+
+/// The maximum number of characters of a path in an error.
+const MAX_PATH: usize = 200;
+/// The maximum number of characters of a message of the parser in an error: it repeats what came.
+const MAX_MESSAGE: usize = 500;
+
+fn shortened(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+    }
 }
 
 /// Replaces the Rust terms in a message of the parser.

@@ -153,5 +153,5 @@ pub(super) async fn add(
 }
 
 pub(super) async fn forget(NamedAccount(account): NamedAccount) -> Json<Forgotten> {
-    Json(Forgotten { forgotten: account.forget_events() })
+    Json(Forgotten { forgotten: offload(move || account.forget_events()).await })
 }

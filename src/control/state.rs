@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     account::{Account, Accounts},
-    bodies::{Bodies, BodyBudget},
+    bodies::{Bodies, CONTROL_KIB},
     limits::Limits,
     metrics::Metrics,
 };
@@ -37,14 +37,8 @@ impl FromRef<ControlState> for Arc<Accounts> {
 }
 
 impl ControlState {
-    pub(crate) fn new(
-        accounts: Arc<Accounts>,
-        access: Access,
-        budget: Arc<BodyBudget>,
-        limits: &Limits,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let bodies = Arc::new(Bodies::new(MAX_BODY_BYTES, limits.body_seconds, budget));
+    pub(crate) fn new(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+        let bodies = Arc::new(Bodies::new(MAX_BODY_BYTES, limits.body_seconds, CONTROL_KIB));
         Self { accounts, bodies, metrics, guard: Guard::new(access) }
     }
 }

@@ -35,6 +35,7 @@ pub struct Builder {
 
 /// Why a mock cannot start.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum StartError {
     /// A value is invalid, or a certificate cannot be generated; the message.
     Invalid(String),

@@ -239,11 +239,11 @@ where
         if is_last {
             metrics.limited(MAX_REQUESTS);
         }
-        let host_error = check_host(&request);
+        let host_error = check_host(&request).map(|why| (why, request.uri().path().to_owned()));
         let request = request.map(|body| DrainedBody::new(body, body_time, state.clone()));
         let answer = match host_error {
             None => Either::Left(router.clone().oneshot(request)),
-            Some(why) => Either::Right(ready(Ok(bad_host(why)))),
+            Some((why, path)) => Either::Right(ready(Ok(bad_host(why, &path)))),
         };
         async move {
             let Ok(mut response): Result<Response, _> = answer.await;
@@ -291,9 +291,14 @@ fn check_host<B>(request: &Request<B>) -> Option<&'static str> {
     }
 }
 
-fn bad_host(why: &str) -> Response {
-    let body = error_body("invalid_request", why);
-    let headers = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::CONNECTION, "close")];
+/// The 400 of a request that belongs to no host, in the form of the surface that its path names.
+fn bad_host(why: &str, path: &str) -> Response {
+    let (media_type, body) = if path.starts_with("/_mock/") {
+        ("application/problem+json", format!(r#"{{"title":"Bad Request","status":400,"detail":"{why}"}}"#))
+    } else {
+        (CONTENT_TYPE, error_body("invalid_request", why))
+    };
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CONNECTION, "close")];
     (StatusCode::BAD_REQUEST, headers, body).into_response()
 }
 

@@ -53,9 +53,9 @@ impl Socket {
 
     /// Closes the connection so that sent data arrives. It reads and discards input for a limited time, because the
     /// close of a socket with unread input resets the connection.
-    pub(super) async fn end(&mut self, cancellation: Duration) {
+    pub(super) async fn end(&mut self, time_limit: Duration) {
         let _ = self.shutdown().await;
-        let _ = timeout(cancellation, tokio::io::copy(self, &mut tokio::io::sink())).await;
+        let _ = timeout(time_limit, tokio::io::copy(self, &mut tokio::io::sink())).await;
     }
 
     fn wrote(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

@@ -1,5 +1,7 @@
 //! One simulated company: its configuration, and the data that all queries use.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     kinds::{AgentType, Category, Status},
     lag::Lag,
@@ -8,6 +10,7 @@ use super::{
     roster::{Device, Person, Roster},
     time::Millis,
     tracks::{DeviceRef, Fleet},
+    window::Window,
 };
 
 /// The maximum number of slots in a fleet.
@@ -93,11 +96,23 @@ impl World {
         (devices > 0).then(|| self.device_and_status(self.processes.device_at(nth % devices, at), at))
     }
 
-    /// The slot of the device that has this id at an instant; `None` if no device has it. Examines every slot.
-    #[must_use]
-    pub fn place_of_device(&self, id: &str, at: Millis) -> Option<u64> {
-        (0..u64::from(self.config.devices))
-            .find(|&slot| self.roster.device_id(self.processes.device_at(slot, at)) == id)
+    /// The slots of the devices that have one of these ids at some instant of a window. Examines every device of the window,
+    /// once for all ids.
+    pub(crate) fn slots_of(&self, ids: &HashSet<&str>, window: Window) -> HashMap<String, Vec<u64>> {
+        let mut slots: HashMap<String, Vec<u64>> = HashMap::new();
+        if ids.is_empty() {
+            return slots;
+        }
+        let (after, until) = (self.processes.after(Millis(window.from.0 - 1)), self.processes.after(window.to));
+        for slot in 0..u64::from(self.config.devices) {
+            for generation in self.processes.generations(slot, after, until) {
+                let id = self.roster.device_id(DeviceRef { slot, generation });
+                if ids.contains(id.as_str()) {
+                    slots.entry(id).or_default().push(slot);
+                }
+            }
+        }
+        slots
     }
 
     fn device_and_status(&self, device: DeviceRef, at: Millis) -> (Device, Status) {

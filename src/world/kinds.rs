@@ -4,6 +4,7 @@
 
 /// One of the five categories of events that the APIs return.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Category {
     /// Events of devices.
     Device = 0,
@@ -107,6 +108,7 @@ impl Status {
 ///
 /// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum DeviceEvent {
     /// An administrator or a user granted the device access to protected applications for a limited time.
     AccessGranted,
@@ -209,6 +211,7 @@ impl DeviceEvent {
 ///
 /// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum AdminEvent {
     /// The administrator changed the rules of conditional access.
     CacChange,
@@ -276,6 +279,7 @@ impl AdminEvent {
 ///
 /// The discriminants are indexes into [`ALL`](Self::ALL).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum WebhookEvent {
     /// A device joined the account.
     Added,
@@ -368,6 +372,7 @@ impl Action {
 
 /// The type of agent on a device. The numbers are the API's `agent_types`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum AgentType {
     /// MetaDefender Endpoint, on a machine that people or services use.
     Endpoint = 0,

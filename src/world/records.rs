@@ -10,6 +10,7 @@ use super::{
 
 /// A rendered event.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Record {
     /// A record of the device category.
     Device(DeviceRecord),

@@ -45,7 +45,7 @@ fn the_port_file_exists_once_the_server_listens() {
 /// The port file never names the port of a server that does not run.
 #[test]
 fn the_port_file_is_removed_at_the_end_and_after_a_failed_start() {
-    let path = file("port-of-the-past", "stale");
+    let path = file("port-of-the-past", "1\n");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
     assert_eq!(run(mock().args(["--port", &port, "--port-file"]).arg(&path)).status.code(), Some(1));
@@ -55,6 +55,30 @@ fn the_port_file_is_removed_at_the_end_and_after_a_failed_start() {
     server.signal("-TERM");
     assert_eq!(server.child.wait().expect("an end").code(), Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn the_port_file_of_a_running_server_survives_another_start() {
+    let path = file("port-of-another", "");
+    let server = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
+    let port = server.port().to_string();
+    assert_eq!(run(mock().args(["--port", &port, "--port-file"]).arg(&path)).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&path).expect("the port file"), format!("{port}\n"));
+    // A later server writes its own port, which the first one leaves there.
+    let later = Server::start(mock().args(["--port", "0", "--port-file"]).arg(&path));
+    server.signal("-TERM");
+    let mut server = server;
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+    assert_eq!(fs::read_to_string(&path).expect("the port file"), format!("{}\n", later.port()));
+}
+
+/// As `nohup` starts it.
+#[test]
+fn a_server_that_ignores_hangups_goes_on() {
+    let start = "trap '' HUP; exec \"$0\" --port 0";
+    let server = Server::start(Command::new("sh").args(["-c", start, env!("CARGO_BIN_EXE_opswat-mock")]));
+    server.signal("-HUP");
+    assert!(server.get("/_mock/health").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]

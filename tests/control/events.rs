@@ -378,3 +378,33 @@ async fn injected_events_are_limited() {
     assert_eq!(mock.control("DELETE", "/events", Value::Null).await.ok(), json!({"forgotten":10_000}));
     add(&mock, device("unseen", NOW)).await;
 }
+
+/// The ids of a list are looked up in one scan of the fleet, which holds up neither a reset nor other accounts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_unknown_devices_in_a_large_fleet_holds_nothing_up() {
+    let mock = Client::new();
+    mock.call("POST", "/accounts", json!({"name":"big","devices":100_000})).await.ok();
+    let unknown = |nth: u32| json!({"category":"device","event":"unseen","device_id":format!("NOPE{nth}")});
+    let events = Value::from((0..3_000).map(unknown).collect::<Vec<_>>());
+    let calls = [("POST", "/events", events), ("DELETE", "/events", Value::Null), ("POST", "/reset", Value::Null)];
+    let tasks: Vec<_> = calls
+        .into_iter()
+        .map(|(method, path, body)| {
+            let mock = mock.clone();
+            tokio::spawn(async move { mock.call(method, &format!("/accounts/big{path}"), body).await.status })
+        })
+        .collect();
+    assert_eq!(mock.v2("").await.status, 200);
+    for task in tasks {
+        assert!(matches!(task.await.expect("no panic"), 200 | 201));
+    }
+}
+
+#[tokio::test]
+async fn an_error_repeats_a_long_name_in_part() {
+    let mock = Client::new();
+    let body = Value::Object([("u".repeat(100_000), json!(1))].into_iter().collect());
+    let problem = mock.call("POST", "/accounts", body).await;
+    assert_eq!(problem.status, 400);
+    assert!(problem.body.len() < 2_000, "{}", problem.body.len());
+}

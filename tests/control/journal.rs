@@ -81,7 +81,7 @@ async fn the_control_surface_is_not_in_the_journal() {
     let mock = Client::new();
     mock.control("PUT", "/clock", json!({})).await.ok();
     mock.get("/health").await;
-    assert_eq!(mock.get("/accounts/default/requests").await, json!({"requests":[],"next_after":0,"noted":0}));
+    assert_eq!(mock.get("/accounts/default/requests").await, json!({"requests":[],"next_after":0,"noted":0,"epoch":0}));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn invalid_requests_do_not_affect_other_requests() {
         (
             "no host",
             "GET /_mock/health HTTP/1.1\r\n\r\n".to_owned(),
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;charset=UTF-8\r\nconnection: close\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n",
         ),
         (
             "two hosts",

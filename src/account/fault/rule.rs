@@ -106,6 +106,7 @@ fn is_false(flag: &bool) -> bool {
 /// The point at which a connection is closed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Close {
     /// Before the first byte of the response.
     BeforeHeaders,
@@ -116,6 +117,7 @@ pub enum Close {
 /// A change of the entries of a page.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Entries {
     /// The last entry appears twice.
     Duplicate,

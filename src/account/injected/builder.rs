@@ -32,8 +32,8 @@ pub(super) struct EventBuilder<'a> {
     pub(super) new: &'a NewEvent,
     pub(super) now: Millis,
     pub(super) nth: u64,
-    /// The index of each device that was found by its id.
-    pub(super) places: &'a mut HashMap<String, u64>,
+    /// The slots of the company's devices that the list names by their ids.
+    pub(super) slots: &'a HashMap<String, Vec<u64>>,
 }
 
 impl EventBuilder<'_> {
@@ -233,15 +233,11 @@ impl EventBuilder<'_> {
 }
 
 impl EventBuilder<'_> {
-    /// The company's device with this id. The fleet is scanned once for each id.
-    fn device_of(&mut self, id: &str, at: Millis) -> Option<(Device, Status)> {
-        let known = self.places.get(id).and_then(|&place| self.world.device_at(place, at));
-        if let Some(known) = known.filter(|(device, _)| device.id == id) {
-            return Some(known);
-        }
-        let place = self.world.place_of_device(id, at)?;
-        self.places.insert(id.to_owned(), place);
-        self.world.device_at(place, at)
+    /// The company's device that has this id at an instant.
+    fn device_of(&self, id: &str, at: Millis) -> Option<(Device, Status)> {
+        let slots = self.slots.get(id)?;
+        let devices = slots.iter().filter_map(|&slot| self.world.device_at(slot, at));
+        devices.into_iter().find(|(device, _)| device.id == id)
     }
 }
 

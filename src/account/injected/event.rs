@@ -66,6 +66,7 @@ pub struct NewEvent {
 
 /// Why an event was not injected.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum InjectError {
     /// A field is invalid: its name, the allowed values and the given value.
     Invalid(&'static str, String, String),

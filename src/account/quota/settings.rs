@@ -8,6 +8,7 @@ use crate::{clock::Instant, world::Millis};
 
 /// A limit on requests, or no limit. Written `10/60` (requests per seconds), `10` (per minute) or `off`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum QuotaLimit {
     /// No limit.
     Off,
@@ -38,6 +39,7 @@ pub struct QuotaSettings {
 /// The refill algorithm of a bucket.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Algorithm {
     /// Evenly: one request after each fraction of the period (A).
     Gcra,
@@ -48,6 +50,7 @@ pub enum Algorithm {
 /// The scope of a bucket.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Scope {
     /// One bucket for each pair of token and API (A).
     TokenApi,
@@ -79,6 +82,7 @@ pub struct QuotaChange {
 /// The form of `Retry-After` on a 429.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum RetryAfter {
     /// No such header (D).
     #[default]

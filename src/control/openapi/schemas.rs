@@ -59,8 +59,8 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         "drip_bytes_per_second": said(number(1), "Sends the body slowly, by the account's clock."),
         "close": said(json!({ "enum": ["before-headers", "mid-body"] }), "Closes the connection before the answer, or in the middle of its body."),
         "truncate_at": said(number(0), "Sends only so many bytes of the body. Content-Length is right, unless the connection is closed there."),
-        "invalid_utf8": said(json!({ "type": "boolean" }), "Puts a byte into the body that is not UTF-8."),
-        "entries": said(json!({ "enum": ["duplicate", "reorder", "empty", "drop"] }), "Doubles the last entry of a page, reorders the entries, leaves all out, or leaves the first out."),
+        "invalid_utf8": said(json!({ "type": "boolean" }), "Inserts a byte that is not valid UTF-8."),
+        "entries": said(json!({ "enum": ["duplicate", "reorder", "empty", "drop"] }), "Repeats the last entry of a page, reorders the entries, leaves all out, or leaves the first out."),
         "repeat_page_token": said(json!({ "type": "boolean" }), "Answers a page of v3.3 with a page token that leads to the same page again."),
         "expire_token": said(json!({ "type": "boolean" }), "Expires the token of the request once it is answered."),
     });
@@ -74,7 +74,7 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     });
     let rule = json!({
         "name": said(name.clone(), "Named in `X-Mock-Fault` and in the journal; `fault-1` and so on by default."),
-        "match": some(matches), "fault": some(fault), "times": said(number(1), "Applies at most so often."),
+        "match": some(matches), "fault": some(fault), "times": said(number(1), "Applies at most this many times."),
         "hidden": said(json!({ "type": "boolean" }), "Leaves `X-Mock-Fault` out of the answer."),
     });
     let mut counted_rule = rule.clone();
@@ -186,13 +186,13 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         (
             "Requests".to_owned(),
             json!({
-                "type": "object", "required": ["requests", "next_after", "noted"],
+                "type": "object", "required": ["requests", "next_after", "noted", "epoch"],
                 "properties": {
                     "requests": { "type": "array", "items": {
                         "type": "object", "required": ["number", "at", "method", "path", "parameters", "status", "duration_us"],
                         "properties": request, "additionalProperties": false,
                     } },
-                    "next_after": number(0), "noted": number(0),
+                    "next_after": number(0), "noted": number(0), "epoch": number(0),
                 },
                 "additionalProperties": false,
             }),
