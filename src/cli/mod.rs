@@ -1,9 +1,12 @@
 //! The commands of the binary, one file each. Their output is part of the public interface.
 
+mod banner;
+mod files;
 mod generate;
 mod healthcheck;
 mod logs;
 mod serve;
+mod signals;
 mod trusting;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};

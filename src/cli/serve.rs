@@ -1,14 +1,6 @@
 //! `opswat-mock serve`, the default command: binds the listeners, prints the banner, and serves until a signal.
 
-use std::{
-    fmt::{self, Write as _},
-    fs, io,
-    net::{IpAddr, SocketAddr, TcpStream},
-    path::Path,
-    process::ExitCode,
-    thread,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, path::Path, process::ExitCode, thread};
 
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -17,9 +9,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::logs;
+use super::{
+    banner::Banner,
+    files::{self, PortFile},
+    logs,
+    signals::Signals,
+};
 use crate::{
-    account::{quota::QuotaLimit, settings::Credential},
+    account::settings::Credential,
     clock::Clock,
     config::{self, Config, ControlAddr, ServerName},
     control::Access,
@@ -34,8 +31,6 @@ const BACKLOG: u32 = 1024;
 const MAX_WORKERS: usize = 16;
 /// The maximum number of threads for blocking work, such as searches.
 const MAX_BLOCKING: usize = 32;
-/// The time limit of the check whether a server still listens on the port of a port file.
-const STALE_CHECK_TIME: Duration = Duration::from_millis(500);
 /// File descriptors that are reserved for other uses than connections.
 #[cfg(unix)]
 const OTHER_FILES: u64 = 32;
@@ -95,7 +90,7 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     };
     // A write to a pipe can block until it has a reader. Before `Signals::new`, a signal still ends the process.
     let (pipe, file): (Option<&Path>, _) = match config.port_file.as_deref() {
-        Some(path) if is_special(path) => (Some(path), None),
+        Some(path) if files::is_special(path) => (Some(path), None),
         file => (None, file),
     };
     let _pipe = pipe.map(write).transpose()?;
@@ -145,48 +140,6 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
     Ok(())
 }
 
-/// The file with the port, from the bind until the server stops.
-struct PortFile<'a> {
-    path: &'a Path,
-    port: u16,
-}
-
-impl<'a> PortFile<'a> {
-    /// Removes the file that a stopped server has left: a client would connect to a port where nothing listens. The file of a
-    /// running server stays.
-    fn remove_stale(path: &Path, host: IpAddr) {
-        // Any other content is not a port file, whatever the path leads to.
-        let port = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u16>().ok());
-        let Some(port) = port.filter(|_| !is_special(path)) else { return };
-        let address = Config::reached(SocketAddr::new(host, port));
-        if TcpStream::connect_timeout(&address, STALE_CHECK_TIME).is_err() {
-            clear(path);
-        }
-    }
-
-    fn write(path: &'a Path, port: u16) -> io::Result<Self> {
-        write_port(path, port)?;
-        Ok(Self { path, port })
-    }
-}
-
-/// The file of another server that was started since with the same path stays.
-impl Drop for PortFile<'_> {
-    fn drop(&mut self) {
-        let is_own = || fs::read_to_string(self.path).is_ok_and(|text| text.trim() == self.port.to_string());
-        if !is_special(self.path) && is_own() {
-            clear(self.path);
-        }
-    }
-}
-
-/// Removes a file, or empties the file that a symbolic link leads to.
-fn clear(path: &Path) {
-    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    // A file that cannot be removed cannot be written either, and that is reported.
-    let _ = if is_link { fs::write(path, "") } else { fs::remove_file(path) };
-}
-
 /// The TLS configuration, if HTTPS is on. It writes the authority's certificate before any output announces the server.
 fn tls(config: &Config) -> Result<Option<Tls>, String> {
     let read = |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
@@ -202,7 +155,7 @@ fn tls(config: &Config) -> Result<Option<Tls>, String> {
     let names: Vec<&str> = config.tls_san.iter().map(ServerName::as_str).chain(host.as_deref()).collect();
     let (tls, authority) = Tls::generate(&names, Clock::running().now())?;
     if let Some(path) = &config.tls_ca_file {
-        write_whole(path, &authority).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        files::write_whole(path, &authority).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(Some(tls))
 }
@@ -250,156 +203,4 @@ fn warning(config: &Config, address: SocketAddr) -> Option<String> {
     (!reached.ip().is_loopback() && config.control_token.is_none()).then(|| {
         format!("every client that reaches {reached} can control the mock; --control-token requires a token, --control-addr off disables the control surface")
     })
-}
-
-/// A receiver of SIGINT, SIGTERM and SIGHUP.
-#[cfg(unix)]
-struct Signals {
-    sigint: tokio::signal::unix::Signal,
-    sigterm: tokio::signal::unix::Signal,
-    /// `None` where the process was started with SIGHUP ignored, as `nohup` does.
-    sighup: Option<tokio::signal::unix::Signal>,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        Ok(Self {
-            sigint: signal(SignalKind::interrupt())?,
-            sigterm: signal(SignalKind::terminate())?,
-            sighup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.sigint.recv() => {}
-            _ = self.sigterm.recv() => {}
-            () = async {
-                match &mut self.sighup {
-                    Some(sighup) => drop(sighup.recv().await),
-                    None => std::future::pending().await,
-                }
-            } => {}
-        }
-    }
-}
-
-/// Whether the process was started with SIGHUP ignored. A handler would end that.
-#[cfg(unix)]
-fn is_hangup_ignored() -> bool {
-    // Linux lists the ignored signals as hexadecimal bits; SIGHUP is the first. Elsewhere the handler is installed.
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits & 1 == 1)
-}
-
-/// A receiver of Ctrl-C.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn recv(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
-    }
-}
-
-/// Whether the path exists and is not a regular file, such as a pipe.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_file())
-}
-
-fn write_port(path: &Path, port: u16) -> io::Result<()> {
-    write_whole(path, &format!("{port}\n"))
-}
-
-/// Writes a file atomically, by a rename of a temporary file in the same directory. Follows a symbolic link. Writes
-/// directly to a path that is not a regular file, such as a pipe.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if is_special(&path) {
-        return fs::write(path, text);
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
-}
-
-/// The text that `serve` prints after the listener is bound.
-struct Banner<'a> {
-    config: &'a Config,
-    address: SocketAddr,
-    control_address: Option<SocketAddr>,
-    local: &'a Local,
-}
-
-impl fmt::Display for Banner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, address, control_address, local } = self;
-        let Config { token, client_id, client_secret, devices, seed, retention_days, .. } = config;
-        let scheme = if config.is_tls() { "https" } else { "http" };
-        let base = format!("{scheme}://{address}");
-        // The commands to paste use an address that this machine can reach.
-        let reached = format!("{scheme}://{}", Config::reached(*address));
-        let is_made = config.tls && config.tls_cert.is_none();
-        let (curl, authority) = match &config.tls_ca_file {
-            _ if !is_made => ("curl -s".to_owned(), None),
-            Some(file) => {
-                let file = file.display();
-                (format!("curl -s --cacert '{file}'"), Some(format!("{file}, for clients to trust")))
-            }
-            None => {
-                ("curl -sk".to_owned(), Some("made at this start; --tls-ca-file writes its certificate".to_owned()))
-            }
-        };
-        let mut clock = String::new();
-        match config.now {
-            Some(now) => write!(clock, "stopped at {now}")?,
-            None => clock.push_str("runs with the machine's"),
-        }
-        let quota = match config.rate_limit {
-            QuotaLimit::Off => "off".to_owned(),
-            QuotaLimit::Per { requests, seconds } => {
-                let still = if config.now.is_some() { "; it stands still with the clock" } else { "" };
-                format!("{requests} requests in {seconds} s for each token and API{still}; --rate-limit off ends it")
-            }
-        };
-        writeln!(f, "opswat-mock {} at {base}\n", env!("CARGO_PKG_VERSION"))?;
-        writeln!(f, "  company        {}, {devices} devices, seed {seed}", local.account().world().company())?;
-        writeln!(f, "  history        {retention_days} days back from now (--retention-days); the clock {clock}")?;
-        writeln!(f, "  quota          {quota}")?;
-        if let Some(authority) = authority {
-            writeln!(f, "  authority      {authority}")?;
-        }
-        writeln!(f, "  access token   {token}")?;
-        writeln!(f, "  client id      {client_id}")?;
-        writeln!(f, "  client secret  {client_secret}")?;
-        match (config.control_addr, control_address) {
-            (Some(ControlAddr::Off), _) => writeln!(f, "  control        off\n")?,
-            (_, control) => {
-                let token = if config.control_token.is_some() { ", with the token of --control-token" } else { "" };
-                writeln!(
-                    f,
-                    "  control        {scheme}://{}/_mock/accounts{token}\n",
-                    Config::reached(control.unwrap_or(*address))
-                )?;
-            }
-        }
-        writeln!(f, "Try it:\n")?;
-        writeln!(f, "{curl} '{reached}/o/api/v2/logs?limit=10&event_type=1&access_token={token}'\n")?;
-        writeln!(f, "{curl} '{reached}/o/api/v3.3/logs' -H 'Authorization: Bearer {token}' \\")?;
-        writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"event_category\":\"device\",\"age\":86400}}'\n")?;
-        writeln!(f, "{curl} '{reached}/o/api/v3/activities' -H 'Authorization: Bearer {token}' \\")?;
-        writeln!(f, "  -H 'Content-Type: application/json' -d '{{\"action\":[\"blocked\"],\"age\":168}}'\n")?;
-        writeln!(f, "{curl} '{reached}/o/oauth/token' -d grant_type=client_credentials \\")?;
-        writeln!(f, "  -d 'client_id={client_id}' \\\n  -d 'client_secret={client_secret}'\n")
-    }
 }

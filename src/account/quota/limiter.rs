@@ -1,10 +1,13 @@
 //! The buckets of an account: how a request is counted.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::settings::{Algorithm, Bucket, QuotaSettings, QuotaStatus, Scope};
+use super::{
+    bucket::{BucketSpec, Level, NANOS_PER_SECOND, nanos},
+    settings::{Bucket, QuotaSettings, QuotaStatus, Scope},
+};
 use crate::world::Millis;
 
 /// The maximum number of buckets of an account. Beyond it, full buckets are removed first.
@@ -48,15 +51,6 @@ pub(crate) struct BucketKey {
     api: Option<&'static str>,
 }
 
-/// The fill level of a bucket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Level {
-    /// The time at which the bucket is full again, in nanoseconds since 1970.
-    FullAt(u64),
-    /// The number of requests in a window.
-    Used { window: u64, requests: u32 },
-}
-
 impl Quota {
     pub(crate) fn new(settings: QuotaSettings) -> Self {
         Self { state: Mutex::new(State { settings, buckets: HashMap::new(), change: 0 }) }
@@ -70,14 +64,13 @@ impl Quota {
     pub(crate) fn change(&self, settings: QuotaSettings) {
         let mut state = self.state();
         if state.settings != settings {
-            *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
+            state.restart(settings);
         }
     }
 
     /// Sets the settings, and fills all buckets.
     pub(crate) fn reset(&self, settings: QuotaSettings) {
-        let mut state = self.state();
-        *state = State { settings, buckets: HashMap::new(), change: state.change + 1 };
+        self.state().restart(settings);
     }
 
     /// Counts one request, or rejects it. A rejected request does not change the bucket.
@@ -164,6 +157,11 @@ impl Quota {
 }
 
 impl State {
+    /// Sets the settings, and fills all buckets.
+    fn restart(&mut self, settings: QuotaSettings) {
+        *self = Self { settings, buckets: HashMap::new(), change: self.change + 1 };
+    }
+
     fn key(&self, token: &Arc<str>, api: &'static str) -> BucketKey {
         let (by_token, by_api) = match self.settings.scope {
             Scope::TokenApi => (true, true),
@@ -188,107 +186,17 @@ impl State {
     }
 }
 
-/// The quota settings in nanoseconds.
-#[derive(Clone, Copy)]
-struct BucketSpec {
-    algorithm: Algorithm,
-    requests: NonZeroU32,
-    /// The length of a window.
-    window: u64,
-    /// The GCRA interval: the time after which one more request is allowed.
-    interval: u64,
-}
-
-impl BucketSpec {
-    fn of(settings: QuotaSettings) -> Self {
-        let QuotaSettings { requests, per_seconds, algorithm, .. } = settings;
-        let window = u64::from(per_seconds.get()) * NANOS_PER_SECOND;
-        Self { algorithm, requests, window, interval: (window / u64::from(requests.get())).max(1) }
-    }
-
-    fn full(self) -> Level {
-        match self.algorithm {
-            Algorithm::Gcra => Level::FullAt(0),
-            Algorithm::FixedWindow => Level::Used { window: 0, requests: 0 },
-        }
-    }
-
-    /// Returns the new level, or the wait time in nanoseconds if the bucket is empty.
-    fn take(self, level: Level, now: u64) -> Result<Level, u64> {
-        match level {
-            Level::FullAt(full_at) => {
-                // GCRA: the level drains evenly, and each request adds one cell.
-                let full_at = full_at.max(now) + self.interval;
-                let burst = self.interval * u64::from(self.requests.get());
-                match (full_at - now).checked_sub(burst) {
-                    None | Some(0) => Ok(Level::FullAt(full_at)),
-                    Some(wait) => Err(wait),
-                }
-            }
-            Level::Used { window, requests } => {
-                // A request may arrive before a window starts and be counted after it. It counts in the new window:
-                // windows never go back.
-                let current = (now / self.window).max(window);
-                let used = if window == current { requests } else { 0 };
-                if used < self.requests.get() {
-                    Ok(Level::Used { window: current, requests: used + 1 })
-                } else {
-                    Err(((current + 1) * self.window).saturating_sub(now))
-                }
-            }
-        }
-    }
-
-    fn give_back(self, level: Level, taken: Level, now: u64) -> Level {
-        match (level, taken) {
-            // What has drained since the request was counted is available again already.
-            (Level::FullAt(full_at), Level::FullAt(taken)) => {
-                Level::FullAt(full_at.saturating_sub(self.interval.min(taken.saturating_sub(now))))
-            }
-            (Level::Used { window, requests }, Level::Used { window: taken, .. }) if window == taken => {
-                Level::Used { window, requests: requests.saturating_sub(1) }
-            }
-            (level, _) => level,
-        }
-    }
-
-    fn full_at(self, level: Level) -> u64 {
-        match level {
-            Level::FullAt(full_at) => full_at,
-            Level::Used { requests: 0, .. } => 0,
-            Level::Used { window, .. } => (window + 1) * self.window,
-        }
-    }
-
-    fn is_full(self, level: Level, now: u64) -> bool {
-        self.full_at(level) <= now
-    }
-
-    fn status(self, level: Level, now: u64) -> QuotaStatus {
-        let full_at = self.full_at(level);
-        let owed = match level {
-            Level::FullAt(full_at) => full_at.saturating_sub(now).div_ceil(self.interval),
-            Level::Used { requests, .. } => u64::from(if full_at > now { requests } else { 0 }),
-        };
-        let limit = self.requests.get();
-        let remaining = limit.saturating_sub(u32::try_from(owed).unwrap_or(u32::MAX));
-        QuotaStatus { limit, remaining, reset_seconds: full_at.max(now).div_ceil(NANOS_PER_SECOND).cast_signed() }
-    }
-}
-
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-fn nanos(now: Millis) -> u64 {
-    // Clocks show times from 1970 to 2199.
-    now.0.max(0).cast_unsigned() * 1_000_000
-}
-
 #[cfg(test)]
 #[expect(clippy::cast_precision_loss, reason = "the reference uses floats on purpose")]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
-    use super::{super::settings::QuotaLimit, *};
+    use super::{
+        super::settings::{Algorithm, QuotaLimit},
+        *,
+    };
 
     const API: &str = "logs-v3.3";
 

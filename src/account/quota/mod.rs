@@ -5,6 +5,7 @@
 //! exactly when a bucket is full again, which the `X-RateLimit-*` headers report. Limit, algorithm and scope can change
 //! at any time; a change fills all buckets.
 
+mod bucket;
 mod limiter;
 mod settings;
 
