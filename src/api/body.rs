@@ -10,14 +10,13 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderValue, header},
 };
-use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
     context::{Authenticated, RequestContext},
     error::ApiError,
 };
-use crate::account::profile::WrongTypes;
+use crate::{account::profile::WrongTypes, bodies::WholeBody};
 
 /// The fields of a JSON body.
 #[derive(Debug, Default)]
@@ -43,23 +42,24 @@ impl<S: Sync> FromRequest<S> for Fields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let Authenticated { context, .. } = parts.extensions.get().ok_or(ApiError::ServerError)?;
+        let Authenticated { context, .. } = request.extensions().get().ok_or(ApiError::ServerError)?;
         // The content type is checked before the body is read. A request without a body needs none.
-        let media_type = check_media_type(&parts.headers, "application/json");
-        if let (Err(error), true) = (&media_type, has_body(&parts.headers)) {
-            let mut unread = Request::new(body);
-            *unread.headers_mut() = parts.headers.clone();
-            context.recorder.refused_body(unread).await;
+        let media_type = check_media_type(request.headers(), "application/json");
+        if let (Err(error), true) = (&media_type, has_body(request.headers())) {
+            let recorder = context.recorder.clone();
+            recorder.refused_body(request).await;
             return Err(error.clone());
         }
-        let bytes = read(body, context).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
+        let (parts, body) = request.into_parts();
+        let Authenticated { context, .. } = parts.extensions.get().ok_or(ApiError::ServerError)?;
+        // The body holds its part of the budget until it is parsed.
+        let body = read(body, context).await?;
+        if body.bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        context.recorder.body(&bytes);
+        context.recorder.body(&body.bytes);
         media_type?;
-        Ok(Self { wrong_types: context.config.profile().wrong_types, ..Self::parse(&bytes)? })
+        Ok(Self { wrong_types: context.config.profile().wrong_types, ..Self::parse(&body.bytes)? })
     }
 }
 
@@ -68,8 +68,8 @@ impl<S: Sync> FromRequest<S> for Fields {
 /// # Errors
 ///
 /// 400 if the body is too large, late or incomplete (A: the vendor documents no maximum, and uses 413 for pages).
-pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Result<Bytes, ApiError> {
-    context.bodies.read(body).await.map(|body| body.bytes).map_err(|why| {
+pub(super) async fn read(body: axum::body::Body, context: &RequestContext) -> Result<WholeBody, ApiError> {
+    context.bodies.read(body).await.map_err(|why| {
         if let Some(limit) = why.limit() {
             context.recorder.limited(limit);
         }

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 
 use super::{body, context::RequestContext, error::ApiError, fault, head, params::Params, state::ApiState};
 use crate::{account::InFlightGuard, api_name::ApiName};
@@ -31,6 +32,10 @@ pub(super) async fn identify(State(state): State<Arc<ApiState>>, request: Reques
     }
 }
 
+/// The body of a token request, as it was read for the client id in it.
+#[derive(Clone)]
+pub(super) struct FormBytes(pub(super) Bytes);
+
 /// A request with its body in memory and the context of its account.
 struct IdentifiedRequest {
     context: RequestContext,
@@ -44,7 +49,8 @@ impl IdentifiedRequest {
         head::check(&request)?;
         let (mut parts, body) = request.into_parts();
         let first = parts.extensions.get::<RequestContext>().cloned().ok_or(ApiError::ServerError)?;
-        let form = body::read(body, &first).await?;
+        // A fault may delay the answer. Only the bytes are kept, so that it does not hold a part of the budget.
+        let form = body::read(body, &first).await?.bytes;
         let text = String::from_utf8_lossy(&form);
         first.recorder.form(&text);
         let id = basic(&parts.headers)
@@ -58,6 +64,7 @@ impl IdentifiedRequest {
         context.recorder.target(context.target.clone());
         let in_flight = account.map(|_| state.begin_request(&context.account)).transpose()?;
         parts.extensions.insert(context.clone());
+        parts.extensions.insert(FormBytes(form.clone()));
         Ok(Self { context, in_flight, request: Request::from_parts(parts, Body::from(form)) })
     }
 }

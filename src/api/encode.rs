@@ -12,10 +12,14 @@ use crate::{
 };
 
 /// The content type of JSON responses (A: the form of a servlet container).
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
+pub(super) const JSON_TYPE: &str = "application/json;charset=UTF-8";
+/// The same as a header value.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static(JSON_TYPE);
 
 /// The content type for accounts whose profile has `charset = "none"`.
-const BARE_JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const BARE_JSON_TYPE: &str = "application/json";
+/// The same as a header value.
+const BARE_JSON: HeaderValue = HeaderValue::from_static(BARE_JSON_TYPE);
 
 /// Removes the charset from the content type.
 pub(super) fn without_charset(response: &mut Response) {

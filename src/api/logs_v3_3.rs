@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// The default of `age`, and the length of a window with only an end (A), in seconds.
-const DEFAULT_AGE_SECONDS: i64 = 3_600;
+pub(super) const DEFAULT_AGE_SECONDS: i64 = 3_600;
 /// The maximum of `age`, in seconds (D).
-const MAX_AGE_SECONDS: i64 = 86_400;
+pub(super) const MAX_AGE_SECONDS: i64 = 86_400;
 
 /// Returns a page.
 ///
@@ -100,7 +100,8 @@ fn open(text: &str, category: Category, context: &RequestContext) -> Result<Page
     Ok(token)
 }
 
-const CATEGORIES: [Category; 4] = [Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
+pub(super) const CATEGORIES: [Category; 4] =
+    [Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
 
 fn category(fields: &Fields) -> Result<Category, ApiError> {
     const WANTED: &str = "device, admin, webhook or device_report";

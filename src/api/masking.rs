@@ -42,6 +42,9 @@ fn is_secret(name: &str) -> bool {
 
 /// A path without what follows the name of a secret in it, such as a matrix parameter.
 pub(super) fn masked_path(path: &str) -> String {
+    if !mentions_secret(path) {
+        return path.to_owned();
+    }
     let lower = path.to_ascii_lowercase();
     let secret = SECRETS.iter().filter_map(|word| lower.find(word).map(|at| at + word.len())).min();
     secret.map_or_else(|| path.to_owned(), |end| format!("{}…", &path[..end]))

@@ -2,8 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::encode;
-use crate::world::{Action, AdminEvent, Category, DeviceEvent, WebhookEvent};
+use super::{encode, logs_v3_3, search::MAX_SEARCH};
+use crate::{
+    account::settings::{DEFAULT_CLIENT_SECRET, DOCUMENTED_CLIENT_ID},
+    api_name::{AUTHORIZE_PATH, ApiName},
+    world::{Action, AdminEvent, Category, DeviceEvent, WebhookEvent},
+};
 
 /// A golden file, by its path below `fixtures`.
 macro_rules! golden {
@@ -12,23 +16,14 @@ macro_rules! golden {
     };
 }
 
-/// The content type of every answer.
-const JSON: &str = "application/json;charset=UTF-8";
-/// The documented client of `default`.
-const CLIENT_ID: &str = "LWDP7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
-/// Its secret.
-const CLIENT_SECRET: &str = "SECRETP9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R6TEST";
-/// The same where the profile leaves the charset out.
-const BARE_JSON: &str = "application/json";
-
 /// The paths, and the schemas that they name.
 pub(crate) fn describe() -> (Map<String, Value>, Map<String, Value>) {
     let mut paths = Map::new();
-    paths.insert("/o/oauth/token".to_owned(), json!({ "get": token_by_query(), "post": token_by_form() }));
-    paths.insert("/o/oauth/authorize".to_owned(), json!({ "get": authorize() }));
-    paths.insert("/o/api/v2/logs".to_owned(), json!({ "get": logs_v2(), "head": head(logs_v2()) }));
-    paths.insert("/o/api/v3/activities".to_owned(), json!({ "post": activities_v3() }));
-    paths.insert("/o/api/v3.3/logs".to_owned(), json!({ "post": logs_v3_3() }));
+    paths.insert(ApiName::Token.path().to_owned(), json!({ "get": token_by_query(), "post": token_by_form() }));
+    paths.insert(AUTHORIZE_PATH.to_owned(), json!({ "get": authorize() }));
+    paths.insert(ApiName::LogsV2.path().to_owned(), json!({ "get": logs_v2(), "head": head(logs_v2()) }));
+    paths.insert(ApiName::ActivitiesV3.path().to_owned(), json!({ "post": activities_v3() }));
+    paths.insert(ApiName::LogsV3_3.path().to_owned(), json!({ "post": logs_v3_3() }));
     (paths, schemas())
 }
 
@@ -135,7 +130,7 @@ fn token_by_form() -> Value {
 fn token_fields() -> Value {
     json!({
         "grant_type": codes(&["client_credentials", "authorization_code", "refresh_token"]),
-        "client_id": known(CLIENT_ID), "client_secret": known(CLIENT_SECRET), "code": text(), "redirect_uri": text(), "refresh_token": text(),
+        "client_id": known(DOCUMENTED_CLIENT_ID), "client_secret": known(DEFAULT_CLIENT_SECRET), "code": text(), "redirect_uri": text(), "refresh_token": text(),
     })
 }
 
@@ -159,7 +154,7 @@ fn authorize() -> Value {
         "tags": ["emulated"],
         "security": [],
         "parameters": [
-            parameter("client_id", known(CLIENT_ID)), parameter("redirect_uri", known("http://127.0.0.1/back")),
+            parameter("client_id", known(DOCUMENTED_CLIENT_ID)), parameter("redirect_uri", known("http://127.0.0.1/back")),
             parameter("response_type", json!({ "const": "code" })), parameter("state", text()),
         ],
         "responses": {
@@ -220,7 +215,7 @@ fn activities_v3() -> Value {
                 "end_date": { "type": ["string", "null"], "pattern": "^[0-9]{2}/[0-9]{2}/[0-9]{4}$" },
                 "age": integer(1, None, 24),
                 "action": { "type": ["array", "null"], "items": codes(&Action::ALL.map(Action::code)) },
-                "search": { "type": ["string", "null"], "maxLength": 256 },
+                "search": { "type": ["string", "null"], "maxLength": MAX_SEARCH },
             },
         },
         { "type": "array", "maxItems": 0, "items": {} },
@@ -252,10 +247,10 @@ fn logs_v3_3() -> Value {
         "type": "object",
         "required": ["event_category"],
         "properties": {
-            "event_category": codes(&["device", "admin", "webhook", "device_report"]),
+            "event_category": codes(&logs_v3_3::CATEGORIES.map(Category::code)),
             "limit": integer(1, Some(100), 20),
             "token": { "type": ["string", "null"], "description": "The token of the page before." },
-            "age": integer(1, Some(86_400), 3_600),
+            "age": integer(1, Some(logs_v3_3::MAX_AGE_SECONDS), logs_v3_3::DEFAULT_AGE_SECONDS),
             "start_time": { "type": ["integer", "null"], "minimum": 0 },
             "end_time": { "type": ["integer", "null"], "minimum": 0 },
             "filter": { "anyOf": [
@@ -264,7 +259,7 @@ fn logs_v3_3() -> Value {
                     "properties": {
                         "events": { "anyOf": [text(), { "type": "array", "items": text() }] },
                         "agent_types": { "type": ["array", "null"], "items": { "type": "integer", "enum": [0, 2] } },
-                        "search": { "type": ["string", "null"], "maxLength": 256 },
+                        "search": { "type": ["string", "null"], "maxLength": MAX_SEARCH },
                     },
                 },
                 { "type": "array", "maxItems": 0, "items": {} },
@@ -352,7 +347,7 @@ fn answer(description: &str, schema: &Value, examples: &[(&str, &str)]) -> Value
     json!({
         "description": description,
         "headers": { "Date": date, "X-Mock-Fault": fault },
-        "content": { JSON: media, BARE_JSON: { "schema": schema } },
+        "content": { encode::JSON_TYPE: media, encode::BARE_JSON_TYPE: { "schema": schema } },
     })
 }
 

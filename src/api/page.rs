@@ -102,12 +102,7 @@ impl Page {
 
     /// Finds the entries of the page, for an API with another row format.
     pub(super) async fn entries(self, context: &RequestContext) -> Result<Vec<Record>, ApiError> {
-        let find = |page: &Self, context: &RequestContext, cancellation: &Cancellation| {
-            let world = context.account.world_of(context.config.settings.world);
-            let Listing { events, .. } = page.list(&world, context, page.injected_events(context), cancellation)?;
-            Ok(events.iter().map(|event| event.to_record(&world)).collect::<Vec<_>>())
-        };
-        let entries = self.compute(context, find).await?;
+        let entries = self.compute(context, Self::find_entries).await?;
         context.recorder.entries(entries.len() as u64);
         Ok(entries)
     }
@@ -117,14 +112,15 @@ impl Page {
     async fn compute<T, F>(self, context: &RequestContext, find: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&Self, &RequestContext, &Cancellation) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(&Self, &World, &RequestContext, &Cancellation) -> Result<T, ApiError> + Send + 'static,
     {
+        let world = context.account.world_of(context.config.settings.world);
         if self.filter.search.is_none() {
-            return if self.is_slow(context) {
+            return if self.is_slow(&world, context) {
                 let of = context.clone();
-                offload(move || find(&self, &of, &Cancellation::default())).await
+                offload(move || find(&self, &world, &of, &Cancellation::default())).await
             } else {
-                find(&self, context, &Cancellation::default())
+                find(&self, &world, context, &Cancellation::default())
             };
         }
         let of = context.clone();
@@ -137,7 +133,7 @@ impl Page {
         // Cancels the search if the client disconnects before the response.
         let _waiting = cancellation.cancel_on_drop();
         offload(move || {
-            let found = find(&self, &of, &cancellation);
+            let found = find(&self, &world, &of, &cancellation);
             drop((account_permit, shared));
             found
         })
@@ -145,22 +141,30 @@ impl Page {
     }
 
     /// Whether the lag may hide more than [`MAX_UNSETTLED`] events of the window, each of which must be examined.
-    fn is_slow(&self, context: &RequestContext) -> bool {
-        let world = context.config.settings.world;
-        world.lag != Lag::NONE
-            && context.account.world_of(world).unsettled(self.category, self.window, self.seen_at) > MAX_UNSETTLED
+    fn is_slow(&self, world: &World, context: &RequestContext) -> bool {
+        context.config.settings.world.lag != Lag::NONE
+            && world.unsettled(self.category, self.window, self.seen_at) > MAX_UNSETTLED
     }
 
-    fn find(&self, context: &RequestContext, cancellation: &Cancellation) -> Result<Rows, ApiError> {
-        let world = context.account.world_of(context.config.settings.world);
+    fn find_entries(
+        &self,
+        world: &World,
+        context: &RequestContext,
+        cancellation: &Cancellation,
+    ) -> Result<Vec<Record>, ApiError> {
+        let Listing { events, .. } = self.list(world, context, self.injected_events(context), cancellation)?;
+        Ok(events.iter().map(|event| event.to_record(world)).collect())
+    }
+
+    fn find(&self, world: &World, context: &RequestContext, cancellation: &Cancellation) -> Result<Rows, ApiError> {
         let injected_events = self.injected_events(context);
         if injected_events.is_empty()
-            && let Some(rows) = self.cached(&world, context)
+            && let Some(rows) = self.cached(world, context)
         {
             return Ok(rows);
         }
-        let Listing { events, end } = self.list(&world, context, injected_events, cancellation)?;
-        let entries = events.iter().map(|event| event.to_record(&world));
+        let Listing { events, end } = self.list(world, context, injected_events, cancellation)?;
+        let entries = events.iter().map(|event| event.to_record(world));
         Ok(Rows { count: events.len() as u64, end, pieces: vec![encode_rows(entries, context.config.row_format)] })
     }
 

@@ -32,7 +32,7 @@ impl<'a> Params<'a> {
     pub(super) fn first_lossy(raw: &str, name: &str) -> Option<String> {
         let pairs = raw.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.into_iter().find(|(raw_name, _)| decode(raw_name).is_ok_and(|key| key == name))?;
-        Some(decode(value).map_or_else(|_| value.to_owned(), Cow::into_owned))
+        Some(Self::decoded_lossy(value))
     }
 
     /// Appends the pairs of another list.

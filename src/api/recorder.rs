@@ -115,6 +115,8 @@ impl Recording {
             after_us,
             "request"
         );
+        let mut pairs = masked_pairs(uri.query().unwrap_or_default());
+        pairs.extend(record.form);
         let request = journal::Request {
             number: 0,
             at: (*now).into(),
@@ -122,10 +124,7 @@ impl Recording {
             path: truncated(&masked_path(uri.path())),
             api: api.map(ApiName::code),
             token,
-            parameters: Parameters {
-                pairs: [masked_pairs(uri.query().unwrap_or_default()), record.form].concat(),
-                body: record.body,
-            },
+            parameters: Parameters { pairs, body: record.body },
             status,
             // Without a response, no entries were returned.
             entries: record.entries.filter(|_| status.is_some()),

@@ -6,7 +6,6 @@ use crate::world::{Category, Event, Renderer, World};
 use crate::{
     account::{TrueEvent, profile::RowFormat},
     clock::Instant,
-    world::Record,
 };
 
 /// Encodes events of one category.
@@ -35,7 +34,11 @@ impl<'w> Writer<'w> {
 
     /// Appends an event as a CSV line (RFC 4180).
     pub(crate) fn csv(&mut self, event: &Event, into: &mut Vec<u8>) {
-        let mut line = csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(into);
+        let mut line = csv::WriterBuilder::new()
+            .has_headers(false)
+            .terminator(csv::Terminator::CRLF)
+            .buffer_capacity(1024)
+            .from_writer(into);
         // Writing to memory cannot fail.
         encode::with_row(&self.renderer.render(event), RowFormat::default(), |_, values| line.write_record(values))
             .expect("writing to memory does not fail");
@@ -45,14 +48,10 @@ impl<'w> Writer<'w> {
 
 /// Appends an event of the ground truth: its row with the fields `at`, `visible_at` and `injected`.
 pub(crate) fn write_true_event(true_event: &TrueEvent, into: &mut Vec<u8>) {
-    row(&true_event.entry, into);
+    encode::write_row(&true_event.entry, RowFormat::default(), into);
     // Removes the closing brace of the row.
     into.pop();
     let (at, visible_at) = (Instant::from(true_event.at), Instant::from(true_event.visible_at));
     let rest = format!(r#","at":"{at}","visible_at":"{visible_at}","injected":{}}}"#, true_event.is_injected);
     into.extend_from_slice(rest.as_bytes());
-}
-
-fn row(entry: &Record, into: &mut Vec<u8>) {
-    encode::write_row(entry, RowFormat::default(), into);
 }

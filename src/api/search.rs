@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The maximum number of characters of a search text (A).
-const MAX_SEARCH: usize = 256;
+pub(super) const MAX_SEARCH: usize = 256;
 
 /// The search text of a request. `None` if it is missing or empty.
 pub(super) fn text(fields: &Fields, parameter: &'static str) -> Result<Option<String>, ApiError> {

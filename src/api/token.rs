@@ -4,13 +4,14 @@
 //! (A: Spring Security OAuth2 accepts it). This endpoint has no quota.
 
 use axum::{
-    extract::{RawQuery, Request},
+    Extension,
+    extract::RawQuery,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::{body, context::RequestContext, error::ApiError, page, params::Params};
+use super::{body, client::FormBytes, context::RequestContext, error::ApiError, page, params::Params};
 use crate::account::tokens::{Grant, Issued};
 
 #[derive(Serialize)]
@@ -36,19 +37,18 @@ pub(super) async fn by_query(
 pub(super) async fn by_form(
     context: RequestContext,
     RawQuery(query): RawQuery,
-    request: Request,
+    Extension(FormBytes(form)): Extension<FormBytes>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let form = body::read(body, &context).await?;
     if !form.is_empty() {
-        body::check_media_type(&parts.headers, "application/x-www-form-urlencoded")?;
+        body::check_media_type(&headers, "application/x-www-form-urlencoded")?;
     }
     let form = std::str::from_utf8(&form).map_err(|_| ApiError::Unreadable("The form is not UTF-8".to_owned()))?;
     // Servlets put the parameters of the query before those of the form.
     let repeated = context.config.profile().repeated_parameter;
     let params =
         Params::parse(query.as_deref().unwrap_or_default(), repeated)?.followed_by(Params::parse(form, repeated)?);
-    grant(&context, &parts.headers, &params)
+    grant(&context, &headers, &params)
 }
 
 /// Checks the client, then the grant (A: the order of Spring's filters), and issues a token.
