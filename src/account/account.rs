@@ -144,29 +144,33 @@ impl Account {
         };
         // The faults are applied first, so that a rejected token does not prevent their reset.
         let fault_result = self.faults.replace(faults.clone()).map(drop);
-        let first = (access_token.as_str().into(), None);
-        let named = tokens.iter().enumerate().filter_map(|(nth, new)| Some((nth, new.token.as_ref()?, new)));
-        let mut named_tokens: Vec<(Arc<str>, Option<Millis>)> = vec![first];
-        for (nth, token, new) in named {
-            if named_tokens.iter().any(|(known, _)| **known == *token.as_str()) {
-                let why = format!("tokens[{nth}].token must be unique, another token of this account is {token}");
-                return Err(CreateAccountError::Invalid(why));
+        let mut named: Vec<(Arc<str>, Option<Millis>)> = vec![(access_token.as_str().into(), None)];
+        // The index in the request of each further named token.
+        let mut indices = Vec::new();
+        let mut unnamed = Vec::new();
+        for (nth, new) in tokens.iter().enumerate() {
+            let invalid = |why: String| CreateAccountError::Invalid(format!("tokens[{nth}].{why}"));
+            let expiry = new.expiry(start_time, profile).map_err(invalid)?;
+            match &new.token {
+                None => unnamed.push(expiry),
+                Some(token) if named.iter().any(|(known, _)| **known == *token.as_str()) => {
+                    return Err(invalid(format!("token must be unique, another token of this account is {token}")));
+                }
+                Some(token) => {
+                    named.push((token.as_str().into(), Some(expiry)));
+                    indices.push(nth);
+                }
             }
-            let end = self
-                .expiry_of(new, start_time, profile)
-                .map_err(|why| CreateAccountError::Invalid(format!("tokens[{nth}].{why}")))?;
-            named_tokens.push((token.as_str().into(), Some(end)));
         }
-        if let Err(nth) = self.tokens.begin(&named_tokens, epoch) {
-            let which = if nth == 0 { "access_token".to_owned() } else { format!("tokens[{}].token", nth - 1) };
-            return Err(CreateAccountError::TokenTaken(which));
+        let begun = self.tokens.begin(&named, epoch);
+        for expiry in unnamed {
+            self.tokens.mint(expiry);
         }
-        for (nth, new) in tokens.iter().enumerate().filter(|(_, new)| new.token.is_none()) {
-            let end = self
-                .expiry_of(new, start_time, profile)
-                .map_err(|why| CreateAccountError::Invalid(format!("tokens[{nth}].{why}")))?;
-            self.tokens.mint(end);
-        }
+        begun.map_err(|taken| {
+            let index = taken.checked_sub(1).map(|nth| indices[nth]);
+            let which = index.map_or_else(|| "access_token".to_owned(), |nth| format!("tokens[{nth}].token"));
+            CreateAccountError::TokenTaken(which)
+        })?;
         fault_result.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
     }
 
@@ -251,7 +255,7 @@ impl Account {
     }
 
     fn create_token(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<MadeToken, MintTokenError> {
-        let end = self.expiry_of(new, now, profile).map_err(MintTokenError::Invalid)?;
+        let end = new.expiry(now, profile).map_err(MintTokenError::Invalid)?;
         let token: Arc<str> = match &new.token {
             None => self.tokens.mint(end),
             Some(token) => {
@@ -263,12 +267,6 @@ impl Account {
             }
         };
         Ok(MadeToken { token: token.to_string(), expires_at: end })
-    }
-
-    #[expect(clippy::unused_self, reason = "one of a family of methods")]
-    fn expiry_of(&self, new: &NewToken, now: Millis, profile: &Profile) -> Result<Millis, String> {
-        let life_ms = i64::from(profile.token_life_seconds.get()) * 1000;
-        Ok(new.end(now)?.unwrap_or(Millis(now.0 + life_ms)))
     }
 
     /// Revokes a token. Returns `false` if the account has no such token, or if the token is revoked already.

@@ -91,10 +91,8 @@ impl FromStr for Instant {
 
 /// Parses a category by its name in the API. The help lists all names.
 fn category() -> impl TypedValueParser<Value = Category> {
-    PossibleValuesParser::new(Category::ALL.map(Category::code)).map(|name| {
-        let known = Category::ALL.into_iter().find(|category| category.code() == name);
-        known.expect("one of the names that are possible")
-    })
+    PossibleValuesParser::new(Category::ALL.map(Category::code))
+        .map(|name| Category::from_code(&name).expect("one of the names that are possible"))
 }
 
 /// Runs the command. A closed output pipe ends it with exit code 0.

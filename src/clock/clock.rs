@@ -70,13 +70,7 @@ impl Clock {
     /// The current time and mode.
     #[must_use]
     pub fn reading(&self) -> ClockReading {
-        let mut state = self.state();
-        let now = Instant(state.now());
-        match state.running {
-            Running::System { .. } => ClockReading { mode: Mode::System, now, rate: None },
-            Running::Frozen { .. } => ClockReading { mode: Mode::Frozen, now, rate: None },
-            Running::Scaled { rate, .. } => ClockReading { mode: Mode::Scaled, now, rate: Some(rate) },
-        }
+        self.state().reading()
     }
 
     /// Advances the clock, at most to [`LAST`], and returns the new time.
@@ -105,12 +99,7 @@ impl Clock {
     /// An error if the time would go back, or if the fields contradict each other. Then nothing changes.
     pub fn set(&self, change: ClockChange) -> Result<ClockReading, SetClockError> {
         let mut state = self.state();
-        let now = state.now().0;
-        let (mode, rate) = match state.running {
-            Running::System { .. } => (Mode::System, None),
-            Running::Frozen { .. } => (Mode::Frozen, None),
-            Running::Scaled { rate, .. } => (Mode::Scaled, Some(rate)),
-        };
+        let ClockReading { mode, now: Instant(Millis(now)), rate } = state.reading();
         let mode = change.mode.unwrap_or(if change.rate.is_some() { Mode::Scaled } else { mode });
         let at = change.now.map_or(now, |Instant(at)| at.0);
         if at < now {
@@ -127,9 +116,10 @@ impl Clock {
                 Running::Scaled { rate, from: at, since: std::time::Instant::now() }
             }
         };
+        let reading = state.reading();
         drop(state);
         self.changed.notify_waiters();
-        Ok(self.reading())
+        Ok(reading)
     }
 
     /// Starts another epoch, possibly at an earlier time. Waits of earlier epochs end.
@@ -187,6 +177,15 @@ impl State {
             Start::Scaled(from, rate) => Running::Scaled { rate, from: from.0, since: std::time::Instant::now() },
         };
         Self { running, shown: i64::MIN, epoch }
+    }
+
+    fn reading(&mut self) -> ClockReading {
+        let now = Instant(self.now());
+        match self.running {
+            Running::System { .. } => ClockReading { mode: Mode::System, now, rate: None },
+            Running::Frozen { .. } => ClockReading { mode: Mode::Frozen, now, rate: None },
+            Running::Scaled { rate, .. } => ClockReading { mode: Mode::Scaled, now, rate: Some(rate) },
+        }
     }
 
     fn now(&mut self) -> Millis {

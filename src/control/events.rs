@@ -120,8 +120,7 @@ impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
 }
 
 fn category(text: &str) -> Result<Category, Problem> {
-    let known = Category::ALL.into_iter().find(|stream| stream.code() == text);
-    known.ok_or_else(|| {
+    Category::from_code(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         Problem::invalid(format!(
             "category must be one of {}, got {shown}",
@@ -136,19 +135,20 @@ pub(super) async fn add(
     JsonList(new): JsonList<NewEvent, MAX_INJECTED>,
 ) -> Result<Response, Problem> {
     // Looking up devices by id scans all devices.
-    let injected_events = offload(move || account.inject(&new).map_err(|(nth, why)| (nth, new.len(), why))).await;
-    let injected_events = injected_events.map_err(|(nth, count, why)| {
-        Problem::invalid(if count == 1 { why.to_string() } else { format!("[{nth}].{why}") })
-    })?;
-    let mut body = b"{\"events\":[".to_vec();
-    for (nth, event) in injected_events.iter().enumerate() {
-        if nth > 0 {
-            body.push(b',');
-        }
-        let (at, visible_at, entry) = (event.at, event.visible_at, event.entry.clone());
-        rows::write_true_event(&TrueEvent { at, visible_at, is_injected: true, entry }, &mut body);
-    }
-    body.extend_from_slice(b"]}");
+    let body = offload(move || {
+        let injected_events = account.inject(&new).map_err(|(nth, why)| {
+            Problem::invalid(if new.len() == 1 { why.to_string() } else { format!("[{nth}].{why}") })
+        })?;
+        let truth = injected_events.iter().map(|event| TrueEvent {
+            at: event.at,
+            visible_at: event.visible_at,
+            is_injected: true,
+            entry: event.entry.clone(),
+        });
+        let mut body = TruthBody { truth, is_lines: false, stage: Stage::Beginning };
+        Ok::<_, Problem>(std::iter::from_fn(|| body.part()).collect::<Vec<_>>().concat())
+    })
+    .await?;
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 

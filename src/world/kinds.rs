@@ -33,6 +33,12 @@ impl Category {
             Self::Activity => "activity",
         }
     }
+
+    /// The category with this name in the API.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.code() == code)
+    }
 }
 
 /// The kind of event of a track. It determines the category.

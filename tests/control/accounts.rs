@@ -93,6 +93,10 @@ async fn invalid_fields_get_an_error_and_no_account_is_created() {
             json!({"tokens":[{"token":crate::harness::TOKEN}]}),
             "tokens[0].token must be unique, another account has this token",
         ),
+        (
+            json!({"tokens":[{},{"token":"free"},{"token":crate::harness::TOKEN}]}),
+            "tokens[2].token must be unique, another account has this token",
+        ),
     ] {
         mock.call("POST", "/accounts", body).await.assert_problem(409, detail);
     }

@@ -39,7 +39,7 @@ pub(super) struct EventBuilder<'a> {
 impl EventBuilder<'_> {
     pub(super) fn build(&mut self, added: Snapshot, known: &mut Known) -> Result<(Subject, Injected), InjectError> {
         let new = self.new;
-        let category = Category::ALL.into_iter().find(|category| category.code() == new.category).ok_or_else(|| {
+        let category = Category::from_code(&new.category).ok_or_else(|| {
             let wanted = format!("one of {}", Category::ALL.map(Category::code).join(", "));
             let got = if new.category.is_empty() { "none" } else { &new.category };
             InjectError::Invalid("category", wanted, got.to_owned())

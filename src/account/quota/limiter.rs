@@ -83,10 +83,10 @@ impl Quota {
         now: Millis,
     ) -> Result<Option<Taken>, QuotaExceeded> {
         let mut state = self.state();
-        let spec = BucketSpec::of(state.settings);
         if !state.settings.enabled {
             return Ok(None);
         }
+        let spec = BucketSpec::of(state.settings);
         let key = state.key(token, api);
         let now = nanos(now);
         let level = state.buckets.get(&key).copied().unwrap_or_else(|| spec.full());
@@ -127,9 +127,12 @@ impl Quota {
     /// The state of a bucket. Does not count a request. Returns `None` if the quota is not enforced.
     pub(crate) fn look(&self, token: &Arc<str>, api: &'static str, now: Millis) -> Option<QuotaStatus> {
         let state = self.state();
+        if !state.settings.enabled {
+            return None;
+        }
         let spec = BucketSpec::of(state.settings);
         let level = state.buckets.get(&state.key(token, api)).copied().unwrap_or_else(|| spec.full());
-        state.settings.enabled.then(|| spec.status(level, nanos(now)))
+        Some(spec.status(level, nanos(now)))
     }
 
     /// All buckets that are not full.

@@ -217,16 +217,19 @@ impl NewToken {
     /// The maximum time to expiry: ten years, in seconds.
     pub const MAX_SECONDS: i64 = 315_360_000;
 
-    /// The expiry of the token, or `None` without `expires_in`.
+    /// The expiry of the token if it is created now. Without `expires_in`, it is valid for `token_life_seconds` of the profile.
     ///
     /// # Errors
     ///
     /// A message if `expires_in` is out of range.
-    pub(crate) fn end(&self, now: Millis) -> Result<Option<Millis>, String> {
-        match self.expires_in {
-            None => Ok(None),
-            Some(seconds @ 0..=Self::MAX_SECONDS) => Ok(Some(Millis(now.0 + seconds * 1000))),
-            Some(other) => Err(format!("expires_in must be from 0 to {} seconds, got {other}", Self::MAX_SECONDS)),
-        }
+    pub(crate) fn expiry(&self, now: Millis, profile: &Profile) -> Result<Millis, String> {
+        let seconds = match self.expires_in {
+            None => i64::from(profile.token_life_seconds.get()),
+            Some(seconds @ 0..=Self::MAX_SECONDS) => seconds,
+            Some(other) => {
+                return Err(format!("expires_in must be from 0 to {} seconds, got {other}", Self::MAX_SECONDS));
+            }
+        };
+        Ok(Millis(now.0 + seconds * 1000))
     }
 }
