@@ -99,29 +99,8 @@ async fn load(server: SocketAddr, start: &(impl Fn() -> u64 + Sync)) -> f64 {
         }
         answered
     });
-    let answered: u32 = join(clients.collect()).await.into_iter().sum();
+    let answered: u32 = futures_util::future::join_all(clients).await.into_iter().sum();
     f64::from(answered) / began.elapsed().as_secs_f64()
-}
-
-/// Polls all futures concurrently in this task.
-async fn join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut pinned: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut pinned {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        if pinned.iter().all(|(_, output)| output.is_some()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    pinned.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 fn request(start: u64) -> String {

@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
     Attribute, Item, ItemUse, UseTree,
     visit::{self, Visit},
@@ -37,7 +38,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 ];
 
 /// What only some modules may name of other crates and of the standard library: the beginning of a path, and the modules.
-const OUTSIDE: [(&str, &[&str]); 12] = [
+const OUTSIDE: [(&str, &[&str]); 13] = [
     ("axum", &["abort", "api", "app", "control", "mock", "server"]),
     ("tower_governor", &["control"]),
     ("tokio", &["account", "api", "bodies", "cli", "clock", "control", "mock", "offload", "server"]),
@@ -51,6 +52,7 @@ const OUTSIDE: [(&str, &[&str]); 12] = [
     ("std::time::SystemTime", &["clock"]),
     // Connections are timed by the machine, whatever the clocks of accounts show.
     ("std::time::Instant", &["clock", "server"]),
+    ("tokio::time::Instant", &["clock", "server"]),
 ];
 
 /// Names of modules that collect what has no place.
@@ -70,6 +72,40 @@ impl Paths {
         let mut paths = Self::default();
         paths.visit_file(&syn::parse_file(source).expect("a source that parses"));
         paths.found
+    }
+
+    fn add_tokens(&mut self, tokens: TokenStream) {
+        let mut path: Vec<String> = Vec::new();
+        let mut colons = 0;
+        for token in tokens {
+            match &token {
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                TokenTree::Ident(name) => {
+                    if colons != 2 {
+                        self.end_path(&mut path);
+                    }
+                    path.push(name.to_string());
+                    colons = 0;
+                }
+                TokenTree::Group(group) => {
+                    self.end_path(&mut path);
+                    self.add_tokens(group.stream());
+                    colons = 0;
+                }
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {
+                    self.end_path(&mut path);
+                    colons = 0;
+                }
+            }
+        }
+        self.end_path(&mut path);
+    }
+
+    fn end_path(&mut self, path: &mut Vec<String>) {
+        if path.len() > 1 {
+            self.found.insert(std::mem::take(path));
+        }
+        path.clear();
     }
 
     fn add_tree(&mut self, before: &[String], tree: &UseTree) {
@@ -117,6 +153,12 @@ impl<'ast> Visit<'ast> for Paths {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         self.add_tree(&[], &item.tree);
+    }
+
+    /// The body of a macro is tokens rather than code: each `a::b` in it counts as a path.
+    fn visit_macro(&mut self, found: &'ast syn::Macro) {
+        self.add_tokens(found.tokens.clone());
+        visit::visit_macro(self, found);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -286,6 +328,14 @@ fn planted_violations_are_found() {
             "account/tokens imports api/mod",
         ),
         ("api/token", "use super::logs_v2::list;", "api/token imports the route api/logs_v2"),
+        ("api/token", "use super::{error::ApiError, logs_v2::list};", "api/token imports the route api/logs_v2"),
+        (
+            "account/tokens",
+            "fn f() { tokio::select! { _ = wait() => { crate::api::router() } } }",
+            "account/tokens imports api/mod",
+        ),
+        ("account/tokens", "fn f() { println!(\"{}\", crate::api::NAME); }", "account/tokens imports api/mod"),
+        ("account/tokens", "use tokio::time::Instant;", "account/tokens names tokio::time::Instant"),
         ("api/context", "use std::time::Instant;", "api/context names std::time::Instant"),
         ("api/helpers", "", "api/helpers is a drawer"),
         ("attic", "", "attic is in no layer"),

@@ -126,6 +126,12 @@ fn a_control_token_is_required_if_configured() {
     ] {
         assert_eq!(Server::status(&address, "/_mock/accounts", header), status, "{header}");
     }
+    // After a burst of wrong tokens, most of them are not looked at. The right token is not limited.
+    let wrong = || Server::status(&address, "/_mock/accounts", "authorization: Bearer wrong\r\n");
+    let statuses: Vec<u16> = (0..20).map(|_| wrong()).collect();
+    assert!(statuses.contains(&429) && statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    let right = "authorization: Bearer right-token-of-the-team\r\n";
+    assert_eq!(Server::status(&address, "/_mock/accounts", right), 200);
     assert_eq!(Server::status(&address, "/_mock/health", ""), 200);
     assert!(server.1.contains("with the token of --control-token"), "{}", server.1);
 }
