@@ -77,6 +77,7 @@ pub mod account;
 mod api;
 mod api_name;
 mod app;
+pub mod audit;
 mod bodies;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

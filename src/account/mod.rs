@@ -14,6 +14,7 @@ mod error;
 pub mod fault;
 pub mod injected;
 pub mod journal;
+pub(crate) mod listing;
 pub(crate) mod pages;
 pub mod profile;
 pub mod quota;

@@ -9,6 +9,9 @@ use super::{journal, pages::PageCache, tokens::TokenIndex, worlds::Worlds};
 /// The number of searches of all accounts that run at once: half of the binary's threads for blocking work, so that
 /// searches never block the control surface.
 const MAX_SEARCHES_OF_ALL: usize = 16;
+/// The number of audits of all accounts that run at once. Each may take some hundred megabytes.
+const MAX_AUDITS: usize = 2;
+
 /// The state that the accounts of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -18,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) journals: Arc<journal::Total>,
     /// Permits for the searches of all accounts.
     pub(crate) searches: Arc<Semaphore>,
+    /// Permits for the audits of all accounts.
+    pub(crate) audits: Arc<Semaphore>,
 }
 
 impl Default for Shared {
@@ -28,6 +33,7 @@ impl Default for Shared {
             worlds: Worlds::default(),
             journals: Arc::default(),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES_OF_ALL)),
+            audits: Arc::new(Semaphore::new(MAX_AUDITS)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::injected::Injected;
-use crate::world::{Category, Event, Filter, Millis, Record, Window, World};
+use crate::world::{Category, Event, EventId, Filter, Millis, Record, Window, World};
 
 /// The number of generated events that are loaded at once.
 const BATCH_SIZE: usize = 1_024;
@@ -11,6 +11,8 @@ const BATCH_SIZE: usize = 1_024;
 /// An event of the ground truth.
 #[derive(Clone, Debug)]
 pub struct TrueEvent {
+    /// The id of the event.
+    pub id: EventId,
     /// The time of the event.
     pub at: Millis,
     /// The time at which the event becomes visible.
@@ -66,11 +68,18 @@ impl Iterator for Truth {
         let injected = self.injected.next_if(|injected| generated.is_none_or(|event| injected.at < event.at()));
         if let Some(injected) = injected {
             let Injected { entry, at, visible_at, .. } = &*injected;
-            return Some(TrueEvent { at: *at, visible_at: *visible_at, is_injected: true, entry: entry.clone() });
+            return Some(TrueEvent {
+                id: injected.id(),
+                at: *at,
+                visible_at: *visible_at,
+                is_injected: true,
+                entry: entry.clone(),
+            });
         }
         let event = generated?;
         self.next = None;
         Some(TrueEvent {
+            id: event.id(),
             at: event.at(),
             visible_at: self.world.visible_at(&event),
             is_injected: false,

@@ -5,59 +5,52 @@ use jiff::civil::Date;
 
 use super::{
     body::{Fields, Json},
-    context::Authenticated,
+    context::{Authenticated, RequestContext},
     error::ApiError,
     limits::{Limit, PageNumber},
-    page::{Page, PageStart},
-    search,
+    page, search,
 };
 use crate::{
-    account::profile::EmptyPage,
+    account::{
+        listing::{PageQuery, PageStart},
+        profile::EmptyPage,
+    },
     world::{Action, Category, Filter, Millis, Window},
 };
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The fields of the body.
-struct ActivitiesQuery {
-    window: Window,
-    filter: Filter,
-    page: PageNumber,
-    limit: Limit<50>,
-}
-
 /// Returns a page as a JSON array without an envelope (D).
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
-    let query = ActivitiesQuery::read(&fields, context.now, context.config.row_format.zone_hours)?;
-    let profile = context.config.profile();
-    let page = Page {
-        category: Category::Activity,
-        window: context.config.readable(query.window, context.now),
-        filter: query.filter,
-        order: profile.order.into(),
-        begin: PageStart::Skip(query.page.skip(query.limit)),
-        take: query.limit.entries(),
-        seen_at: context.now,
-        snapshot: context.account.injected.snapshot(),
-    };
-    let rows = page.rows(context).await?;
-    if rows.count == 0 && profile.empty_page == EmptyPage::Refused {
-        return Err(ApiError::NothingOnPage { page: query.page.get() });
+    let (query, number) = query(&fields, context)?;
+    let rows = page::rows(&query, context).await?;
+    if rows.count == 0 && context.config.profile().empty_page == EmptyPage::Refused {
+        return Err(ApiError::NothingOnPage { page: number.get() });
     }
     Ok(rows.response("[", "]"))
 }
 
-impl ActivitiesQuery {
-    fn read(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Self, ApiError> {
-        let window = window(fields, now, zone_hours)?;
-        let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
-        let page = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
-        // Read last: every other error takes precedence over a limit that is too large. The default is 50 (D).
-        let limit = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
-        Ok(Self { window, filter, page, limit })
-    }
+/// The query of the page, and its number.
+pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQuery, PageNumber), ApiError> {
+    let asked = window(fields, context.now, context.config.row_format.zone_hours)?;
+    let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
+    let number: PageNumber = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
+    // Read last: every other error takes precedence over a limit that is too large. The default is 50 (D).
+    let limit: Limit<50> = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
+    let query = PageQuery {
+        category: Category::Activity,
+        asked,
+        window: context.config.readable(asked, context.now),
+        filter,
+        order: context.config.profile().order.into(),
+        begin: PageStart::Skip(number.skip(limit)),
+        take: limit.entries(),
+        seen_at: context.now,
+        snapshot: context.account.injected.snapshot(),
+    };
+    Ok((query, number))
 }
 
 /// The days from `start_date` to `end_date`, including the whole end day (D). If either is missing, the window is the

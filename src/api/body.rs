@@ -59,7 +59,7 @@ impl<S: Sync> FromRequest<S> for Fields {
         }
         context.recorder.body(&body.bytes);
         media_type?;
-        Ok(Self { wrong_types: context.config.profile().wrong_types, ..Self::parse(&body.bytes)? })
+        Self::read(&body.bytes, context)
     }
 }
 
@@ -108,6 +108,14 @@ pub(super) fn check_media_type(headers: &HeaderMap, wanted: &'static str) -> Res
 }
 
 impl Fields {
+    /// Parses a body. An empty body has no fields.
+    pub(super) fn read(bytes: &[u8], context: &RequestContext) -> Result<Self, ApiError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self::default());
+        }
+        Ok(Self { wrong_types: context.config.profile().wrong_types, ..Self::parse(bytes)? })
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let json = serde_json::from_slice(bytes)
             .map_err(|error| ApiError::Unreadable(format!("The body cannot be read as JSON: {error}")))?;

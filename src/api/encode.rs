@@ -44,7 +44,7 @@ pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The field names of a row, in the order of the vendor's documentation.
-pub(super) fn fields(category: Category) -> &'static [&'static str] {
+pub(crate) fn fields(category: Category) -> &'static [&'static str] {
     match category {
         Category::Admin => &ADMIN,
         Category::Device => &DEVICE,
@@ -118,7 +118,7 @@ fn write_text(text: &str, into: &mut Vec<u8>) {
 }
 
 /// Calls `write` with the field names and the values of an entry's row.
-pub(super) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
+pub(crate) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnOnce(&[&str], &[&str]) -> R) -> R {
     match entry {
         Record::Admin(entry) => {
             let at = Iso::new(entry.at);
@@ -209,7 +209,7 @@ fn details<'a>(sentence: &'a str, label: &'a str, row_format: RowFormat) -> &'a 
 ///
 /// The line is `hh:mm|AM|agent (Version n)|hostname|description`, with a two-digit hour and no spaces around the bars
 /// (D: the example). The line of an administrator event is assumed (A).
-pub(super) fn v2_line(entry: &Record, row_format: RowFormat) -> Option<(String, String)> {
+pub(crate) fn v2_line(entry: &Record, row_format: RowFormat) -> Option<(String, String)> {
     let (at, category, name, label) = match entry {
         Record::Device(entry) => {
             let (agent, version) = (entry.device.agent.product(), entry.device.agent_version(entry.at));

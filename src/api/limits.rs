@@ -13,10 +13,6 @@ impl<const MAX: u16> Limit<MAX> {
         format!("an integer from 1 to {MAX}")
     }
 
-    pub(super) fn get(self) -> u16 {
-        self.0
-    }
-
     pub(super) fn entries(self) -> usize {
         self.0.into()
     }

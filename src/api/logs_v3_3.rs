@@ -7,12 +7,13 @@ use super::{
     context::{Authenticated, RequestContext},
     error::ApiError,
     limits::Limit,
-    page::{Page, PageStart, Position},
-    page_token::PageToken,
-    search,
+    page, page_token, search,
 };
 use crate::{
-    account::profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
+    account::{
+        listing::{PageQuery, PageStart, Position},
+        profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
+    },
     world::{AdminEvent, AgentType, Category, DeviceEvent, Filter, Millis, WebhookEvent, Window},
 };
 
@@ -28,23 +29,16 @@ pub(super) const MAX_AGE_SECONDS: i64 = 86_400;
 /// `after_last_page`).
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
-    let query = read(&fields, context)?;
-    let page = Page {
-        category: query.category,
-        window: query.window,
-        filter: query.filter.clone(),
-        order: query.order,
-        begin: PageStart::At(query.begin),
-        take: query.limit.entries(),
-        seen_at: query.seen_at,
-        snapshot: query.snapshot,
-    };
-    let rows = page.rows(context).await?;
+    let query = query(&fields, context)?;
+    let rows = page::rows(&query, context).await?;
     let repeats_token = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
     let next = match rows.count {
         0 if context.config.profile().after_last_page == AfterLastPage::Refused => return Err(ApiError::AfterLastPage),
         0 => String::new(),
-        _ => PageToken { begin: if repeats_token { query.begin } else { rows.end }, ..query }.seal(&context.config),
+        _ => {
+            let PageStart::At(begin) = query.begin else { return Err(ApiError::ServerError) };
+            page_token::seal(&query, if repeats_token { begin } else { rows.end }, &context.config)
+        }
     };
     Ok(rows.response(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
 }
@@ -52,7 +46,7 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
 /// The query of a first page, or the query in the page token. Clients send the fields again with the token (C). They
 /// are checked and then ignored, except that `event_category` must match the token, and that a given `limit` replaces
 /// the token's (A; profile `limit_with_token`).
-fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError> {
+pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<PageQuery, ApiError> {
     let profile = context.config.profile();
     let category = category(fields)?;
     let window = window(fields, context.now, profile)?;
@@ -63,28 +57,29 @@ fn read(fields: &Fields, context: &RequestContext) -> Result<PageToken, ApiError
         Some(text) => Some(open(&text, category, context)?),
     };
     // Read last: every other error takes precedence over a limit that is too large. The default is 20 (D).
-    let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::try_from).transpose()?;
+    let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::<100>::try_from).transpose()?;
     Ok(if let Some(sealed) = sealed {
         let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
-        PageToken { limit: given.unwrap_or(sealed.limit), ..sealed }
+        PageQuery { take: given.map_or(sealed.take, Limit::entries), ..sealed }
     } else {
         let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
-        PageToken {
+        PageQuery {
             category,
+            asked: window,
             window: context.config.readable(window, context.now),
             filter,
-            limit,
+            take: limit.entries(),
             order: profile.order.into(),
-            begin: Position::default(),
+            begin: PageStart::At(Position::default()),
             seen_at: context.now,
             snapshot: context.account.injected.snapshot(),
         }
     })
 }
 
-fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageToken, ApiError> {
+fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageQuery, ApiError> {
     // A token from the future was issued before a reset of the account, or by another run of the server.
-    let Some(token) = PageToken::open(text, &context.config).filter(|token| token.seen_at <= context.now) else {
+    let Some(token) = page_token::open(text, &context.config).filter(|token| token.seen_at <= context.now) else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
         return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     };

@@ -22,6 +22,7 @@ pub(crate) mod openapi;
 mod page;
 mod page_token;
 mod params;
+mod queries;
 mod rate_limit;
 mod record;
 mod recorder;
@@ -103,7 +104,11 @@ async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request
     let mut response = match &in_flight {
         Ok(_) => next.run(request).await,
         Err(error) => {
-            context.recorder.refused_body(request).await;
+            match ApiName::at(request.uri().path()) {
+                // The account of an unknown token is unknown, too.
+                Some(api) if recording.owner.is_some() => queries::record(api, request, context).await,
+                _ => drop(context.recorder.refused_body(request).await),
+            }
             error.clone().into_response()
         }
     };

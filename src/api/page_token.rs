@@ -9,9 +9,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 
-use super::{limits::Limit, page::Position};
+use super::limits::Limit;
 use crate::{
-    account::{self, AccountConfig, injected::Snapshot},
+    account::{
+        self, AccountConfig,
+        injected::Snapshot,
+        listing::{PageQuery, PageStart, Position},
+    },
     world::{AgentType, Category, Filter, Millis, Order, Window},
 };
 
@@ -22,89 +26,79 @@ const SIGNATURE_BYTES: usize = 16;
 /// The maximum length of a token; the server never issues a longer one.
 const MAX_CHARACTERS: usize = 2_048;
 
-/// The content of a page token.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct PageToken {
-    pub(super) category: Category,
-    pub(super) window: Window,
-    pub(super) filter: Filter,
-    pub(super) limit: Limit<100>,
-    pub(super) order: Order,
-    /// The start of the next page.
-    pub(super) begin: Position,
-    /// The time of the request for the first page.
-    pub(super) seen_at: Millis,
-    /// The snapshot of the injected events at that time.
-    pub(super) snapshot: Snapshot,
+/// Encodes and signs the token of the page that starts at `next`.
+pub(super) fn seal(query: &PageQuery, next: Position, config: &AccountConfig) -> String {
+    let PageQuery { category, window, filter, take, order, seen_at, snapshot, .. } = query;
+    let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
+    // A limit is at most 100.
+    let limit = u16::try_from(*take).unwrap_or(u16::MAX);
+    let mut bytes = Vec::with_capacity(96);
+    bytes.push(VERSION);
+    bytes.push(*category as u8);
+    bytes.extend(window.from.0.to_be_bytes());
+    bytes.extend(window.to.0.to_be_bytes());
+    bytes.extend(seen_at.0.to_be_bytes());
+    bytes.push(u8::from(*order == Order::OldestFirst));
+    bytes.extend(next.generated.to_be_bytes());
+    bytes.extend(next.injected.to_be_bytes());
+    bytes.extend(snapshot.0.to_be_bytes());
+    bytes.extend(limit.to_be_bytes());
+    bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
+    bytes.push(agents);
+    bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
+    let signature = config.page_token_signer().chain_update(&bytes).finalize().into_bytes();
+    bytes.extend(&signature[..SIGNATURE_BYTES]);
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
-impl PageToken {
-    /// Encodes and signs the token.
-    pub(super) fn seal(&self, config: &AccountConfig) -> String {
-        let Self { category, window, filter, limit, order, begin, seen_at, snapshot } = self;
-        let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
-        let mut bytes = Vec::with_capacity(96);
-        bytes.push(VERSION);
-        bytes.push(*category as u8);
-        bytes.extend(window.from.0.to_be_bytes());
-        bytes.extend(window.to.0.to_be_bytes());
-        bytes.extend(seen_at.0.to_be_bytes());
-        bytes.push(u8::from(*order == Order::OldestFirst));
-        bytes.extend(begin.generated.to_be_bytes());
-        bytes.extend(begin.injected.to_be_bytes());
-        bytes.extend(snapshot.0.to_be_bytes());
-        bytes.extend(limit.get().to_be_bytes());
-        bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
-        bytes.push(agents);
-        bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
-        let signature = config.page_token_signer().chain_update(&bytes).finalize().into_bytes();
-        bytes.extend(&signature[..SIGNATURE_BYTES]);
-        URL_SAFE_NO_PAD.encode(bytes)
+/// Verifies and decodes a token of this account; `None` for any other text.
+pub(super) fn open(text: &str, config: &AccountConfig) -> Option<PageQuery> {
+    if text.len() > MAX_CHARACTERS {
+        return None;
     }
-
-    /// Verifies and decodes a token of this account; `None` for any other text.
-    pub(super) fn open(text: &str, config: &AccountConfig) -> Option<Self> {
-        if text.len() > MAX_CHARACTERS {
-            return None;
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (bytes, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_BYTES)?)?;
-        if !account::is_signed(config.page_token_signer().chain_update(bytes), signature) {
-            return None;
-        }
-        let (version, rest) = take::<1>(bytes)?;
-        let (category, rest) = take::<1>(rest)?;
-        let (from, rest) = take(rest)?;
-        let (to, rest) = take(rest)?;
-        let (seen_at, rest) = take(rest)?;
-        let (order, rest) = take::<1>(rest)?;
-        let (generated, rest) = take(rest)?;
-        let (injected, rest) = take(rest)?;
-        let (snapshot, rest) = take(rest)?;
-        let (limit, rest) = take(rest)?;
-        let (kinds, rest) = take(rest)?;
-        let (agents, search) = take::<1>(rest)?;
-        if version != [VERSION] {
-            return None;
-        }
-        let kinds = Some(u32::from_be_bytes(kinds)).filter(|&kinds| kinds != u32::MAX);
-        let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
-        let search = std::str::from_utf8(search).ok()?;
-        Some(Self {
-            category: Category::ALL.into_iter().find(|&candidate| candidate as u8 == category[0])?,
-            window: Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) },
-            filter: Filter {
-                kinds,
-                agents: (!agents.is_empty()).then_some(agents),
-                search: (!search.is_empty()).then(|| search.to_owned()),
-            },
-            limit: i64::from(u16::from_be_bytes(limit)).try_into().ok()?,
-            order: if order == [1] { Order::OldestFirst } else { Order::NewestFirst },
-            begin: Position { generated: u64::from_be_bytes(generated), injected: u64::from_be_bytes(injected) },
-            snapshot: Snapshot(u64::from_be_bytes(snapshot)),
-            seen_at: Millis(i64::from_be_bytes(seen_at)),
-        })
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (bytes, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_BYTES)?)?;
+    if !account::is_signed(config.page_token_signer().chain_update(bytes), signature) {
+        return None;
     }
+    let (version, rest) = take::<1>(bytes)?;
+    let (category, rest) = take::<1>(rest)?;
+    let (from, rest) = take(rest)?;
+    let (to, rest) = take(rest)?;
+    let (seen_at, rest) = take(rest)?;
+    let (order, rest) = take::<1>(rest)?;
+    let (generated, rest) = take(rest)?;
+    let (injected, rest) = take(rest)?;
+    let (snapshot, rest) = take(rest)?;
+    let (limit, rest) = take(rest)?;
+    let (kinds, rest) = take(rest)?;
+    let (agents, search) = take::<1>(rest)?;
+    if version != [VERSION] {
+        return None;
+    }
+    let kinds = Some(u32::from_be_bytes(kinds)).filter(|&kinds| kinds != u32::MAX);
+    let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
+    let search = std::str::from_utf8(search).ok()?;
+    let limit: Limit<100> = i64::from(u16::from_be_bytes(limit)).try_into().ok()?;
+    let window = Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) };
+    Some(PageQuery {
+        category: Category::ALL.into_iter().find(|&candidate| candidate as u8 == category[0])?,
+        asked: window,
+        window,
+        filter: Filter {
+            kinds,
+            agents: (!agents.is_empty()).then_some(agents),
+            search: (!search.is_empty()).then(|| search.to_owned()),
+        },
+        take: limit.entries(),
+        order: if order == [1] { Order::OldestFirst } else { Order::NewestFirst },
+        begin: PageStart::At(Position {
+            generated: u64::from_be_bytes(generated),
+            injected: u64::from_be_bytes(injected),
+        }),
+        snapshot: Snapshot(u64::from_be_bytes(snapshot)),
+        seen_at: Millis(i64::from_be_bytes(seen_at)),
+    })
 }
 
 const AGENTS: [AgentType; 2] = [AgentType::Endpoint, AgentType::DomainController];

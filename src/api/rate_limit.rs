@@ -11,7 +11,7 @@ use super::{
     context::{Authenticated, RequestContext},
     encode,
     error::ApiError,
-    head,
+    head, queries,
 };
 use crate::{
     account::{
@@ -28,7 +28,7 @@ pub(super) async fn limit(api: ApiName, caller: Authenticated, request: Request,
     let taken = match context.account.quota.take(token, api.code(), context.now) {
         Ok(taken) => taken,
         Err(QuotaExceeded { status, wait_seconds }) => {
-            context.recorder.refused_body(request).await;
+            queries::record(api, request, context).await;
             context.recorder.rate_limited();
             let mut response = ApiError::TooManyRequests { wait_seconds }.into_response();
             set_retry_after(&mut response, context.config.profile().retry_after, wait_seconds, context.now);

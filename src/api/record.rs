@@ -3,13 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::Request, http::header};
+use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::masking::{masked_body, masked_pairs};
 use crate::{
-    account::{Account, AccountConfig, journal::MAX_PARAMETER_BYTES, quota::QuotaStatus},
+    account::{
+        Account, AccountConfig,
+        journal::{MAX_PARAMETER_BYTES, PageChange},
+        listing::PageQuery,
+        quota::QuotaStatus,
+    },
     world::Millis,
 };
 
@@ -39,6 +46,9 @@ pub(super) struct RequestRecord {
     pub(super) body: Option<Box<str>>,
     /// The pairs of a form, with secrets masked.
     pub(super) form: Vec<(String, String)>,
+    /// The page that the request asks for.
+    pub(super) page: Option<PageQuery>,
+    pub(super) page_change: PageChange,
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<QuotaStatus>,
     pub(super) fault: Option<Arc<str>>,
@@ -68,6 +78,16 @@ impl Recorder {
         self.0.lock().form = masked_pairs(form);
     }
 
+    /// Sets the page that the request asks for.
+    pub(super) fn page(&self, query: PageQuery) {
+        self.0.lock().page = Some(query);
+    }
+
+    /// Sets how a fault changes the page.
+    pub(super) fn page_change(&self, change: PageChange) {
+        self.0.lock().page_change = change;
+    }
+
     pub(super) fn entries(&self, count: u64) {
         self.0.lock().entries = Some(count);
     }
@@ -88,19 +108,20 @@ impl Recorder {
         self.0.lock().is_rate_limited = true;
     }
 
-    /// Records the body of a rejected request, so that the journal has its parameters.
-    pub(super) async fn refused_body(&self, request: Request) {
-        let length = request.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    /// Reads and records the body of a request that is answered without the API, so that the journal has its
+    /// parameters. Returns an empty body if it is not read.
+    pub(super) async fn refused_body(&self, request: Request) -> Bytes {
+        let length = request.body().size_hint().exact();
+        let is_short = length.is_some_and(|length| (1..=MAX_PARAMETER_BYTES as u64).contains(&length));
         // A client that waits for `100 Continue` gets the error immediately.
-        let is_wanted =
-            matches!(length, Some(1..=MAX_PARAMETER_BYTES)) && !request.headers().contains_key(header::EXPECT);
+        let is_wanted = is_short && !request.headers().contains_key(header::EXPECT);
         if !is_wanted {
-            return;
+            return Bytes::new();
         }
         let body = Limited::new(request.into_body(), MAX_PARAMETER_BYTES);
-        if let Ok(Ok(bytes)) = timeout(REFUSED_BODY_TIME, body.collect()).await {
-            self.body(&bytes.to_bytes());
-        }
+        let Ok(Ok(body)) = timeout(REFUSED_BODY_TIME, body.collect()).await else { return Bytes::new() };
+        let bytes = body.to_bytes();
+        self.body(&bytes);
+        bytes
     }
 }

@@ -1,15 +1,24 @@
 //! Writes the record of each request to the metrics, the log and the journal.
 //!
 //! Every request to the emulated API is recorded in the journal of its account; a request without a known account is
-//! recorded in the journal of `default`. If the client disconnects before the response, the record has no status.
+//! recorded in the journal of `default`. Metrics and log have the request when its response is ready, and the journal
+//! when the response has ended. If the client disconnects before the response, the record has no status.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use axum::{
+    body::Body,
     extract::Request,
     http::{Method, Uri},
     response::Response,
 };
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
 use tracing::debug;
 
 use super::{
@@ -24,7 +33,7 @@ use crate::{
     abort::ConnectionAbortedError,
     account::{
         Account,
-        journal::{self, Parameters},
+        journal::{self, Outcome, Parameters, RequestedPage},
         profile::Charset,
     },
     api_name::{AUTHORIZE_PATH, ApiName},
@@ -90,15 +99,28 @@ impl Recording {
                 set_rate_limit_headers(response, status, target.config.profile(), target.now);
             }
         }
-        let status = (!ConnectionAbortedError::ends(response)).then(|| response.status().as_u16());
-        self.write(record, status);
+        let is_cut = ConnectionAbortedError::ends(response);
+        let status = (!is_cut).then(|| response.status().as_u16());
+        let outcome = match status {
+            None => Outcome::Cut,
+            Some(400..) => Outcome::Refused,
+            Some(_) => Outcome::Completed,
+        };
+        let entry = self.entry(record, status, outcome);
+        if is_cut || response.body().is_end_stream() {
+            entry.write();
+        } else {
+            // The request ends with its body.
+            let body = std::mem::take(response.body_mut());
+            *response.body_mut() = Body::new(RecordedBody { body, entry: Some(entry) });
+        }
     }
 
-    /// Writes the record to the metrics, the log and the journal.
-    fn write(&mut self, record: RequestRecord, status: Option<u16>) {
+    /// Updates the metrics and the log, and creates the entry of the journal.
+    fn entry(&mut self, record: RequestRecord, status: Option<u16>, outcome: Outcome) -> JournalEntry {
         self.is_written = true;
         let Self { context, method, uri, api, presented, stopwatch, .. } = &*self;
-        let RequestTarget { account, now, epoch, .. } = record.target.as_ref().unwrap_or(&context.target);
+        let RequestTarget { account, now, epoch, config } = record.target.as_ref().unwrap_or(&context.target);
         let after = stopwatch.elapsed();
         let after_us = clock::micros(after);
         let route = self.route();
@@ -117,6 +139,7 @@ impl Recording {
         );
         let mut pairs = masked_pairs(uri.query().unwrap_or_default());
         pairs.extend(record.form);
+        let change = record.page_change;
         let request = journal::Request {
             number: 0,
             at: (*now).into(),
@@ -130,9 +153,12 @@ impl Recording {
             entries: record.entries.filter(|_| status.is_some()),
             quota: record.quota,
             fault: record.fault.map(|name| name.to_string()),
+            outcome,
+            bytes_sent: 0,
+            page: record.page.map(|query| Box::new(RequestedPage { query, config: config.clone(), change })),
             duration_us: after_us,
         };
-        account.journal.record(request, *epoch);
+        JournalEntry { account: account.clone(), epoch: *epoch, request }
     }
 
     /// The route in metrics and logs. The path itself may contain anything, including secrets.
@@ -169,8 +195,78 @@ impl Drop for Recording {
     fn drop(&mut self) {
         if !self.is_written {
             let record = self.context.recorder.take();
-            self.write(record, None);
+            self.entry(record, None, Outcome::Abandoned).write();
         }
+    }
+}
+
+/// An entry of the journal, before it is written.
+struct JournalEntry {
+    account: Arc<Account>,
+    epoch: u64,
+    request: journal::Request,
+}
+
+impl JournalEntry {
+    fn write(self) {
+        self.account.journal.record(self.request, self.epoch);
+    }
+}
+
+/// A response body that writes the journal entry when the last byte is passed to the connection. The entry is therefore
+/// in the journal before the client has the whole response.
+struct RecordedBody {
+    body: Body,
+    entry: Option<JournalEntry>,
+}
+
+impl RecordedBody {
+    fn write(&mut self, outcome: Option<Outcome>) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.request.outcome = outcome.unwrap_or(entry.request.outcome);
+            entry.write();
+        }
+    }
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &polled {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(entry) = &mut self.entry {
+                    entry.request.bytes_sent += bytes as u64;
+                }
+                if self.body.is_end_stream() {
+                    self.write(None);
+                }
+            }
+            Some(Err(_)) => self.write(Some(Outcome::Cut)),
+            None => self.write(None),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Records a response that the client did not read to its end.
+impl Drop for RecordedBody {
+    fn drop(&mut self) {
+        self.write(Some(Outcome::Abandoned));
     }
 }
 

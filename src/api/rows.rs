@@ -1,6 +1,7 @@
-//! Encodes events as rows of the API, for the ground truth and for `generate`.
+//! Encodes events as rows of the API, for the ground truth, for audits and for `generate`.
 
 use super::encode;
+pub(crate) use super::encode::{fields, v2_line, with_row};
 #[cfg(feature = "cli")]
 use crate::world::{Category, Event, Renderer, World};
 use crate::{
@@ -29,7 +30,7 @@ impl<'w> Writer<'w> {
 
     /// The CSV header: the field names, separated by commas, with a line end.
     pub(crate) fn csv_header(&self) -> String {
-        encode::fields(self.category).join(",") + "\r\n"
+        fields(self.category).join(",") + "\r\n"
     }
 
     /// Appends an event as a CSV line (RFC 4180).
@@ -40,18 +41,19 @@ impl<'w> Writer<'w> {
             .buffer_capacity(1024)
             .from_writer(into);
         // Writing to memory cannot fail.
-        encode::with_row(&self.renderer.render(event), RowFormat::default(), |_, values| line.write_record(values))
+        with_row(&self.renderer.render(event), RowFormat::default(), |_, values| line.write_record(values))
             .expect("writing to memory does not fail");
         line.flush().expect("writing to memory does not fail");
     }
 }
 
-/// Appends an event of the ground truth: its row with the fields `at`, `visible_at` and `injected`.
+/// Appends an event of the ground truth: its row with the fields `id`, `at`, `visible_at` and `injected`.
 pub(crate) fn write_true_event(true_event: &TrueEvent, into: &mut Vec<u8>) {
     encode::write_row(&true_event.entry, RowFormat::default(), into);
     // Removes the closing brace of the row.
     into.pop();
     let (at, visible_at) = (Instant::from(true_event.at), Instant::from(true_event.visible_at));
-    let rest = format!(r#","at":"{at}","visible_at":"{visible_at}","injected":{}}}"#, true_event.is_injected);
+    let (id, injected) = (true_event.id, true_event.is_injected);
+    let rest = format!(r#","id":"{id}","at":"{at}","visible_at":"{visible_at}","injected":{injected}}}"#);
     into.extend_from_slice(rest.as_bytes());
 }

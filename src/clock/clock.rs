@@ -141,6 +141,24 @@ impl Clock {
         let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), epoch)).await;
     }
 
+    /// Waits for a duration of the machine's time. Ends early when `epoch` is over.
+    pub(crate) async fn sleep(&self, duration: Duration, epoch: u64) {
+        // The result does not matter: the wait is over in either case.
+        let _ = timeout(duration, self.end_of(epoch)).await;
+    }
+
+    async fn end_of(&self, epoch: u64) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on, no change is missed.
+            changed.as_mut().enable();
+            if self.state().epoch != epoch {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     async fn reach(&self, at: Millis, epoch: u64) {
         loop {
             let mut changed = pin!(self.changed.notified());

@@ -119,7 +119,7 @@ impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
     }
 }
 
-fn category(text: &str) -> Result<Category, Problem> {
+pub(super) fn category(text: &str) -> Result<Category, Problem> {
     Category::from_code(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         Problem::invalid(format!(
@@ -140,6 +140,7 @@ pub(super) async fn add(
             Problem::invalid(if new.len() == 1 { why.to_string() } else { format!("[{nth}].{why}") })
         })?;
         let truth = injected_events.iter().map(|event| TrueEvent {
+            id: event.id(),
             at: event.at,
             visible_at: event.visible_at,
             is_injected: true,

@@ -5,6 +5,7 @@
 //! not record them.
 
 mod accounts;
+mod audit;
 mod body;
 mod clock;
 mod events;
@@ -58,6 +59,7 @@ fn surface(state: ControlState) -> Router {
             get(faults::list).put(faults::replace).post(faults::add).delete(faults::forget_all),
         )
         .route("/accounts/{account}/faults/{fault}", delete(faults::forget))
+        .route("/accounts/{account}/audit", get(audit::served).post(audit::compare))
         .route("/accounts/{account}/requests", get(requests::list))
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.guard.clone(), guard::check))

@@ -1,23 +1,27 @@
 //! `/_mock/accounts/{account}/requests`: the journal, as pages or as a live stream.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json,
     http::HeaderMap,
     response::{
-        IntoResponse, Sse,
+        IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
     },
 };
 use futures_util::stream;
-use serde::Deserialize;
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
+use tokio::{sync::watch, time::timeout};
 
 use super::{body::QueryParams, problem::Problem, state::NamedAccount};
-use crate::account::{
-    Account,
-    journal::{CLOSED, Request, Requests},
+use crate::{
+    account::{
+        Account,
+        journal::{CLOSED, Request, Requests},
+    },
+    audit::delivered_ids,
+    offload::offload,
 };
 
 /// The default number of requests in a response.
@@ -29,17 +33,47 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// The maximum number of requests that are read ahead for a subscriber.
 const READ_AHEAD: usize = 16;
 
-#[derive(Deserialize)]
+/// The maximum time of a wait, of the machine's clock.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ListQuery {
     after: u64,
-    limit: usize,
+    limit: Option<usize>,
+    /// The maximum time to wait, such as `10s`.
+    wait: Option<String>,
+    /// The number of requests to wait for.
+    count: Option<usize>,
+    /// The name of the fault rule to wait for.
+    fault: Option<String>,
+    with: Option<String>,
 }
 
-impl Default for ListQuery {
-    fn default() -> Self {
-        Self { after: 0, limit: DEFAULT_LIMIT }
-    }
+/// What a client waits for: either of both.
+struct Wait {
+    time: Duration,
+    count: Option<usize>,
+    fault: Option<String>,
+}
+
+/// A request with the events that its response delivered.
+#[derive(Serialize)]
+struct WithEvents {
+    #[serde(flatten)]
+    request: Arc<Request>,
+    /// The ids of the events, if the request asked for a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<String>>,
+}
+
+/// A part of a journal, with events.
+#[derive(Serialize)]
+struct RequestsWithEvents {
+    requests: Vec<WithEvents>,
+    next_after: u64,
+    noted: u64,
+    epoch: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -50,12 +84,91 @@ pub(super) struct StreamQuery {
 
 pub(super) async fn list(
     NamedAccount(account): NamedAccount,
-    QueryParams(page): QueryParams<ListQuery>,
-) -> Result<Json<Requests>, Problem> {
-    if !(1..=MAX_LIMIT).contains(&page.limit) {
-        return Err(Problem::invalid(format!("limit must be from 1 to {MAX_LIMIT}, got {}", page.limit)));
+    QueryParams(query): QueryParams<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = in_range("limit", query.limit.unwrap_or(DEFAULT_LIMIT))?;
+    let is_with_events = match query.with.as_deref() {
+        None => false,
+        Some("events") => true,
+        Some(other) => return Err(Problem::invalid(format!("with must be events, got {}", shortened(other)))),
+    };
+    if let Some(wait) = query.wait(&account)? {
+        // The time being over is no error: the client gets what is there.
+        let _ = timeout(wait.time, wait.until_it_holds(&account, query.after)).await;
     }
-    Ok(Json(account.journal.after(page.after, page.limit, MAX_BYTES)))
+    let requests = account.journal.after(query.after, limit, MAX_BYTES);
+    if !is_with_events {
+        return Ok(Json(requests).into_response());
+    }
+    let listed = offload(move || {
+        let Requests { requests, next_after, noted, epoch } = requests;
+        let requests = requests
+            .into_iter()
+            .map(|request| WithEvents { events: delivered_ids(&account, &request), request })
+            .collect();
+        RequestsWithEvents { requests, next_after, noted, epoch }
+    });
+    Ok(Json(listed.await).into_response())
+}
+
+impl ListQuery {
+    fn wait(&self, account: &Account) -> Result<Option<Wait>, Problem> {
+        let Some(text) = &self.wait else {
+            let is_alone = self.count.is_some() || self.fault.is_some();
+            return if is_alone { Err(Problem::invalid("count and fault come with wait only")) } else { Ok(None) };
+        };
+        let time = parse_wait(text).filter(|time| *time <= MAX_WAIT).ok_or_else(|| {
+            let (most, got) = (MAX_WAIT.as_secs(), shortened(text));
+            Problem::invalid(format!("wait must be a time such as 10s or 500ms, at most {most}s, got {got}"))
+        })?;
+        let count = self.count.map(|count| in_range("count", count)).transpose()?;
+        if let Some(name) = &self.fault
+            && account.faults().iter().all(|known| known.rule.name.as_ref() != Some(name))
+        {
+            let got = shortened(name);
+            return Err(Problem::invalid(format!("fault must be the name of a rule of the account, got {got}")));
+        }
+        let count = count.or(self.fault.is_none().then_some(1));
+        Ok(Some(Wait { time, count, fault: self.fault.clone() }))
+    }
+}
+
+impl Wait {
+    async fn until_it_holds(&self, account: &Account, after: u64) {
+        let mut noted = account.subscribe();
+        loop {
+            let last = *noted.borrow_and_update();
+            if last == CLOSED || self.holds(account, after) || noted.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn holds(&self, account: &Account, after: u64) -> bool {
+        let noted = account.journal.noted();
+        let has_applied = |name: &String| {
+            account.faults().iter().any(|known| known.rule.name.as_ref() == Some(name) && known.applied > 0)
+        };
+        self.count.is_some_and(|count| noted.saturating_sub(after) >= count as u64)
+            || self.fault.as_ref().is_some_and(has_applied)
+    }
+}
+
+fn in_range(name: &str, number: usize) -> Result<usize, Problem> {
+    let is_in_range = (1..=MAX_LIMIT).contains(&number);
+    let problem = || Problem::invalid(format!("{name} must be from 1 to {MAX_LIMIT}, got {number}"));
+    is_in_range.then_some(number).ok_or_else(problem)
+}
+
+fn parse_wait(text: &str) -> Option<Duration> {
+    match text.strip_suffix("ms") {
+        Some(millis) => millis.parse().ok().map(Duration::from_millis),
+        None => text.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 /// The state of a live stream of a journal.

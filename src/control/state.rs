@@ -14,7 +14,7 @@ use super::{
 use crate::{
     account::{Account, Accounts},
     bodies::{Bodies, CONTROL_KIB},
-    limits::Limits,
+    limits::{Limits, Seconds},
     metrics::Metrics,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct ControlState {
     pub(super) bodies: Arc<Bodies>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) guard: Guard,
+    /// The maximum time between two parts of a body that is read while it arrives.
+    pub(super) body_seconds: Seconds,
 }
 
 impl FromRef<ControlState> for Arc<Accounts> {
@@ -39,7 +41,7 @@ impl FromRef<ControlState> for Arc<Accounts> {
 impl ControlState {
     pub(crate) fn new(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: Arc<Metrics>) -> Self {
         let bodies = Arc::new(Bodies::new(MAX_BODY_BYTES, limits.body_seconds, CONTROL_KIB));
-        Self { accounts, bodies, metrics, guard: Guard::new(access) }
+        Self { accounts, bodies, metrics, guard: Guard::new(access), body_seconds: limits.body_seconds }
     }
 }
 

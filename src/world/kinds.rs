@@ -34,6 +34,19 @@ impl Category {
         }
     }
 
+    /// The codes of the category's events, in the order of [`Filter::kinds`](super::Filter::kinds). For an activity, these
+    /// are the actions; a report has one code.
+    #[must_use]
+    pub fn event_codes(self) -> Vec<&'static str> {
+        match self {
+            Self::Device => DeviceEvent::ALL.map(DeviceEvent::code).to_vec(),
+            Self::Admin => AdminEvent::ALL.map(AdminEvent::code).to_vec(),
+            Self::Webhook => WebhookEvent::ALL.map(WebhookEvent::code).to_vec(),
+            Self::DeviceReport => vec!["device_report"],
+            Self::Activity => Action::ALL.map(Action::code).to_vec(),
+        }
+    }
+
     /// The category with this name in the API.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {

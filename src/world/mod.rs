@@ -55,5 +55,5 @@ pub use self::{
     search::Found,
     term::{CancelOnDrop, Cancellation, SearchTerm},
     time::{ACCOUNT_MADE, Millis},
-    window::{Event, Filter, Order, Window},
+    window::{Event, EventId, Filter, Order, Window},
 };

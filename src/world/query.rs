@@ -133,6 +133,15 @@ impl World {
         self.slice_of(&self.categories[category as usize], places, hint)
     }
 
+    /// Whether an event passes a filter.
+    #[must_use]
+    pub fn passes(&self, event: &Event, filter: &Filter) -> bool {
+        let track = self.processes.track(event.0.track);
+        filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
+            && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
+            && filter.search.as_ref().is_none_or(|text| self.render(event).mentions(&SearchTerm::new(text)))
+    }
+
     fn tracks(&self, category: Category, filter: &Filter) -> Cow<'_, [usize]> {
         let all = &self.categories[category as usize];
         if filter.kinds.is_none() && filter.agents.is_none() {

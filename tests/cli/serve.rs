@@ -173,7 +173,7 @@ fn a_signal_ends_the_server_with_success() {
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
     let mut server = Server::start(mock().args(["--port", "0", "--now", "2026-01-15T12:00:00Z"]));
-    let rule = r#"{"fault":{"delay_ms":1000}}"#;
+    let rule = r#"{"fault":{"delay_ms":1000,"waits_on":"account"}}"#;
     let post = |stream: &mut TcpStream, head: &str, body: &str| {
         write!(stream, "POST {head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len())
             .expect("written");

@@ -149,7 +149,7 @@ async fn a_scaled_clock_runs_at_its_rate() {
 #[tokio::test]
 async fn a_delay_ends_when_the_clock_passes_its_end() {
     let mock = Client::new();
-    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000},"times":1}])).await.ok();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000,"waits_on":"account"},"times":1}])).await.ok();
     let asking = {
         let mock = mock.clone();
         tokio::spawn(async move { mock.v2("").await })
@@ -169,7 +169,7 @@ async fn a_delay_ends_when_the_clock_passes_its_end() {
 #[tokio::test]
 async fn a_delay_ends_when_the_account_is_reset() {
     let mock = Client::new();
-    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000}}])).await.ok();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":30_000,"waits_on":"account"}}])).await.ok();
     let asking = {
         let mock = mock.clone();
         tokio::spawn(async move { mock.v2("").await })
@@ -192,7 +192,9 @@ async fn a_reset_sets_the_clock_back() {
 /// A delete and a reset of an account end the delays of its requests.
 #[tokio::test]
 async fn no_delay_outlives_its_account() {
-    for fault in [json!({"delay_ms":30_000}), json!({"drip_bytes_per_second":10})] {
+    for fault in
+        [json!({"delay_ms":30_000,"waits_on":"account"}), json!({"drip_bytes_per_second":10,"waits_on":"account"})]
+    {
         for end in ["DELETE", "reset"] {
             let mock = Client::new();
             mock.call(
@@ -228,7 +230,9 @@ async fn no_delay_outlives_its_account() {
 #[tokio::test]
 async fn a_request_from_before_a_reset_has_no_effect_after_it() {
     let mock = Client::new();
-    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":1000,"expire_token":true}}])).await.ok();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":1000,"waits_on":"account","expire_token":true}}]))
+        .await
+        .ok();
     let asking = {
         let mock = mock.clone();
         tokio::spawn(async move { mock.v2("").await })
@@ -246,7 +250,9 @@ async fn a_request_from_before_a_reset_has_no_effect_after_it() {
 async fn a_delay_beyond_the_end_of_the_history_ends_at_once() {
     let mock = Client::new();
     mock.account().advance(Duration::MAX);
-    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":100,"drip_bytes_per_second":1}}])).await.ok();
+    mock.control("PUT", "/faults", json!([{"fault":{"delay_ms":100,"drip_bytes_per_second":1,"waits_on":"account"}}]))
+        .await
+        .ok();
     assert_eq!(mock.v2("").await.status, 200);
 }
 

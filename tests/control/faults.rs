@@ -296,7 +296,7 @@ async fn a_429_of_a_fault_in_each_form_does_not_count() {
 async fn a_slow_body_follows_the_account_clock() {
     let mock = builder().without_quota().start().await.expect("a mock");
     let whole = page(&mock).await;
-    let rule = json!({"fault":{"drip_bytes_per_second":100},"times":1});
+    let rule = json!({"fault":{"drip_bytes_per_second":100,"waits_on":"account"},"times":1});
     mock.account().add_faults(vec![serde_json::from_value(rule).expect("a rule")]).expect("a rule");
     let mut stream = TcpStream::connect(mock.address()).await.expect("a connection");
     let body = r#"{"event_category":"device","age":86400,"limit":10}"#;

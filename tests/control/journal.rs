@@ -22,12 +22,14 @@ async fn a_request_is_recorded_with_its_parameters_and_result() {
     let noted = journal(&mock).await;
     let mut first = noted[0].clone();
     assert!(first["duration_us"].as_u64().is_some());
+    assert!(first["bytes_sent"].as_u64() > Some(0));
     first.as_object_mut().expect("an object").remove("duration_us");
     assert_eq!(
         first,
         json!({
             "number":1,"at":"2026-01-15T12:00:00Z","method":"POST","path":"/o/api/v3.3/logs","api":"logs-v3.3","token":"TEST…1234",
             "parameters":{"event_category":"admin","limit":3,"age":86400},"status":200,"entries":3,
+            "outcome":"completed","bytes_sent":first["bytes_sent"],
             "quota":{"limit":10,"remaining":9,"reset_at":"2026-01-15T12:00:06Z"},
         })
     );
@@ -195,7 +197,7 @@ async fn a_rejected_request_is_recorded_with_its_parameters() {
 #[tokio::test]
 async fn a_cancelled_request_is_recorded_without_a_status() {
     let mock = Client::new();
-    mock.control("PUT", "/faults", json!([{"name":"slow","fault":{"delay_ms":1000}}])).await.ok();
+    mock.control("PUT", "/faults", json!([{"name":"slow","fault":{"delay_ms":1000,"waits_on":"account"}}])).await.ok();
     let waiting = {
         let mock = mock.clone();
         tokio::spawn(async move { mock.v2("page=3").await })

@@ -175,7 +175,11 @@ async fn a_client_that_never_reads_is_disconnected() {
 #[tokio::test]
 async fn a_slow_response_of_a_fault_is_not_aborted() {
     let served = serve_with(|limits| (limits.write_seconds, limits.idle_seconds) = (short(), short())).await;
-    let drip = Fault { drip_bytes_per_second: Some(10), ..Fault::default() };
+    let drip = Fault {
+        drip_bytes_per_second: Some(10),
+        waits_on: opswat_mock::account::fault::WaitClock::Account,
+        ..Fault::default()
+    };
     served.mock.account().add_faults(vec![FaultRule { fault: drip, ..FaultRule::default() }]).expect("a rule");
     let mut stream = served.send(&page("connection: close\r\n").replace("limit=50", "limit=1")).await;
     let mut received = vec![0; 15];
@@ -228,7 +232,8 @@ async fn a_connection_is_closed_after_its_maximum_number_of_requests() {
 async fn an_account_has_a_maximum_number_of_requests_in_flight() {
     let served = serve_with(|limits| limits.max_concurrent_requests = 2).await;
     let account = served.mock.account();
-    let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
+    let delay =
+        Fault { delay_ms: Some(1000), waits_on: opswat_mock::account::fault::WaitClock::Account, ..Fault::default() };
     account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     let (mut first, mut second) = (served.send(&page("")).await, served.send(&page("")).await);
     applied(account, 2).await;
@@ -257,7 +262,8 @@ async fn clients_that_disconnect_during_a_delay_free_their_slot_and_are_recorded
     const MANY: u32 = 20;
     let served = serve_with(|limits| limits.max_concurrent_requests = MANY).await;
     let account = served.mock.account();
-    let delay = Fault { delay_ms: Some(500), ..Fault::default() };
+    let delay =
+        Fault { delay_ms: Some(500), waits_on: opswat_mock::account::fault::WaitClock::Account, ..Fault::default() };
     account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     let mut clients = Vec::new();
     for nth in 0..MANY {

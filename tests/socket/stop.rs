@@ -88,7 +88,8 @@ async fn the_journal_stream_ends_when_the_server_stops() {
 #[tokio::test]
 async fn requests_are_aborted_after_the_grace_time() {
     let served = serve_with(|limits| limits.grace_seconds = Duration::from_millis(100).into()).await;
-    let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
+    let delay =
+        Fault { delay_ms: Some(1000), waits_on: opswat_mock::account::fault::WaitClock::Account, ..Fault::default() };
     served.mock.account().add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     // The clock is frozen, so the response never arrives.
     let mut waiting = served.send(&page("")).await;

@@ -211,7 +211,8 @@ async fn the_request_and_idle_limits_apply_to_http_2() {
 async fn http_2_requests_in_flight_finish_when_the_server_stops() {
     let served = serve_tls(|_| {}).await;
     let account = served.mock.account().clone();
-    let delay = Fault { delay_ms: Some(1000), ..Fault::default() };
+    let delay =
+        Fault { delay_ms: Some(1000), waits_on: opswat_mock::account::fault::WaitClock::Account, ..Fault::default() };
     account.add_faults(vec![FaultRule { fault: delay, ..FaultRule::default() }]).expect("a rule");
     let (mut client, _connection) = served.http2().await;
     let answer = tokio::spawn(client.send_request(asked(Version::HTTP_2)));

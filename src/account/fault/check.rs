@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::rule::{Close, Fault, FaultRule};
+use super::rule::{Close, Fault, FaultRule, WaitClock};
 use crate::api_name::ApiName;
 
 /// The maximum size of a fault's body, in bytes.
@@ -59,6 +59,9 @@ impl FaultRule {
 
 impl Fault {
     fn check(&self, api: Option<ApiName>) -> Result<(), FaultError> {
+        if self.waits_on != WaitClock::default() && self.delay_ms.is_none() && self.drip_bytes_per_second.is_none() {
+            return bad("fault.waits_on comes with fault.delay_ms or fault.drip_bytes_per_second only");
+        }
         if *self == Self::default() {
             return bad("fault must have an effect: status, body, delay_ms, close, truncate_at, rate_limit or another");
         }

@@ -242,6 +242,7 @@ mod tests {
             (r#"{"fault":{"drip_bytes_per_second":0}}"#, "fault.drip_bytes_per_second"),
             (r#"{"fault":{"content_type":""}}"#, "fault.content_type"),
             (r#"{"fault":{"content_type":"a\nb"}}"#, "fault.content_type"),
+            (r#"{"fault":{"status":503,"waits_on":"account"}}"#, "fault.waits_on"),
             (r#"{"fault":{"retry_after_seconds":1}}"#, "fault.retry_after_seconds"),
             (r#"{"fault":{"rate_limit":"seconds","status":503}}"#, "fault.rate_limit"),
             (r#"{"fault":{"entries":"empty","status":503}}"#, "fault.entries"),

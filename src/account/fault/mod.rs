@@ -12,5 +12,5 @@ pub(crate) use self::engine::{Applied, Faults};
 pub use self::{
     check::{FaultError, MAX_DELAY_MS, MAX_FAULT_BODY_BYTES},
     engine::{FaultStatus, MAX_FAULTS},
-    rule::{Close, Entries, Fault, FaultMatch, FaultRule},
+    rule::{Close, Entries, Fault, FaultMatch, FaultRule, WaitClock},
 };

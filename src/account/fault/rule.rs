@@ -51,8 +51,7 @@ pub struct FaultMatch {
     pub probability: Option<f64>,
 }
 
-/// The effect on a request. Delays use the account's clock. While it is frozen, a delay lasts until it is changed, but
-/// at most one hour of the machine's time.
+/// The effect on a request.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
@@ -77,6 +76,9 @@ pub struct Fault {
     /// Sends the body at this rate, from 1 byte per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drip_bytes_per_second: Option<u32>,
+    /// The clock of `delay_ms` and `drip_bytes_per_second`.
+    #[serde(skip_serializing_if = "WaitClock::is_default")]
+    pub waits_on: WaitClock,
     /// Closes the connection at this point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
@@ -101,6 +103,26 @@ pub struct Fault {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+/// The clock that a wait follows.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WaitClock {
+    /// The machine's clock, as a client measures it.
+    #[default]
+    Machine,
+    /// The account's clock. While it is frozen, a wait lasts until it is changed, but at most one hour of the machine's
+    /// time.
+    Account,
+}
+
+impl WaitClock {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The point at which a connection is closed.

@@ -74,7 +74,8 @@ impl EventBuilder<'_> {
             Some(visible_at) => visible_at,
         };
         let (entry, ordinal, agent) = made;
-        Ok((subject, Injected { entry, at, visible_at, category, ordinal, agent, added, forgotten: None }))
+        let number = self.nth + 1;
+        Ok((subject, Injected { entry, at, visible_at, category, ordinal, agent, number, added, forgotten: None }))
     }
 
     /// Rejects fields that the category does not have, and texts that are too long.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     clock::Instant,
-    world::{AgentType, Category, Millis, Record},
+    world::{AgentType, Category, EventId, Filter, Millis, Record, SearchTerm},
 };
 
 /// The maximum number of injected events of an account; further events are rejected until some are deleted. As many
@@ -91,8 +91,30 @@ pub struct Injected {
     /// The index of the event code in its category.
     pub(super) ordinal: u8,
     pub(super) agent: Option<AgentType>,
-    pub(super) added: Snapshot,
-    pub(super) forgotten: Option<Snapshot>,
+    /// The number of the event since the last reset, from 1.
+    pub(super) number: u64,
+    pub(crate) added: Snapshot,
+    pub(crate) forgotten: Option<Snapshot>,
+}
+
+impl Injected {
+    /// The id of the event.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        EventId::Injected(self.number)
+    }
+
+    /// Whether the event existed when a snapshot was taken.
+    pub(crate) fn is_in(&self, snapshot: Snapshot) -> bool {
+        self.added <= snapshot && self.forgotten.is_none_or(|forgotten| forgotten > snapshot)
+    }
+
+    /// Whether the event passes a filter.
+    pub(crate) fn passes(&self, filter: &Filter) -> bool {
+        filter.kinds.is_none_or(|kinds| kinds >> self.ordinal & 1 == 1)
+            && filter.agents.as_ref().is_none_or(|agents| self.agent.is_some_and(|agent| agents.contains(&agent)))
+            && filter.search.as_ref().is_none_or(|text| self.entry.mentions(&SearchTerm::new(text)))
+    }
 }
 
 /// The number of injections and deletions so far.

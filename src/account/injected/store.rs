@@ -43,6 +43,8 @@ struct State {
     count: usize,
     /// The deleted events, in the order of deletion.
     forgotten: VecDeque<(Category, Place)>,
+    /// Whether deleted events were dropped since the last reset.
+    has_dropped: bool,
 }
 
 /// The time of an event and the snapshot of its injection, which is unique.
@@ -74,15 +76,12 @@ impl InjectedEvents {
         if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
             return Vec::new();
         }
+        // The text is compared without holding the lock.
+        let codes = Filter { search: None, ..filter.clone() };
         let state = self.state();
         let snapshot = snapshot.unwrap_or(state.now);
-        let is_wanted = |event: &&Arc<Injected>| {
-            event.added <= snapshot
-                && event.forgotten.is_none_or(|forgotten| forgotten > snapshot)
-                && event.visible_at <= seen_at
-                && filter.kinds.is_none_or(|kinds| kinds >> event.ordinal & 1 == 1)
-                && filter.agents.as_ref().is_none_or(|agents| event.agent.is_some_and(|agent| agents.contains(&agent)))
-        };
+        let is_wanted =
+            |event: &&Arc<Injected>| event.is_in(snapshot) && event.visible_at <= seen_at && event.passes(&codes);
         let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
         let in_window = state.categories[category as usize].range(range).map(|(_, event)| event);
         let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
@@ -92,6 +91,20 @@ impl InjectedEvents {
             found.retain(|event| event.entry.mentions(&term));
         }
         found
+    }
+
+    /// All injected events of a window, oldest first, including deleted ones that older page tokens still show.
+    pub(crate) fn present_and_deleted(&self, category: Category, window: Window) -> Vec<Arc<Injected>> {
+        if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
+            return Vec::new();
+        }
+        let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
+        self.state().categories[category as usize].range(range).map(|(_, event)| event.clone()).collect()
+    }
+
+    /// Whether deleted events were dropped since the last reset. Pages that had them can then not be computed again.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.state().has_dropped
     }
 
     /// Injects events, all or none.
@@ -142,7 +155,7 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, .. } = &mut *state;
+        let State { now, categories, count, forgotten, has_dropped, .. } = &mut *state;
         now.0 += 1;
         for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
             for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
@@ -153,6 +166,7 @@ impl InjectedEvents {
         while forgotten.len() > MAX_INJECTED {
             if let Some((category, place)) = forgotten.pop_front() {
                 categories[category as usize].remove(&place);
+                *has_dropped = true;
             }
         }
         std::mem::take(count)

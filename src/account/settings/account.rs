@@ -5,13 +5,12 @@ use serde::{Deserialize, Deserializer};
 use super::{
     super::{
         fault::{FaultRule, MAX_FAULTS},
-        journal::DEFAULT_JOURNAL,
         profile::Profile,
         quota::{QuotaChange, QuotaSettings},
         strict,
     },
     changes::ProfileChange,
-    values::{Credential, Devices, JournalSize, LagSeconds, Name, RedirectUri, RetentionDays},
+    values::{Credential, DEFAULT_JOURNAL, Devices, JournalSize, LagSeconds, Name, RedirectUri, RetentionDays},
 };
 use crate::{
     clock::{Instant, Start},

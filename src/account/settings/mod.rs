@@ -12,5 +12,8 @@ pub use self::{
         NewAccount, NewToken, SANDBOX, SANDBOX_SECRET, Settings,
     },
     changes::ProfileChange,
-    values::{Credential, Devices, JournalSize, LagSeconds, MAX_RETENTION_DAYS, Name, RedirectUri, RetentionDays},
+    values::{
+        Credential, DEFAULT_JOURNAL, Devices, JournalSize, LagSeconds, MAX_JOURNAL, MAX_RETENTION_DAYS, Name,
+        RedirectUri, RetentionDays,
+    },
 };

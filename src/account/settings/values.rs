@@ -7,7 +7,6 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::super::journal::MAX_JOURNAL;
 use crate::world::{Lag, MAX_DEVICES};
 
 /// The maximum retention: longer than the range of all clocks.
@@ -40,6 +39,11 @@ pub struct Devices(pub(super) u32);
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "i64")]
 pub struct RetentionDays(pub(super) u32);
+
+/// The default number of requests that a journal stores.
+pub const DEFAULT_JOURNAL: u32 = 10_000;
+/// The maximum number of requests that a journal can store.
+pub const MAX_JOURNAL: u32 = 1_000_000;
 
 /// The number of requests that a journal keeps: from 0 to [`MAX_JOURNAL`].
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]

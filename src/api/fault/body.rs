@@ -10,7 +10,12 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::{abort::ConnectionAbortedError, account::Account, clock::after, world::Millis};
+use crate::{
+    abort::ConnectionAbortedError,
+    account::{Account, fault::WaitClock},
+    clock::after,
+    world::Millis,
+};
 
 /// The delay before a connection is aborted in the body, so that the sent bytes reach the network.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -28,10 +33,12 @@ pub(super) enum Ending {
     AbortedNow,
 }
 
-/// The rate of a slow body, on the account's clock.
+/// The rate of a slow body.
 pub(super) struct Pace {
     pub(super) account: Arc<Account>,
     pub(super) epoch: u64,
+    pub(super) waits_on: WaitClock,
+    /// The time of the account's clock at the start.
     pub(super) from: Millis,
     pub(super) bytes_per_second: u32,
     pub(super) sent: u64,
@@ -61,7 +68,19 @@ impl Pace {
         left.min(usize::try_from(part).unwrap_or(usize::MAX))
     }
 
-    /// The time at which the next part is sent, if `left` bytes remain.
+    /// Waits until the next part is sent, if `left` bytes remain.
+    fn wait(&self, left: usize) -> impl Future<Output = ()> + Send + use<> {
+        let (account, epoch, waits_on, due) = (self.account.clone(), self.epoch, self.waits_on, self.due(left));
+        let part_ms = (self.part(left) as u64 * 1000).div_ceil(self.bytes_per_second.into());
+        async move {
+            match waits_on {
+                WaitClock::Account => account.clock().wait_until(due, epoch).await,
+                _ => account.clock().sleep(Duration::from_millis(part_ms), epoch).await,
+            }
+        }
+    }
+
+    /// The time of the account's clock at which the next part is sent, if `left` bytes remain.
     fn due(&self, left: usize) -> Millis {
         let sent = self.sent + self.part(left) as u64;
         after(self.from, sent.saturating_mul(1000).div_ceil(self.bytes_per_second.into()))
@@ -102,9 +121,7 @@ impl http_body::Body for FaultyBody {
                     this.bytes.split_to(part)
                 }
                 Some(pace) => {
-                    let due = pace.due(this.bytes.len());
-                    let (account, epoch) = (pace.account.clone(), pace.epoch);
-                    this.wait = Some(Box::pin(async move { account.clock().wait_until(due, epoch).await }));
+                    this.wait = Some(Box::pin(pace.wait(this.bytes.len())));
                     continue;
                 }
             };

@@ -6,7 +6,7 @@
 mod body;
 mod entries;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -21,12 +21,14 @@ use super::{
     context::{Authenticated, RequestContext},
     encode,
     error::ApiError,
+    queries,
     rate_limit::{self, set_rate_limit_headers, set_retry_after},
 };
 use crate::{
     abort::ConnectionAbortedError,
     account::{
-        fault::{Applied, Close, Fault},
+        fault::{Applied, Close, Fault, WaitClock},
+        journal::PageChange,
         quota::QuotaStatus,
     },
     api_name::ApiName,
@@ -53,7 +55,7 @@ pub(super) async fn inject(
     let (context, token) = (caller.context.clone(), caller.token.clone());
     if applied.fault.answers_itself() {
         // The API does not read the body in this case, but the journal records it.
-        context.recorder.refused_body(request).await;
+        queries::record(api, request, &context).await;
         let unanswered = async { ApiError::ServerError.into_response() };
         return apply_fault(&applied, &context, Some(&token), unanswered).await;
     }
@@ -71,12 +73,19 @@ pub(super) async fn apply_fault(
     let fault = &*applied.fault;
     context.recorder.fault(applied.name.clone());
     let response = match replacement(fault, context) {
-        Some(response) => response,
+        Some(response) => {
+            context.recorder.page_change(PageChange::Broken);
+            response
+        }
         None => whole.await,
     };
     let mut response = changed(response, applied, context).await;
     if let Some(delay_ms) = fault.delay_ms {
-        context.account.clock().wait_until(after(context.now, delay_ms), context.epoch).await;
+        let clock = context.account.clock();
+        match fault.waits_on {
+            WaitClock::Account => clock.wait_until(after(context.now, delay_ms), context.epoch).await,
+            _ => clock.sleep(Duration::from_millis(delay_ms), context.epoch).await,
+        }
     }
     if fault.expire_token
         && let Some(token) = token
@@ -130,6 +139,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     let fault = &*applied.fault;
     if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, text);
+        context.recorder.page_change(PageChange::Broken);
     }
     let aborts_body = fault.close == Some(Close::MidBody);
     // These statuses have no body and no `Content-Length`.
@@ -151,6 +161,9 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
         && let Some((changed, count)) = entries::changed(&bytes, change, applied.chance)
     {
         context.recorder.entries(count);
+        if fault.content_type.is_none() {
+            context.recorder.page_change(PageChange::Entries(change));
+        }
         bytes = changed.into();
     }
     if fault.invalid_utf8 {
@@ -166,12 +179,16 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     } else if let Some(at) = fault.truncate_at {
         bytes.truncate(usize::try_from(at).unwrap_or(usize::MAX));
     }
+    if fault.invalid_utf8 || aborts_body || bytes.len() < whole {
+        context.recorder.page_change(PageChange::Broken);
+    }
     // For an empty body, one byte is announced that is never sent.
     let announced = if aborts_body { whole.max(1) } else { bytes.len() };
     parts.headers.insert(header::CONTENT_LENGTH, announced.into());
     let pace = fault.drip_bytes_per_second.map(|bytes_per_second| Pace {
         account: context.account.clone(),
         epoch: context.epoch,
+        waits_on: fault.waits_on,
         from: context.account.clock().now(),
         bytes_per_second,
         sent: 0,

@@ -1,5 +1,6 @@
 //! `GET /_mock/openapi.json`: both surfaces as OpenAPI 3.1 describes them.
 
+mod audit;
 mod parts;
 mod paths;
 mod schemas;
@@ -27,6 +28,7 @@ pub(super) async fn show() -> Response {
 fn describe() -> Value {
     let (mut paths, mut schemas) = api::openapi::describe();
     paths.extend(control_paths());
+    paths.extend(audit::audit_paths());
     schemas.extend(control_schemas());
     json!({
         "openapi": "3.1.0",

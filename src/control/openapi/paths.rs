@@ -179,7 +179,13 @@ pub(super) fn control_paths() -> Map<String, Value> {
                 "parameters": one(&[]),
                 "get": with_parameters(
                     operation("listRequests", "Lists the journal, oldest first, after the request of a number", ("200", answer("Some requests.", &named("Requests"))), &["400", "404"]),
-                    &[parameter("after", "query", json!({ "type": "integer", "minimum": 0 })), parameter("limit", "query", limit())],
+                    &[
+                        parameter("after", "query", json!({ "type": "integer", "minimum": 0 })), parameter("limit", "query", limit()),
+                        parameter("with", "query", json!({ "enum": ["events"] })),
+                        parameter("wait", "query", json!({ "type": "string", "pattern": "^[0-9]+m?s$" })),
+                        parameter("count", "query", json!({ "type": "integer", "minimum": 1, "maximum": 1000 })),
+                        parameter("fault", "query", text()),
+                    ],
                 ),
             }),
         ),

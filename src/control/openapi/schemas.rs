@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parts::{instant, named, text};
+use super::{
+    audit::audit_schemas,
+    parts::{instant, named, text},
+};
 use crate::{account::profile::Profile, api_name::ApiName, world::Category};
 
 #[expect(clippy::too_many_lines, reason = "a table, one schema after the other")]
@@ -55,8 +58,9 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         "content_type": said(text(), "Sets the content type of the answer."),
         "rate_limit": said(json!({ "enum": ["off", "seconds", "http-date"] }), "Answers 429 whatever the quota is; the value is the form of `Retry-After`."),
         "retry_after_seconds": said(number(0), "What that 429 asks to wait; 30 by default."),
-        "delay_ms": said(number(1), "Delays the answer, in milliseconds of the account's clock, at most an hour."),
-        "drip_bytes_per_second": said(number(1), "Sends the body slowly, by the account's clock."),
+        "delay_ms": said(number(1), "Delays the answer by this many milliseconds, at most an hour."),
+        "drip_bytes_per_second": said(number(1), "Sends the body slowly."),
+        "waits_on": said(json!({ "enum": ["machine", "account"] }), "Which clock `delay_ms` and `drip_bytes_per_second` follow: the machine's by default. A wait on the account's clock lasts until a test advances it."),
         "close": said(json!({ "enum": ["before-headers", "mid-body"] }), "Closes the connection before the answer, or in the middle of its body."),
         "truncate_at": said(number(0), "Sends only so many bytes of the body. Content-Length is right, unless the connection is closed there."),
         "invalid_utf8": said(json!({ "type": "boolean" }), "Inserts a byte that is not valid UTF-8."),
@@ -82,8 +86,8 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     counted_rule["applied"] = number(0);
     let list = |name: &str, item: Value| some(json!({ name: { "type": "array", "items": item } }));
     let true_event = json!({
-        "type": "object", "required": ["at", "visible_at", "injected"],
-        "properties": { "at": instant(), "visible_at": instant(), "injected": { "type": "boolean" } },
+        "type": "object", "required": ["id", "at", "visible_at", "injected"],
+        "properties": { "id": text(), "at": instant(), "visible_at": instant(), "injected": { "type": "boolean" } },
         "additionalProperties": { "type": "string" },
     });
     let mut new_event: Map<String, Value> = [
@@ -114,6 +118,8 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         "number": number(1), "at": instant(), "method": text(), "path": text(), "api": { "type": "string", "enum": apis },
         "token": text(), "parameters": { "type": "object" }, "status": { "type": ["integer", "null"] },
         "entries": number(0), "quota": status, "fault": text(), "duration_us": number(0),
+        "outcome": { "enum": ["completed", "refused", "cut", "abandoned"] }, "bytes_sent": number(0),
+        "events": { "type": "array", "items": text() }, "ignored": { "type": "array", "items": text() },
     });
     let new_account = json!({
         "name": name, "seed": number(0), "devices": number(0), "now": instant(), "quota": named("QuotaChange"),
@@ -128,7 +134,8 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     });
     let modes = json!({ "type": "string", "enum": ["system", "frozen", "scaled"] });
     let rate = json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000 });
-    Map::from_iter([
+    let mut schemas = audit_schemas();
+    schemas.extend([
         (
             "Problem".to_owned(),
             json!({
@@ -189,7 +196,7 @@ pub(super) fn control_schemas() -> Map<String, Value> {
                 "type": "object", "required": ["requests", "next_after", "noted", "epoch"],
                 "properties": {
                     "requests": { "type": "array", "items": {
-                        "type": "object", "required": ["number", "at", "method", "path", "parameters", "status", "duration_us"],
+                        "type": "object", "required": ["number", "at", "method", "path", "parameters", "status", "outcome", "bytes_sent", "duration_us"],
                         "properties": request, "additionalProperties": false,
                     } },
                     "next_after": number(0), "noted": number(0), "epoch": number(0),
@@ -197,5 +204,6 @@ pub(super) fn control_schemas() -> Map<String, Value> {
                 "additionalProperties": false,
             }),
         ),
-    ])
+    ]);
+    schemas
 }

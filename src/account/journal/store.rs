@@ -1,7 +1,4 @@
-//! The journal: the requests of an account and their results.
-//!
-//! The journal keeps the most recent requests. Secrets are masked before a request is stored. Timestamps use the
-//! account's clock, and durations use the machine's clock.
+//! The requests of a journal, in order, within the limits of the journal and of all journals together.
 
 use std::{
     collections::VecDeque,
@@ -12,69 +9,17 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tokio::sync::watch;
 
-use super::quota::QuotaStatus;
-use crate::clock::Instant;
+use super::request::Request;
 
-/// The default number of requests that a journal stores.
-pub const DEFAULT_JOURNAL: u32 = 10_000;
-/// The maximum number of requests that a journal can store.
-pub const MAX_JOURNAL: u32 = 1_000_000;
 /// The number of bytes that all journals of a server share. Beyond it, a journal above its equal share drops its oldest
 /// requests when it records a new one. A journal never drops requests of another one. Large journals that stay idle can
 /// therefore keep the total above this number.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// The maximum number of bytes of a request's parameters that the journal stores.
-pub(crate) const MAX_PARAMETER_BYTES: usize = 4_096;
-
-/// One request and its result.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Request {
-    /// The number of the request, from 1 since the last reset.
-    pub number: u64,
-    /// The time at which the request arrived.
-    pub at: Instant,
-    /// The method.
-    pub method: String,
-    /// The path, without the query.
-    pub path: String,
-    /// The API, if the path belongs to one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api: Option<&'static str>,
-    /// The access token of the request, masked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// The parameters in the query and in the body; secrets are masked.
-    pub parameters: Parameters,
-    /// The status of the response; `None` if the connection ended without one.
-    pub status: Option<u16>,
-    /// The number of entries, if the response is a page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entries: Option<u64>,
-    /// The state of the quota bucket after the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota: Option<QuotaStatus>,
-    /// The name of the fault rule that was applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fault: Option<String>,
-    /// The time until the response, in microseconds of the machine's time.
-    pub duration_us: u64,
-}
-
 /// The value of [`Journal::subscribe`] after the account is deleted.
 pub(crate) const CLOSED: u64 = u64::MAX;
-
-/// The parameters of a request.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Parameters {
-    /// The pairs of the query and of a form, decoded.
-    pub(crate) pairs: Vec<(String, String)>,
-    /// The JSON body, masked.
-    pub(crate) body: Option<Box<str>>,
-}
 
 /// The journal of one account.
 #[derive(Debug)]
@@ -103,6 +48,15 @@ struct State {
     epoch: u64,
 }
 
+/// All stored requests of a journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// The requests, oldest first.
+    pub(crate) requests: Vec<Arc<Request>>,
+    /// Whether the journal has dropped no request since the last reset.
+    pub(crate) is_whole: bool,
+}
+
 /// A part of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Requests {
@@ -116,61 +70,15 @@ pub struct Requests {
     pub epoch: u64,
 }
 
-impl Parameters {
-    /// The value of a parameter in the query, in the form or in the JSON body.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Value> {
-        let pair = self.pairs.iter().find(|(known, _)| known == name);
-        pair.map(|(_, value)| Value::from(value.as_str())).or_else(|| self.json()?.get(name).cloned())
-    }
-
-    /// The body, if it is JSON.
-    #[must_use]
-    pub fn json(&self) -> Option<Value> {
-        serde_json::from_str(self.body.as_deref()?).ok()
-    }
-
-    fn bytes(&self) -> usize {
-        let pairs: usize = self.pairs.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-        pairs + self.body.as_ref().map_or(0, |body| body.len())
-    }
-}
-
-/// Serializes an object: the pairs, then the fields of the body. A field of the body replaces a pair of the same name.
-/// A body that is not an object becomes the field `body`.
-impl Serialize for Parameters {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all: Map<String, Value> = Map::new();
-        for (name, value) in &self.pairs {
-            all.entry(name.clone()).or_insert_with(|| Value::from(value.as_str()));
-        }
-        match (self.json(), &self.body) {
-            (Some(Value::Object(fields)), _) => all.extend(fields),
-            (Some(other), _) => drop(all.insert("body".to_owned(), other)),
-            (None, Some(text)) => drop(all.insert("body".to_owned(), Value::from(&**text))),
-            (None, None) => {}
-        }
-        all.serialize(serializer)
-    }
-}
-
-impl Request {
-    /// The approximate size in memory, in bytes.
-    fn bytes(&self) -> usize {
-        let texts = [Some(&self.method), Some(&self.path), self.token.as_ref(), self.fault.as_ref()];
-        size_of::<Self>() + texts.into_iter().flatten().map(String::len).sum::<usize>() + self.parameters.bytes()
-    }
-}
-
 impl Total {
     /// The number of bytes in all journals.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
 impl Journal {
-    pub(super) fn new(capacity: u32, total: Arc<Total>) -> Self {
+    pub(crate) fn new(capacity: u32, total: Arc<Total>) -> Self {
         let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, capacity: capacity as usize, epoch: 0 };
         Self { state: Mutex::new(state), last: watch::Sender::new(0), total }
     }
@@ -241,13 +149,25 @@ impl Journal {
         Requests { requests, next_after, noted, epoch }
     }
 
+    /// The number of requests recorded since the last reset.
+    pub(crate) fn noted(&self) -> u64 {
+        self.state().noted
+    }
+
+    /// All stored requests, oldest first.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        let requests: Vec<Arc<Request>> = state.requests.iter().cloned().collect();
+        Snapshot { is_whole: state.noted == requests.len() as u64, requests }
+    }
+
     /// A receiver that yields the number of the last request whenever it changes.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
     }
 
     /// Deletes all requests, and restarts the numbering at 1.
-    pub(super) fn reset(&self, epoch: u64) {
+    pub(crate) fn reset(&self, epoch: u64) {
         let mut state = self.state();
         self.clear(&mut state);
         (state.noted, state.epoch) = (0, epoch);
@@ -264,7 +184,7 @@ impl Journal {
     }
 
     /// Notifies the subscribers that the journal is closed.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.last.send_replace(CLOSED);
     }
 
@@ -295,23 +215,12 @@ impl Drop for Journal {
     }
 }
 
-/// A masked secret: its first and last four characters, or none if it has fewer than 16 characters.
-pub(crate) fn masked(secret: &str) -> String {
-    if secret.is_ascii() && secret.len() >= 16 {
-        return [&secret[..4], "…", &secret[secret.len() - 4..]].concat();
-    }
-    let count = secret.chars().count();
-    if count < 16 {
-        return "…".to_owned();
-    }
-    let first: String = secret.chars().take(4).collect();
-    let last: String = secret.chars().skip(count - 4).collect();
-    format!("{first}…{last}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::request::{Outcome, Parameters},
+        *,
+    };
 
     fn request(path: &str) -> Request {
         Request {
@@ -326,6 +235,9 @@ mod tests {
             entries: None,
             quota: None,
             fault: None,
+            outcome: Outcome::Completed,
+            bytes_sent: 0,
+            page: None,
             duration_us: 1,
         }
     }
@@ -372,12 +284,5 @@ mod tests {
         noisy.record(request(&large), 0);
         assert!(total.bytes.load(Ordering::Relaxed) <= MAX_BYTES);
         assert_eq!(quiet.len(), 50);
-    }
-
-    #[test]
-    fn masked_secrets_show_only_their_ends() {
-        assert_eq!(masked("TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234"), "TEST…1234");
-        assert_eq!(masked("sandbox-short"), "…");
-        assert_eq!(masked("üüüüüüüüüüüüüüüü"), "üüüü…üüüü");
     }
 }

@@ -1,0 +1,276 @@
+//! Audits: whether a connector lost, doubled or changed a log, and why.
+//!
+//! An audit compares the records that a connector stored with the events of the history. What the connector was served is
+//! derived from the journal, which stores the query of each page and not its events. From both follows the cause of each
+//! missing and of each doubled event.
+
+mod cause;
+mod compare;
+mod expected;
+mod fields;
+mod input;
+mod query;
+mod record;
+mod report;
+mod served;
+mod time;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io::{self, BufRead},
+    ops::Range,
+};
+
+use serde::Serialize;
+
+pub(crate) use self::served::delivered_ids;
+pub use self::{
+    cause::{Cause, DuplicateCause},
+    fields::{FieldMap, FieldMapError},
+    input::RecordFormat,
+    query::{AuditQuery, DEFAULT_EXAMPLES, MAX_EXAMPLES},
+    report::{
+        AlteredRecord, AuditReport, Difference, DuplicatedRecord, EventRow, Findings, MissingEvent, RepeatedEvent,
+        ServedReport, UnknownRecord, UnreadableRecord,
+    },
+};
+use self::{
+    compare::{Comparison, Leftovers, MAX_RECORDS},
+    expected::Expected,
+    fields::ComparedFields,
+    input::InputError,
+    served::ServedPages,
+};
+use crate::{
+    account::Account,
+    clock::Instant,
+    world::{Category, Millis, Window},
+};
+
+/// Why an audit is not possible. `Display` is a sentence.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The query or the records as a whole are invalid; the message.
+    Invalid(String),
+    /// The records could not be read to their end.
+    Io(io::Error),
+}
+
+impl Account {
+    /// Compares what a connector stored with the events of a category in a window, whose end is excluded. The records are
+    /// rows of the API.
+    ///
+    /// # Errors
+    ///
+    /// If the window or the number of records is too large, or a record cannot be serialized.
+    pub fn audit<R: Serialize>(
+        &self,
+        category: Category,
+        window: Range<Instant>,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<AuditReport, AuditError> {
+        self.audit_with(&AuditQuery::new(category).window(window), records)
+    }
+
+    /// Like [`audit`](Self::audit), with all settings.
+    ///
+    /// # Errors
+    ///
+    /// The same, and if the map does not fit the category, or if the query has no window and no request asked for one.
+    pub fn audit_with<R: Serialize>(
+        &self,
+        query: &AuditQuery,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<AuditReport, AuditError> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, &record)
+                .map_err(|error| AuditError::Invalid(format!("A record cannot be serialized: {error}")))?;
+            lines.push(b'\n');
+        }
+        self.audit_stream(query, RecordFormat::Json, &*lines)
+    }
+
+    /// Like [`audit_with`](Self::audit_with), for records in a format: NDJSON, a JSON array or CSV.
+    ///
+    /// # Errors
+    ///
+    /// The same, and if the records as a whole cannot be read.
+    pub fn audit_stream(
+        &self,
+        query: &AuditQuery,
+        format: RecordFormat,
+        records: impl BufRead,
+    ) -> Result<AuditReport, AuditError> {
+        let now = self.clock().now();
+        let compared = ComparedFields::new(query.category, query.map.as_ref())?;
+        let served = ServedPages::of(self, query.category);
+        let window = window_of(query, &served)?;
+        let expected = self.expected(query, window, now)?;
+        let mut comparison = Comparison::new(self, query, now, &expected, compared.clone());
+        input::read(records, format, &compared, &mut comparison)?;
+        let Leftovers { altered, unknown, outside } = comparison.pair(window);
+        let Comparison { is_matched, received, matched, duplicates, unreadable, .. } = comparison;
+        let lost: Vec<usize> =
+            (0..expected.keys.len()).filter(|&nth| expected.required[nth] && !is_matched[nth]).collect();
+        let missing = missing(query, &served, &expected, &lost);
+        let duplicated = duplicated(query, &served, &expected, &duplicates);
+        let findings = missing.count + duplicated.count + altered.count + unknown.count + unreadable.count;
+        Ok(AuditReport {
+            category: query.category,
+            from: window.from.into(),
+            to: Millis(window.to.0 + 1).into(),
+            now: now.into(),
+            is_complete: findings == 0,
+            expected: expected.count,
+            received,
+            matched,
+            outside,
+            missing,
+            duplicated,
+            altered,
+            unknown,
+            unreadable,
+        })
+    }
+
+    /// Compares what was served in whole 200 responses with the events of a window.
+    ///
+    /// # Errors
+    ///
+    /// If the window is too large, or if the query has none and no request asked for one.
+    pub fn audit_served(&self, query: &AuditQuery) -> Result<ServedReport, AuditError> {
+        let now = self.clock().now();
+        let pages = ServedPages::of(self, query.category);
+        let window = window_of(query, &pages)?;
+        let expected = self.expected(query, window, now)?;
+        let all: Vec<usize> = (0..expected.keys.len()).filter(|&nth| expected.required[nth]).collect();
+        let mut missed_events = Vec::new();
+        let mut served = 0;
+        let mut repeated = Findings::default();
+        pages.deliveries(&expected, &all, |event, requests| {
+            served += u64::from(!requests.is_empty());
+            if requests.is_empty() {
+                missed_events.push(event);
+            } else if requests.len() > 1 {
+                repeated.add(None, query.examples, || {
+                    let requests = requests.iter().map(|request| request.number).collect();
+                    Some(RepeatedEvent { event: expected.row(event)?, requests })
+                });
+            }
+        });
+        Ok(ServedReport {
+            category: query.category,
+            from: window.from.into(),
+            to: Millis(window.to.0 + 1).into(),
+            now: now.into(),
+            is_complete: missed_events.is_empty(),
+            expected: expected.count,
+            served,
+            missed: missing(query, &pages, &expected, &missed_events),
+            repeated,
+        })
+    }
+
+    /// Like [`audit`](Self::audit), for a test.
+    ///
+    /// # Panics
+    ///
+    /// If the records are not complete, with the first findings and their causes.
+    #[track_caller]
+    pub fn assert_complete<R: Serialize>(
+        &self,
+        category: Category,
+        window: Range<Instant>,
+        records: impl IntoIterator<Item = R>,
+    ) {
+        match self.audit(category, window, records) {
+            Ok(report) => assert!(report.is_complete, "{report}"),
+            Err(error) => panic!("the audit is not possible: {error}"),
+        }
+    }
+
+    fn expected(&self, query: &AuditQuery, window: Window, now: Millis) -> Result<Expected, AuditError> {
+        let events = self.world().events(query.category, window, 1).left();
+        if events > MAX_RECORDS {
+            return Err(AuditError::Invalid(format!(
+                "The window must have at most {MAX_RECORDS} events, the window from {} to {} has {events}",
+                Instant::from(window.from),
+                Instant::from(Millis(window.to.0 + 1))
+            )));
+        }
+        Ok(Expected::find(self, query, window, now))
+    }
+}
+
+/// The window of an audit, both ends included.
+fn window_of(query: &AuditQuery, served: &ServedPages) -> Result<Window, AuditError> {
+    match &query.window {
+        Some(Range { start, end }) if start >= end => {
+            Err(AuditError::Invalid(format!("from must be before to ({end}), got {start}")))
+        }
+        Some(Range { start, end }) => Ok(Window { from: start.millis(), to: Millis(end.millis().0 - 1) }),
+        None => served.span().ok_or_else(|| {
+            let category = query.category.code();
+            AuditError::Invalid(format!(
+                "from and to must be given, as the journal has no request for {category} events"
+            ))
+        }),
+    }
+}
+
+fn missing(query: &AuditQuery, served: &ServedPages, expected: &Expected, events: &[usize]) -> Findings<MissingEvent> {
+    let mut missing = Findings::default();
+    for (&event, cause) in events.iter().zip(served.causes(expected, events)) {
+        missing.add(Some(cause.code()), query.examples, || Some(MissingEvent { event: expected.row(event)?, cause }));
+    }
+    missing
+}
+
+fn duplicated(
+    query: &AuditQuery,
+    served: &ServedPages,
+    expected: &Expected,
+    doubles: &[(u64, u32)],
+) -> Findings<DuplicatedRecord> {
+    let mut events: Vec<usize> = doubles.iter().map(|&(_, event)| event as usize).collect();
+    events.sort_unstable();
+    events.dedup();
+    let causes: BTreeMap<usize, DuplicateCause> = served.duplicate_causes(expected, &events).into_iter().collect();
+    let mut findings = Findings::default();
+    for &(record, event) in doubles {
+        let cause = causes.get(&(event as usize)).cloned().unwrap_or(DuplicateCause::Unknown);
+        findings.add(Some(cause.code()), query.examples, || {
+            Some(DuplicatedRecord { record, event: expected.row(event as usize)?, cause })
+        });
+    }
+    findings
+}
+
+impl fmt::Display for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(why) => f.write_str(why),
+            Self::Io(error) => write!(f, "The records cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AuditError {}
+
+impl From<FieldMapError> for AuditError {
+    fn from(error: FieldMapError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<InputError> for AuditError {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Invalid(why) => Self::Invalid(why),
+            InputError::Io(error) => Self::Io(error),
+        }
+    }
+}

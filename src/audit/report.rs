@@ -1,0 +1,321 @@
+//! What an audit found.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::cause::{Cause, DuplicateCause};
+use crate::{clock::Instant, world::Category};
+
+/// The number of examples of each finding in the text of a report.
+const SHOWN: usize = 3;
+
+/// The comparison of a connector's records with the events that it should have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditReport {
+    /// The category.
+    #[serde(serialize_with = "category_code")]
+    pub category: Category,
+    /// The start of the window.
+    pub from: Instant,
+    /// The end of the window; not part of it.
+    pub to: Instant,
+    /// The time of the audit. Events that are not visible yet are not expected.
+    pub now: Instant,
+    /// Whether there is no finding: each event is among the records once and unchanged, and nothing else is.
+    pub is_complete: bool,
+    /// The number of events that the connector should have.
+    pub expected: u64,
+    /// The number of records.
+    pub received: u64,
+    /// The number of expected events that are among the records, unchanged.
+    pub matched: u64,
+    /// The number of records with a time outside of the window. They are not judged.
+    pub outside: u64,
+    /// Expected events that no record has.
+    pub missing: Findings<MissingEvent>,
+    /// Records of events that an earlier record has, too.
+    pub duplicated: Findings<DuplicatedRecord>,
+    /// Records that have some values of an event, but not all.
+    pub altered: Findings<AlteredRecord>,
+    /// Records of no event.
+    pub unknown: Findings<UnknownRecord>,
+    /// Records that cannot be read.
+    pub unreadable: Findings<UnreadableRecord>,
+}
+
+/// The comparison of the served pages with the events of a window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ServedReport {
+    /// The category.
+    #[serde(serialize_with = "category_code")]
+    pub category: Category,
+    /// The start of the window.
+    pub from: Instant,
+    /// The end of the window; not part of it.
+    pub to: Instant,
+    /// The time of the audit. Events that are not visible yet are not expected.
+    pub now: Instant,
+    /// Whether each event was served at least once in a whole response.
+    pub is_complete: bool,
+    /// The number of events that the connector should have read.
+    pub expected: u64,
+    /// The number of these events that were in a whole 200 response.
+    pub served: u64,
+    /// Events that were in none.
+    pub missed: Findings<MissingEvent>,
+    /// Events that were in more than one, or more than once in one. This is usual for a connector whose windows overlap.
+    pub repeated: Findings<RepeatedEvent>,
+}
+
+/// Findings of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Findings<T> {
+    /// The number of findings.
+    pub count: u64,
+    /// The number of findings by cause, where they have causes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<&'static str, u64>,
+    /// The first findings.
+    pub examples: Vec<T>,
+}
+
+impl<T> Default for Findings<T> {
+    fn default() -> Self {
+        Self { count: 0, causes: BTreeMap::new(), examples: Vec::new() }
+    }
+}
+
+/// An event of the history, as a row of the API.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EventRow {
+    /// The id of the event.
+    pub id: String,
+    /// The time of the event.
+    pub at: Instant,
+    /// The time at which the event becomes visible.
+    pub visible_at: Instant,
+    /// Whether a test injected the event.
+    pub is_injected: bool,
+    /// The fields of the row and their values.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// An event that is missing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MissingEvent {
+    /// The event.
+    pub event: EventRow,
+    /// Why it is missing.
+    #[serde(flatten)]
+    pub cause: Cause,
+}
+
+/// A record of an event that an earlier record has, too.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DuplicatedRecord {
+    /// The number of the record, from 1.
+    pub record: u64,
+    /// The event.
+    pub event: EventRow,
+    /// Why it is there twice.
+    #[serde(flatten)]
+    pub cause: DuplicateCause,
+}
+
+/// A record with other values than its event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AlteredRecord {
+    /// The number of the record, from 1.
+    pub record: u64,
+    /// The event.
+    pub event: EventRow,
+    /// The fields that differ. Empty for a record whose text is no longer in memory: only those of the first altered or
+    /// unknown records are kept.
+    pub differences: Vec<Difference>,
+}
+
+/// A field with another value than expected.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The name of the field in the API.
+    pub field: &'static str,
+    /// The value of the event.
+    pub expected: String,
+    /// The value of the record; `None` if the record has none.
+    pub received: Option<String>,
+}
+
+/// A record of no event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UnknownRecord {
+    /// The number of the record, from 1.
+    pub record: u64,
+    /// The compared fields and their values.
+    #[serde(serialize_with = "as_map")]
+    pub fields: Vec<(&'static str, Option<String>)>,
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UnreadableRecord {
+    /// The number of the record, from 1.
+    pub record: u64,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+/// An event that was served more than once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RepeatedEvent {
+    /// The event.
+    pub event: EventRow,
+    /// The numbers of the requests.
+    pub requests: Vec<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn category_code<S: Serializer>(category: &Category, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(category.code())
+}
+
+fn as_map<S: Serializer>(fields: &[(&'static str, Option<String>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
+}
+
+impl Serialize for EventRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in &self.fields {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("visible_at", &self.visible_at)?;
+        map.serialize_entry("injected", &self.is_injected)?;
+        map.end()
+    }
+}
+
+impl<T> Findings<T> {
+    /// Adds a finding. `example` makes an example, up to `max` of them.
+    pub(super) fn add(&mut self, cause: Option<&'static str>, max: usize, example: impl FnOnce() -> Option<T>) {
+        self.count += 1;
+        if let Some(cause) = cause {
+            *self.causes.entry(cause).or_default() += 1;
+        }
+        if self.examples.len() < max {
+            self.examples.extend(example());
+        }
+    }
+}
+
+impl fmt::Display for EventRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.at)?;
+        let of = |wanted: &str| self.fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        if let Some(event) = of("event").or_else(|| of("action")) {
+            write!(f, " {event}")?;
+        }
+        if let Some(whose) = of("device_name").or_else(|| of("admin_email")) {
+            write!(f, " of {whose}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The causes of findings with their numbers, such as ` (late 3, gap 1)`.
+fn causes(f: &mut fmt::Formatter<'_>, causes: &BTreeMap<&'static str, u64>) -> fmt::Result {
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<String> = causes.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+    write!(f, " ({})", all.join(", "))
+}
+
+fn findings<T>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    found: &Findings<T>,
+    line: impl Fn(&T) -> String,
+) -> fmt::Result {
+    if found.count == 0 {
+        return Ok(());
+    }
+    write!(f, "\n{name}: {}", found.count)?;
+    causes(f, &found.causes)?;
+    for example in found.examples.iter().take(SHOWN) {
+        write!(f, "\n  - {}", line(example))?;
+    }
+    let shown = found.examples.len().min(SHOWN) as u64;
+    if found.count > shown {
+        write!(f, "\n  and {} more", found.count - shown)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { category, from, to, expected, received, matched, .. } = self;
+        let verdict = if self.is_complete { "complete" } else { "not complete" };
+        write!(
+            f,
+            "The {} records from {from} to {to} are {verdict}: {matched} of {expected} events matched, {received} \
+             records received",
+            category.code()
+        )?;
+        if self.outside > 0 {
+            write!(f, ", {} of them outside of the window", self.outside)?;
+        }
+        findings(f, "missing", &self.missing, |found| format!("{}: {}", found.event, found.cause))?;
+        findings(f, "duplicated", &self.duplicated, |found| {
+            format!("record {} is {} again: {}", found.record, found.event, found.cause)
+        })?;
+        findings(f, "altered", &self.altered, |found| {
+            let differences: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
+            format!("record {} is {}, but {}", found.record, found.event, differences.join("; "))
+        })?;
+        findings(f, "unknown", &self.unknown, |found| {
+            let fields: Vec<String> = found
+                .fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("–")))
+                .collect();
+            format!("record {} is no event: {}", found.record, fields.join(" "))
+        })?;
+        findings(f, "unreadable", &self.unreadable, |found| {
+            format!("record {} cannot be read: {}", found.record, found.reason)
+        })
+    }
+}
+
+impl fmt::Display for ServedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { category, from, to, expected, served, .. } = self;
+        write!(f, "The server served {served} of {expected} {} events from {from} to {to}", category.code())?;
+        findings(f, "missed", &self.missed, |found| format!("{}: {}", found.event, found.cause))?;
+        findings(f, "repeated", &self.repeated, |found| {
+            let requests: Vec<String> = found.requests.iter().map(u64::to_string).collect();
+            format!("{} in requests {}", found.event, requests.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.received {
+            Some(received) => write!(f, "{} is {received:?} instead of {:?}", self.field, self.expected),
+            None => write!(f, "{} is missing instead of {:?}", self.field, self.expected),
+        }
+    }
+}

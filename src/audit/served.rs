@@ -1,0 +1,388 @@
+//! The pages that were served, derived from the journal: which page has which event, and why an event was on none.
+//!
+//! A page is an interval of events in their order. It is computed from the query that the journal stores; the journal
+//! stores no events. For many events at once, a sweep in the order of the events keeps the set of pages whose interval,
+//! and of windows whose span, contains the current event.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    cause::{Cause, DuplicateCause},
+    expected::Expected,
+};
+use crate::{
+    account::{
+        Account,
+        fault::Entries,
+        journal::{Outcome, PageChange, Request, RequestedPage},
+        listing::{EventKey, PageEvent, PageQuery},
+    },
+    world::{Cancellation, Category, Millis, Order, Window, World, WorldConfig},
+};
+
+/// The maximum number of requests in the cause of a duplicate.
+const MAX_REQUESTS: usize = 10;
+/// The maximum number of windows that are examined for the causes of one audit. The causes after that are unknown.
+const MAX_STEPS: u64 = 50_000_000;
+
+/// The pages of one category that requests asked for, in the order of the requests.
+pub(super) struct ServedPages {
+    pages: Vec<ServedPage>,
+    /// The worlds of the pages.
+    worlds: HashMap<WorldConfig, Arc<World>>,
+    /// The journal may have dropped requests up to this time.
+    dropped_until: Millis,
+}
+
+/// A page that a request asked for.
+struct ServedPage {
+    request: Arc<Request>,
+    /// The first and the last event of the page, in its order. `None` if the page has none.
+    ends: Option<(EventKey, EventKey)>,
+}
+
+/// What a page does with an event of its window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Selected {
+    Yes,
+    /// The event was not visible.
+    NotYet,
+    /// The filter excludes the event.
+    Filtered,
+}
+
+/// The ids of the events that a response delivered, in the order of the page before a fault reordered it. `None` if the
+/// request asked for no page.
+pub(crate) fn delivered_ids(account: &Account, request: &Arc<Request>) -> Option<Vec<String>> {
+    let page = request.page.as_deref()?;
+    if request.delivered().is_none() {
+        return Some(Vec::new());
+    }
+    let world = account.world_of(page.config.settings.world);
+    let injected_events = page.query.injected_events(&account.injected);
+    let listing = page.query.list(&world, injected_events, &Cancellation::default());
+    let keys: Vec<EventKey> = listing.events.iter().map(PageEvent::key).collect();
+    let (Some(&first), Some(&last)) = (keys.first(), keys.last()) else { return Some(Vec::new()) };
+    let ends = Some((first, last));
+    let page = ServedPage { request: request.clone(), ends };
+    let repeated = keys.iter().flat_map(|key| std::iter::repeat_n(key.id.to_string(), page.delivered(*key)));
+    Some(repeated.collect())
+}
+
+impl ServedPages {
+    /// The pages of the journal of an account. Pages of another history, before a change of the seed or of the number of
+    /// devices, are left out.
+    pub(super) fn of(account: &Account, category: Category) -> Self {
+        let current = account.config().settings.world;
+        let journal = account.journal.snapshot();
+        let mut worlds = HashMap::new();
+        let mut pages: Vec<ServedPage> = Vec::new();
+        let oldest = journal.requests.first().map(|request| request.at.millis());
+        for request in journal.requests {
+            let Some(page) = request.page.as_deref() else { continue };
+            let world = page.config.settings.world;
+            if page.query.category != category || (world.seed, world.devices) != (current.seed, current.devices) {
+                continue;
+            }
+            let world = worlds.entry(world).or_insert_with(|| account.world_of(world));
+            let listing =
+                page.query.list(world, page.query.injected_events(&account.injected), &Cancellation::default());
+            let ends = match (listing.events.first(), listing.events.last()) {
+                (Some(first), Some(last)) => Some((first.key(), last.key())),
+                _ => None,
+            };
+            pages.push(ServedPage { request, ends });
+        }
+        let is_whole = journal.is_whole && !account.injected.has_dropped();
+        let dropped_until = if is_whole { Millis(i64::MIN) } else { oldest.unwrap_or(Millis(i64::MAX)) };
+        Self { pages, worlds, dropped_until }
+    }
+
+    /// From the earliest start to the latest end of all windows, both ends included. `None` if no request asked for one.
+    pub(super) fn span(&self) -> Option<Window> {
+        let windows = || self.pages.iter().map(|page| page.query().window).filter(|window| window.from <= window.to);
+        let from = windows().map(|window| window.from).min()?;
+        Some(Window { from, to: windows().map(|window| window.to).max()? })
+    }
+
+    /// Calls `found` for each of some events, in order, with the indexes of the pages that contain the event.
+    fn containing(&self, expected: &Expected, events: &[usize], mut found: impl FnMut(usize, &[usize])) {
+        let mut pages: Vec<(EventKey, EventKey, usize)> = Vec::with_capacity(self.pages.len());
+        for (nth, page) in self.pages.iter().enumerate() {
+            if let Some((first, last)) = page.ends {
+                pages.push((first.min(last), first.max(last), nth));
+            }
+        }
+        pages.sort_unstable();
+        let mut next = pages.iter().peekable();
+        let mut active: Vec<(EventKey, usize)> = Vec::new();
+        let mut containing: Vec<usize> = Vec::new();
+        for &event in events {
+            let key = expected.keys[event];
+            while let Some((_, end, nth)) = next.next_if(|(start, _, _)| *start <= key) {
+                active.push((*end, *nth));
+            }
+            active.retain(|(end, _)| *end >= key);
+            containing.clear();
+            if !active.is_empty()
+                && let Some(event) = expected.event(event)
+            {
+                let selected = |&(_, nth): &(EventKey, usize)| self.selects(nth, &event) == Selected::Yes;
+                containing.extend(active.iter().filter(|page| selected(page)).map(|(_, nth)| *nth));
+                containing.sort_unstable();
+            }
+            found(event, &containing);
+        }
+    }
+
+    /// How often each of some events was delivered, with the numbers of the requests.
+    pub(super) fn deliveries(
+        &self,
+        expected: &Expected,
+        events: &[usize],
+        mut found: impl FnMut(usize, &[&Arc<Request>]),
+    ) {
+        self.containing(expected, events, |event, pages| {
+            let mut requests: Vec<&Arc<Request>> = Vec::new();
+            for &nth in pages {
+                let page = &self.pages[nth];
+                requests.extend(std::iter::repeat_n(&page.request, page.delivered(expected.keys[event])));
+            }
+            found(event, &requests);
+        });
+    }
+
+    /// The causes of duplicates of some events, given in order.
+    pub(super) fn duplicate_causes(&self, expected: &Expected, events: &[usize]) -> HashMap<usize, DuplicateCause> {
+        let mut causes = HashMap::new();
+        self.deliveries(expected, events, |event, requests| {
+            let mut numbers: Vec<u64> = requests.iter().map(|request| request.number).collect();
+            numbers.dedup();
+            numbers.truncate(MAX_REQUESTS);
+            let cause = match (requests, &*numbers) {
+                ([] | [_], _) if self.may_have_dropped(expected, event) => DuplicateCause::Unknown,
+                ([], _) => DuplicateCause::Connector { request: None },
+                ([one], _) => DuplicateCause::Connector { request: Some(one.number) },
+                ([one, ..], [number]) => {
+                    DuplicateCause::Fault { request: *number, rule: one.fault.clone().unwrap_or_default() }
+                }
+                _ => DuplicateCause::Overlap { requests: numbers },
+            };
+            causes.insert(event, cause);
+        });
+        causes
+    }
+
+    /// The causes for which some events are missing. The events are given in order, and so are the causes.
+    pub(super) fn causes(&self, expected: &Expected, events: &[usize]) -> Vec<Cause> {
+        let mut causes = Vec::with_capacity(events.len());
+        let mut windows = Windows::new(&self.pages);
+        let mut steps = 0;
+        self.containing(expected, events, |event, pages| {
+            let key = expected.keys[event];
+            windows.advance(&self.pages, key.at);
+            let delivered = pages.iter().rev().find(|&&nth| self.pages[nth].delivered(key) > 0);
+            causes.push(if let Some(&nth) = delivered {
+                Cause::Served { request: self.pages[nth].request.number }
+            } else if self.may_have_dropped(expected, event) || steps > MAX_STEPS {
+                Cause::Unknown
+            } else if let Some(&nth) = pages.last() {
+                self.pages[nth].failure()
+            } else {
+                self.cause_off_page(expected, event, &windows, &mut steps)
+            });
+        });
+        causes
+    }
+
+    /// The cause for which an event that is on no requested page is missing.
+    fn cause_off_page(&self, expected: &Expected, event: usize, windows: &Windows, steps: &mut u64) -> Cause {
+        let key = expected.keys[event];
+        let Some(page_event) = expected.event(event) else { return Cause::Unknown };
+        let (mut other_page, mut late, mut filtered) = (None, None, None);
+        for &(_, nth) in windows.readable.open.iter().rev() {
+            *steps += 1;
+            let page = &self.pages[nth];
+            let request = page.request.number;
+            match self.selects(nth, &page_event) {
+                Selected::Filtered => {
+                    filtered.get_or_insert(Cause::Filtered { request });
+                }
+                Selected::NotYet => {
+                    let lag_ms = self.visible_at(nth, &page_event).0 - key.at.0;
+                    late.get_or_insert(Cause::Late { request, lag_ms });
+                    // The windows are in the order of the times at which they were read: no earlier one has the event.
+                    break;
+                }
+                Selected::Yes if page.is_before(key) => {
+                    // The page of the event comes after this page.
+                    return if page.is_failed() { page.failure() } else { Cause::NotPaged { request } };
+                }
+                Selected::Yes => {
+                    other_page.get_or_insert(Cause::NotPaged { request });
+                }
+            }
+        }
+        let expired = || {
+            let &(_, nth) = windows.hidden.open.last()?;
+            Some(Cause::Expired { request: self.pages[nth].request.number })
+        };
+        other_page.or(late).or(filtered).or_else(expired).unwrap_or_else(|| windows.gap(&self.pages, key.at))
+    }
+
+    /// Whether a request that the journal has dropped may have returned the event.
+    fn may_have_dropped(&self, expected: &Expected, event: usize) -> bool {
+        expected.event(event).is_none_or(|event| match &event {
+            PageEvent::Generated(generated) => expected.world.visible_at(generated) <= self.dropped_until,
+            PageEvent::Injected(injected) => injected.visible_at <= self.dropped_until,
+        })
+    }
+
+    fn selects(&self, nth: usize, event: &PageEvent) -> Selected {
+        let query = self.pages[nth].query();
+        if self.visible_at(nth, event) > query.seen_at {
+            return Selected::NotYet;
+        }
+        let passes = match event {
+            PageEvent::Generated(event) => self.world(nth).is_none_or(|world| world.passes(event, &query.filter)),
+            PageEvent::Injected(event) if !event.is_in(query.snapshot) => return Selected::NotYet,
+            PageEvent::Injected(event) => event.passes(&query.filter),
+        };
+        if passes { Selected::Yes } else { Selected::Filtered }
+    }
+
+    fn visible_at(&self, nth: usize, event: &PageEvent) -> Millis {
+        match event {
+            PageEvent::Generated(event) => self.world(nth).map_or(event.at(), |world| world.visible_at(event)),
+            PageEvent::Injected(event) => event.visible_at,
+        }
+    }
+
+    fn world(&self, nth: usize) -> Option<&World> {
+        let page = self.pages[nth].request.page.as_deref()?;
+        self.worlds.get(&page.config.settings.world).map(|world| &**world)
+    }
+}
+
+impl ServedPage {
+    fn page(&self) -> &RequestedPage {
+        // `ServedPages::of` takes only requests with a page.
+        self.request.page.as_deref().expect("a request with a page")
+    }
+
+    fn query(&self) -> &PageQuery {
+        &self.page().query
+    }
+
+    /// How often the response has an event of the page.
+    fn delivered(&self, key: EventKey) -> usize {
+        let (Some(page), Some((first, last))) = (self.request.delivered(), self.ends) else { return 0 };
+        match page.change {
+            PageChange::Broken | PageChange::Entries(Entries::Empty) => 0,
+            PageChange::Entries(Entries::Drop) => usize::from(key != first),
+            PageChange::Entries(Entries::Duplicate) => 1 + usize::from(key == last),
+            PageChange::Entries(Entries::Reorder) | PageChange::Unchanged => 1,
+        }
+    }
+
+    /// Whether the response is not the page.
+    fn is_failed(&self) -> bool {
+        self.request.delivered().is_none()
+    }
+
+    /// Why the response lacks an event of the page.
+    fn failure(&self) -> Cause {
+        let Request { number, status, outcome, fault, .. } = &*self.request;
+        let request = *number;
+        if self.page().change != PageChange::Unchanged || *outcome == Outcome::Cut {
+            return Cause::Fault { request, rule: fault.clone().unwrap_or_default() };
+        }
+        match (outcome, status) {
+            (Outcome::Abandoned, _) | (_, None) => Cause::Abandoned { request },
+            (_, Some(status)) => Cause::Refused { request, status: *status },
+        }
+    }
+
+    /// Whether an event that is not on this page comes after its start, in the order of the pages.
+    fn is_before(&self, key: EventKey) -> bool {
+        self.ends.is_some_and(|(first, _)| match self.query().order {
+            Order::NewestFirst => key <= first,
+            Order::OldestFirst => key >= first,
+        })
+    }
+}
+
+/// The windows of the pages, for an instant that only advances.
+struct Windows {
+    /// The readable windows.
+    readable: Spans,
+    /// The parts of the requested windows that the retention hides.
+    hidden: Spans,
+}
+
+/// Spans of time, and those of them that contain an instant, which only advances.
+struct Spans {
+    /// The starts, with the indexes of the pages.
+    starts: Vec<(Millis, usize)>,
+    /// The ends, included.
+    ends: Vec<(Millis, usize)>,
+    started: usize,
+    ended: usize,
+    /// The spans that contain the instant, ordered by the time at which they were read, then by request.
+    open: BTreeSet<(Millis, usize)>,
+}
+
+impl Windows {
+    fn new(pages: &[ServedPage]) -> Self {
+        let readable = pages.iter().map(|page| page.query().window);
+        let hidden = pages.iter().map(|page| {
+            let PageQuery { asked, window, .. } = page.query();
+            Window { from: asked.from, to: Millis(window.from.0 - 1).min(asked.to) }
+        });
+        Self { readable: Spans::new(readable), hidden: Spans::new(hidden) }
+    }
+
+    fn advance(&mut self, pages: &[ServedPage], at: Millis) {
+        self.readable.advance(pages, at);
+        self.hidden.advance(pages, at);
+    }
+
+    /// The cause of an event that no window contains.
+    fn gap(&self, pages: &[ServedPage], at: Millis) -> Cause {
+        let Spans { starts, ends, .. } = &self.readable;
+        let before = ends.partition_point(|(to, _)| *to < at);
+        let after = starts.partition_point(|(from, _)| *from <= at);
+        let number = |&(_, nth): &(Millis, usize)| pages[nth].request.number;
+        Cause::Gap {
+            after_request: before.checked_sub(1).map(|last| number(&ends[last])),
+            before_request: starts.get(after).map(number),
+        }
+    }
+}
+
+impl Spans {
+    fn new(windows: impl Iterator<Item = Window>) -> Self {
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
+        for (nth, window) in windows.enumerate().filter(|(_, window)| window.from <= window.to) {
+            starts.push((window.from, nth));
+            ends.push((window.to, nth));
+        }
+        starts.sort_unstable();
+        ends.sort_unstable();
+        Self { starts, ends, started: 0, ended: 0, open: BTreeSet::new() }
+    }
+
+    fn advance(&mut self, pages: &[ServedPage], at: Millis) {
+        while let Some(&(_, nth)) = self.starts.get(self.started).filter(|(from, _)| *from <= at) {
+            self.open.insert((pages[nth].query().seen_at, nth));
+            self.started += 1;
+        }
+        while let Some(&(_, nth)) = self.ends.get(self.ended).filter(|(to, _)| *to < at) {
+            self.open.remove(&(pages[nth].query().seen_at, nth));
+            self.ended += 1;
+        }
+    }
+}

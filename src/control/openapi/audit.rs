@@ -1,0 +1,103 @@
+//! The operations and schemas of audits.
+
+use serde_json::{Map, Value, json};
+
+use super::parts::{answer, instant, named, operation, parameter, text, with_parameters};
+use crate::{
+    audit::{DEFAULT_EXAMPLES, MAX_EXAMPLES},
+    world::Category,
+};
+
+pub(super) fn audit_paths() -> Map<String, Value> {
+    let account = parameter("account", "path", text());
+    let mut category =
+        parameter("category", "query", json!({ "type": "string", "enum": Category::ALL.map(Category::code) }));
+    category["required"] = true.into();
+    let examples = json!({ "type": "integer", "minimum": 0, "maximum": MAX_EXAMPLES, "default": DEFAULT_EXAMPLES });
+    let mut parameters = vec![
+        category,
+        parameter("from", "query", instant()),
+        parameter("to", "query", instant()),
+        parameter("events", "query", text()),
+        parameter("agent_types", "query", text()),
+        parameter("search", "query", text()),
+        parameter("examples", "query", examples),
+    ];
+    let summary = "Compares what was served in whole 200 responses with the events of a window, its end excluded";
+    let answered = ("200", answer("What was served.", &named("ServedReport")));
+    let served = with_parameters(operation("auditServed", summary, answered, &["400", "404"]), &parameters);
+    parameters.push(parameter("map", "query", text()));
+    let summary = "Compares the records of a connector with the events of a window, its end excluded";
+    let answered = ("200", answer("What was found.", &named("AuditReport")));
+    let mut compared = with_parameters(operation("audit", summary, answered, &["400", "404"]), &parameters);
+    compared["requestBody"] = json!({ "content": {
+        "application/x-ndjson": { "schema": text() },
+        "application/json": { "schema": { "type": "array", "items": { "type": "object" } } },
+        "text/csv": { "schema": text() },
+    } });
+    Map::from_iter([(
+        "/_mock/accounts/{account}/audit".to_owned(),
+        json!({ "parameters": [account], "get": served, "post": compared }),
+    )])
+}
+
+/// An object with these properties, all of them required unless they are in `optional`.
+fn object(properties: &Value, optional: &[&str]) -> Value {
+    let names = properties.as_object().into_iter().flat_map(Map::keys);
+    let required: Vec<&String> = names.filter(|name| !optional.contains(&name.as_str())).collect();
+    json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// Findings with examples of this schema.
+fn findings(example: &Value) -> Value {
+    let causes = json!({ "type": "object", "additionalProperties": count() });
+    let examples = json!({ "type": "array", "items": example });
+    object(&json!({ "count": count(), "causes": causes, "examples": examples }), &["causes"])
+}
+
+pub(super) fn audit_schemas() -> Map<String, Value> {
+    let is_complete = json!({ "type": "boolean" });
+    let category = json!({ "type": "string", "enum": Category::ALL.map(Category::code) });
+    let event = json!({
+        "type": "object", "required": ["id", "at", "visible_at", "injected"],
+        "properties": { "id": text(), "at": instant(), "visible_at": instant(), "injected": { "type": "boolean" } },
+        "additionalProperties": text(),
+    });
+    let missing = json!({
+        "event": event, "request": count(), "lag_ms": count(), "status": count(), "rule": text(),
+        "cause": { "enum": [
+            "late", "gap", "not_paged", "refused", "abandoned", "fault", "served", "filtered", "expired", "unknown",
+        ] },
+        "after_request": { "type": ["integer", "null"] }, "before_request": { "type": ["integer", "null"] },
+    });
+    let details = ["request", "lag_ms", "status", "rule", "after_request", "before_request"];
+    let missing = findings(&object(&missing, &details));
+    let doubled = json!({
+        "record": count(), "event": event, "rule": text(), "request": { "type": ["integer", "null"] },
+        "cause": { "enum": ["overlap", "fault", "connector", "unknown"] },
+        "requests": { "type": "array", "items": count() },
+    });
+    let difference = json!({ "field": text(), "expected": text(), "received": { "type": ["string", "null"] } });
+    let differences = json!({ "type": "array", "items": object(&difference, &[]) });
+    let altered = json!({ "record": count(), "event": event, "differences": differences });
+    let fields = json!({ "type": "object", "additionalProperties": { "type": ["string", "null"] } });
+    let repeated = json!({ "event": event, "requests": { "type": "array", "items": count() } });
+    let audit = json!({
+        "category": category, "from": instant(), "to": instant(), "now": instant(), "is_complete": is_complete,
+        "expected": count(), "received": count(), "matched": count(), "outside": count(), "missing": missing,
+        "duplicated": findings(&object(&doubled, &["rule", "request", "requests"])),
+        "altered": findings(&object(&altered, &[])),
+        "unknown": findings(&object(&json!({ "record": count(), "fields": fields }), &[])),
+        "unreadable": findings(&object(&json!({ "record": count(), "reason": text() }), &[])),
+    });
+    let served = json!({
+        "category": category, "from": instant(), "to": instant(), "now": instant(), "is_complete": is_complete,
+        "expected": count(), "served": count(), "missed": missing,
+        "repeated": findings(&object(&repeated, &[])),
+    });
+    Map::from_iter([("AuditReport".to_owned(), object(&audit, &[])), ("ServedReport".to_owned(), object(&served, &[]))])
+}

@@ -1,0 +1,9 @@
+//! Audits of connectors, each with one defect. Every test runs without a socket, on a clock that only the test turns.
+
+mod causes;
+mod connector;
+#[path = "../shared/document.rs"]
+mod document;
+mod properties;
+mod records;
+mod served;
