@@ -92,6 +92,7 @@ mod metrics;
 pub mod mock;
 mod offload;
 mod server;
+pub mod verdict;
 pub mod world;
 
 pub use self::{

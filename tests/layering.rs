@@ -15,7 +15,7 @@ use syn::{
 };
 
 /// What each top-level module may import from the crate. A file outside of these modules is a mistake.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("main", &["cli"]),
     ("cli", &["account", "api", "clock", "config", "control", "limits", "mock", "server", "world"]),
     ("config", &["account", "clock", "limits", "mock", "world"]),
@@ -23,7 +23,11 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("app", &["account", "api", "bodies", "control", "limits", "metrics"]),
     ("server", &["abort", "limits", "metrics", "world"]),
     // Its truth has the API's rows, and its document describes both surfaces.
-    ("control", &["account", "api", "api_name", "audit", "bodies", "clock", "limits", "metrics", "offload", "world"]),
+    (
+        "control",
+        &["account", "api", "api_name", "audit", "bodies", "clock", "limits", "metrics", "offload", "verdict", "world"],
+    ),
+    ("verdict", &["account", "clock", "world"]),
     // Its expected values are rows of the API.
     ("audit", &["account", "api", "clock", "world"]),
     ("api", &["abort", "account", "api_name", "bodies", "clock", "limits", "metrics", "offload", "world"]),

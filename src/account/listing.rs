@@ -80,6 +80,18 @@ pub(crate) struct Listing {
     pub(crate) end: Position,
 }
 
+impl PageStart {
+    /// Whether it is the start of the first page.
+    pub(crate) fn is_first(self) -> bool {
+        matches!(self, Self::Skip(0) | Self::At(Position { generated: 0, injected: 0 }))
+    }
+
+    /// Whether a page token leads there, or could.
+    pub(crate) fn is_by_token(self) -> bool {
+        matches!(self, Self::At(_))
+    }
+}
+
 impl PageQuery {
     /// The injected events of the query, oldest first.
     pub(crate) fn injected_events(&self, injected: &InjectedEvents) -> Vec<Arc<Injected>> {

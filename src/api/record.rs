@@ -49,6 +49,8 @@ pub(super) struct RequestRecord {
     /// The page that the request asks for.
     pub(super) page: Option<PageQuery>,
     pub(super) page_change: PageChange,
+    /// The fields and values that the API ignores.
+    pub(super) ignored: Option<Vec<String>>,
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<QuotaStatus>,
     pub(super) fault: Option<Arc<str>>,
@@ -81,6 +83,11 @@ impl Recorder {
     /// Sets the page that the request asks for.
     pub(super) fn page(&self, query: PageQuery) {
         self.0.lock().page = Some(query);
+    }
+
+    /// Sets the fields and values that the API ignores.
+    pub(super) fn ignored(&self, ignored: Vec<String>) {
+        self.0.lock().ignored = Some(ignored);
     }
 
     /// Sets how a fault changes the page.

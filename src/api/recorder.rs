@@ -155,6 +155,7 @@ impl Recording {
             fault: record.fault.map(|name| name.to_string()),
             outcome,
             bytes_sent: 0,
+            ignored: record.ignored,
             page: record.page.map(|query| Box::new(RequestedPage { query, config: config.clone(), change })),
             duration_us: after_us,
         };

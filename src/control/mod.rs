@@ -19,6 +19,7 @@ mod quota;
 mod requests;
 mod state;
 mod tokens;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ fn surface(state: ControlState) -> Router {
         )
         .route("/accounts/{account}/faults/{fault}", delete(faults::forget))
         .route("/accounts/{account}/audit", get(audit::served).post(audit::compare))
+        .route("/accounts/{account}/verdict", get(verdict::show))
         .route("/accounts/{account}/requests", get(requests::list))
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.guard.clone(), guard::check))

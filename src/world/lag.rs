@@ -22,7 +22,7 @@ impl Lag {
     /// The longest lag, in seconds: one hour. A selection examines all events of this period one by one.
     pub const MAX_SECONDS: u32 = 3_600;
 
-    pub(super) fn longest_ms(self) -> i64 {
+    pub(crate) fn longest_ms(self) -> i64 {
         i64::from(self.most_seconds) * 1000
     }
 

@@ -80,7 +80,7 @@ impl Lab {
                 }
                 (401, _) => {
                     let (_, made) = self.control("POST", "/tokens", "{}").await;
-                    token = made["access_token"].as_str().expect("a token").to_owned();
+                    made["access_token"].as_str().expect("a token").clone_into(&mut token);
                     continue;
                 }
                 _ => continue,

@@ -7,3 +7,4 @@ mod document;
 mod properties;
 mod records;
 mod served;
+mod verdict;

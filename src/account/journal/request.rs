@@ -42,6 +42,9 @@ pub struct Request {
     pub outcome: Outcome,
     /// The number of bytes of the response body that the server passed to the connection.
     pub bytes_sent: u64,
+    /// The fields and values that the API ignores, where the profile asks for them (`ignored_input`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Vec<String>>,
     /// The page that the request asked for, if its parameters are valid.
     #[serde(skip)]
     pub(crate) page: Option<Box<RequestedPage>>,
@@ -105,6 +108,11 @@ impl Parameters {
     pub fn get(&self, name: &str) -> Option<Value> {
         let pair = self.pairs.iter().find(|(known, _)| known == name);
         pair.map(|(_, value)| Value::from(value.as_str())).or_else(|| self.json()?.get(name).cloned())
+    }
+
+    /// Whether the query or the form has a parameter.
+    pub(crate) fn has_pair(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name)
     }
 
     /// The body, if it is JSON.

@@ -237,6 +237,7 @@ mod tests {
             fault: None,
             outcome: Outcome::Completed,
             bytes_sent: 0,
+            ignored: None,
             page: None,
             duration_us: 1,
         }

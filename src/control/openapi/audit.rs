@@ -1,4 +1,4 @@
-//! The operations and schemas of audits.
+//! The operations and schemas of audits and verdicts.
 
 use serde_json::{Map, Value, json};
 
@@ -35,10 +35,30 @@ pub(super) fn audit_paths() -> Map<String, Value> {
         "application/json": { "schema": { "type": "array", "items": { "type": "object" } } },
         "text/csv": { "schema": text() },
     } });
-    Map::from_iter([(
-        "/_mock/accounts/{account}/audit".to_owned(),
-        json!({ "parameters": [account], "get": served, "post": compared }),
-    )])
+    Map::from_iter([
+        (
+            "/_mock/accounts/{account}/audit".to_owned(),
+            json!({ "parameters": [account], "get": served, "post": compared }),
+        ),
+        ("/_mock/accounts/{account}/verdict".to_owned(), json!({ "parameters": [account], "get": verdict() })),
+    ])
+}
+
+fn verdict() -> Value {
+    let answered = json!({ "description": "The result of each rule.", "content": {
+        "application/json": { "schema": named("Verdict") },
+        "application/xml": { "schema": text() },
+        "text/markdown; charset=utf-8": { "schema": text() },
+    } });
+    let mut parameters = vec![
+        parameter("disable", "query", text()),
+        parameter("format", "query", json!({ "enum": ["json", "junit", "markdown"] })),
+    ];
+    for name in ["future_seconds", "max_attempts", "min_poll_seconds"] {
+        parameters.push(parameter(name, "query", json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })));
+    }
+    let summary = "Judges the requests of the journal by the rules of a good client";
+    with_parameters(operation("verdict", summary, ("200", answered), &["400", "404"]), &parameters)
 }
 
 /// An object with these properties, all of them required unless they are in `optional`.
@@ -99,5 +119,18 @@ pub(super) fn audit_schemas() -> Map<String, Value> {
         "expected": count(), "served": count(), "missed": missing,
         "repeated": findings(&object(&repeated, &[])),
     });
-    Map::from_iter([("AuditReport".to_owned(), object(&audit, &[])), ("ServedReport".to_owned(), object(&served, &[]))])
+    let rule = json!({
+        "rule": text(), "result": { "enum": ["pass", "fail", "warn", "not_seen"] }, "sentence": text(),
+        "violations": count(), "requests": { "type": "array", "items": count() },
+        "measured": { "type": ["number", "null"] }, "measure": { "type": ["string", "null"] },
+    });
+    let verdict = json!({
+        "account": text(), "now": instant(), "requests": count(), "is_whole": { "type": "boolean" },
+        "is_passed": { "type": "boolean" }, "rules": { "type": "array", "items": object(&rule, &[]) },
+    });
+    Map::from_iter([
+        ("Verdict".to_owned(), object(&verdict, &[])),
+        ("AuditReport".to_owned(), object(&audit, &[])),
+        ("ServedReport".to_owned(), object(&served, &[])),
+    ])
 }

@@ -1,0 +1,210 @@
+//! The table of rules: what a good client does, and how the journal shows it.
+
+use serde::Serialize;
+
+use super::{
+    judge::{self, Finding},
+    seen::Seen,
+    settings::VerdictSettings,
+};
+
+/// How much a violation of a rule matters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Level {
+    Fail,
+    Warn,
+}
+
+/// A rule.
+pub(super) struct Rule {
+    /// The name of the rule in reports and in `disable`.
+    pub(super) name: &'static str,
+    /// What a good client does, as a sentence.
+    pub(super) statement: &'static str,
+    /// What the requests of a violation did, as a sentence.
+    pub(super) violation: &'static str,
+    pub(super) level: Level,
+    pub(super) judge: fn(&Seen, &VerdictSettings) -> Finding,
+}
+
+/// The result of a rule.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RuleOutcome {
+    /// The journal shows the behaviour, and no violation.
+    Pass,
+    /// The journal shows a violation.
+    Fail,
+    /// The journal shows a violation that does no harm by itself.
+    Warn,
+    /// The journal shows nothing that the rule judges.
+    NotSeen,
+}
+
+impl RuleOutcome {
+    /// The text of the outcome.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Warn => "warn",
+            Self::NotSeen => "not_seen",
+        }
+    }
+}
+
+const fn rule(
+    name: &'static str,
+    level: Level,
+    judge: fn(&Seen, &VerdictSettings) -> Finding,
+    (statement, violation): (&'static str, &'static str),
+) -> Rule {
+    Rule { name, statement, violation, level, judge }
+}
+
+/// All rules, in the order of reports.
+pub(super) const RULES: [Rule; 20] = [
+    rule(
+        "within_quota",
+        Level::Fail,
+        judge::within_quota,
+        ("The client stayed within the quota", "The quota refused requests with 429"),
+    ),
+    rule(
+        "waits_after_429",
+        Level::Fail,
+        judge::waits_after_429,
+        (
+            "After a 429, the client waited until the quota allowed the next request",
+            "Requests came after a 429 before the quota allowed them",
+        ),
+    ),
+    rule(
+        "keeps_token",
+        Level::Fail,
+        judge::keeps_token,
+        ("The client kept an access token until it expired", "Token requests came while the last token was valid"),
+    ),
+    rule(
+        "one_token_after_expiry",
+        Level::Fail,
+        judge::one_token_after_expiry,
+        (
+            "After a 401, the client fetched exactly one token",
+            "After a 401, requests repeated the refused token, or fetched more than one token",
+        ),
+    ),
+    rule(
+        "token_in_header",
+        Level::Warn,
+        judge::token_in_header,
+        (
+            "The client sent the access token in the header",
+            "Requests sent the access token in the URL, where proxies log it",
+        ),
+    ),
+    rule(
+        "pages_to_end",
+        Level::Fail,
+        judge::pages_to_end,
+        ("The client read each query to its last page", "The last requests of queries left pages unread"),
+    ),
+    rule(
+        "stops_at_end",
+        Level::Fail,
+        judge::stops_at_end,
+        ("The client stopped after the last page", "Requests asked for pages after the end was seen"),
+    ),
+    rule(
+        "no_page_twice",
+        Level::Fail,
+        judge::no_page_twice,
+        ("The client read no page twice", "Requests asked for a page that the client had received"),
+    ),
+    rule(
+        "same_query_with_token",
+        Level::Fail,
+        judge::same_query_with_token,
+        (
+            "Beside a page token, the client sent the same query",
+            "Requests sent another query beside a page token; it was ignored",
+        ),
+    ),
+    rule(
+        "no_gaps",
+        Level::Fail,
+        judge::no_gaps,
+        ("The windows of the client left no gap", "Windows began later than the last one ended"),
+    ),
+    rule(
+        "overlaps_lag",
+        Level::Fail,
+        judge::overlaps_lag,
+        (
+            "The windows of the client overlapped by at least the lag",
+            "Windows began too late for events that were not visible at the last request",
+        ),
+    ),
+    rule(
+        "no_future",
+        Level::Fail,
+        judge::no_future,
+        ("The client asked for no future", "Windows ended after the time of the account"),
+    ),
+    rule(
+        "retries",
+        Level::Fail,
+        judge::retries,
+        (
+            "The client repeated a request after a 5xx or a broken response",
+            "Requests with a 5xx or a broken response were not repeated",
+        ),
+    ),
+    rule(
+        "growing_waits",
+        Level::Warn,
+        judge::growing_waits,
+        ("The waits between repeated attempts grew", "Attempts came sooner after a failure than the attempt before"),
+    ),
+    rule(
+        "bounded_attempts",
+        Level::Fail,
+        judge::bounded_attempts,
+        ("The client did not repeat a request for ever", "Requests were repeated more often than max_attempts"),
+    ),
+    rule(
+        "valid_requests",
+        Level::Fail,
+        judge::valid_requests,
+        ("No request was refused with 400, 406 or 415", "Requests were refused with 400, 406 or 415"),
+    ),
+    rule(
+        "poll_interval",
+        Level::Warn,
+        judge::poll_interval,
+        (
+            "The client polled no faster than the data can change",
+            "Polls came sooner than min_poll_seconds after the same poll",
+        ),
+    ),
+    rule(
+        "known_paths",
+        Level::Fail,
+        judge::known_paths,
+        ("The client used existing paths and methods only", "Requests were refused with 404 or 405"),
+    ),
+    rule(
+        "no_ignored_input",
+        Level::Warn,
+        judge::no_ignored_input,
+        ("The client sent nothing that the API ignores", "Requests had fields or values that the API ignores"),
+    ),
+    rule(
+        "faults_applied",
+        Level::Fail,
+        judge::faults_applied,
+        ("Each fault rule was applied", "Fault rules were never applied, so the test did not test them"),
+    ),
+];
