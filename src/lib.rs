@@ -87,6 +87,7 @@ pub mod clock;
 #[doc(hidden)]
 pub mod config;
 mod control;
+mod junit;
 pub mod limits;
 mod metrics;
 pub mod mock;

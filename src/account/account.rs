@@ -30,6 +30,8 @@ use crate::{
     world::{Category, Filter, Millis, Window, World, WorldConfig},
 };
 
+/// Milliseconds in an hour.
+const HOUR_MS: i64 = 3_600_000;
 /// The number of searches of one account that run at once. Further searches wait.
 const MAX_SEARCHES: usize = 2;
 
@@ -142,8 +144,9 @@ impl Account {
             Start::System => self.clock.now(),
             Start::Frozen(at) | Start::Scaled(at, _) => *at,
         };
-        // The faults are applied first, so that a rejected token does not prevent their reset.
+        // Faults and events are applied first, so that a rejected token does not prevent their reset.
         let fault_result = self.faults.replace(faults.clone()).map(drop);
+        let dense_result = self.inject_dense(start_time);
         let mut named: Vec<(Arc<str>, Option<Millis>)> = vec![(access_token.as_str().into(), None)];
         // The index in the request of each further named token.
         let mut indices = Vec::new();
@@ -171,7 +174,32 @@ impl Account {
             let which = index.map_or_else(|| "access_token".to_owned(), |nth| format!("tokens[{nth}].token"));
             CreateAccountError::TokenTaken(which)
         })?;
+        dense_result.map_err(|why| CreateAccountError::Invalid(format!("dense: {why}")))?;
         fault_result.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
+    }
+
+    /// Injects events, evenly over the last hour, until each category has as many there as `dense` asks for.
+    fn inject_dense(&self, now: Millis) -> Result<(), InjectError> {
+        let Settings { dense, world, .. } = &self.initial;
+        if *dense == 0 {
+            return Ok(());
+        }
+        let world = self.world_of(*world);
+        let hour = Window { from: Millis(now.0 - HOUR_MS), to: now };
+        for category in Category::ALL {
+            let visible = world.select_seen(category, hour, Filter::default(), now).count();
+            let missing = i64::from(*dense).saturating_sub(visible.try_into().unwrap_or(i64::MAX)).max(0);
+            let codes = category.event_codes();
+            let event = |(nth, code): (i64, &&str)| NewEvent {
+                category: category.code().to_owned(),
+                event: Some((*code).to_owned()),
+                timestamp: Some(Millis(now.0 - nth * HOUR_MS / missing).into()),
+                ..NewEvent::default()
+            };
+            let events: Vec<NewEvent> = (0..missing).zip(codes.iter().cycle()).map(event).collect();
+            self.injected.add(&world, &events, now).map_err(|(_, why)| why)?;
+        }
+        Ok(())
     }
 
     /// The name of the account on the control surface.

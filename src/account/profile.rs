@@ -182,6 +182,16 @@ profile! {
         /// Once: each use returns a new refresh token.
         Once = "once",
     },
+    /// The handling of input that the API ignores: unknown names, and values that are meant otherwise.
+    ignored_input: IgnoredInput {
+        /// It is ignored (C).
+        #[default]
+        Ignored = "ignore",
+        /// It is ignored, and named in the journal and in the verdict.
+        Flagged = "flag",
+        /// 400.
+        Refused = "reject",
+    },
     /// The handling of a value of the wrong JSON type.
     wrong_types: WrongTypes {
         /// 400 (A).

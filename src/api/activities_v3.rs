@@ -7,6 +7,7 @@ use super::{
     body::{Fields, Json},
     context::{Authenticated, RequestContext},
     error::ApiError,
+    ignored,
     limits::{Limit, PageNumber},
     page, search,
 };
@@ -39,6 +40,20 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQu
     let number: PageNumber = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
     // Read last: every other error takes precedence over a limit that is too large. The default is 50 (D).
     let limit: Limit<50> = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
+    ignored::check(context, || {
+        let mut texts = ignored::unknown_fields(
+            fields,
+            "",
+            &["limit", "page", "start_date", "end_date", "age", "action", "search"],
+        );
+        match (fields.has("start_date"), fields.has("end_date")) {
+            (true, true) => texts.extend(ignored::void(fields, "age", &["start_date"])),
+            (true, false) => texts.push("start_date is ignored without end_date".to_owned()),
+            (false, true) => texts.push("end_date is ignored without start_date".to_owned()),
+            (false, false) => {}
+        }
+        texts
+    })?;
     let query = PageQuery {
         category: Category::Activity,
         asked,

@@ -164,6 +164,11 @@ impl Fields {
         self.get(name).is_some()
     }
 
+    /// The names of the fields that are not `null`.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter(|(_, value)| !matches!(value, Json::Null)).map(|(name, _)| name.as_str())
+    }
+
     fn converts(&self) -> bool {
         self.wrong_types == WrongTypes::Converted
     }

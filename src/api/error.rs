@@ -51,6 +51,9 @@ pub(super) enum ApiError {
     Unreadable(String),
     /// A parameter is invalid.
     Invalid { parameter: &'static str, wanted: String, got: String },
+    /// The API ignores a part of the request, and the profile key `ignored_input` selects an error for it; the text is the
+    /// description.
+    Ignored(String),
     /// A parameter is missing.
     Missing { parameter: &'static str, wanted: &'static str },
     /// `limit` is above its maximum. This error has its own status (D).
@@ -101,9 +104,11 @@ impl ApiError {
             Self::UnsupportedMediaType { .. } | Self::UnsupportedEncoding(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
-            Self::Unreadable(_) | Self::Invalid { .. } | Self::Missing { .. } | Self::MissingGrantType => {
-                (StatusCode::BAD_REQUEST, "invalid_request")
-            }
+            Self::Unreadable(_)
+            | Self::Ignored(_)
+            | Self::Invalid { .. }
+            | Self::Missing { .. }
+            | Self::MissingGrantType => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::LimitTooLarge { .. } | Self::MoreThanLimit { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::NothingOnPage { .. } | Self::AfterLastPage => (StatusCode::PAYLOAD_TOO_LARGE, "page_out_of_range"),
             Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
@@ -146,7 +151,7 @@ impl fmt::Display for ApiError {
             }
             Self::MissingGrantType => f.write_str("Missing grant type"),
             Self::UnsupportedGrantType(grant) => write!(f, "Unsupported grant type: {}", Echo(grant)),
-            Self::Unreadable(why) | Self::InvalidGrant(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Ignored(why) | Self::InvalidGrant(why) => f.write_str(why),
             Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
             Self::AfterLastPage => f.write_str("There is nothing after the last page"),
             Self::MoreThanLimit { limit } => write!(f, "There are more event logs than limit ({limit}) asks for"),

@@ -7,6 +7,7 @@ use super::{
     context::{Authenticated, RequestContext},
     encode,
     error::ApiError,
+    ignored,
     limits::{Limit, PageNumber},
     page,
     params::Params,
@@ -63,6 +64,7 @@ pub(super) fn query(raw: &str, context: &RequestContext) -> Result<(PageQuery, P
     let number: PageNumber = params.integer("page", PageNumber::WANTED, 1)?.try_into()?;
     // Read last: every other error takes precedence over a limit that is too large. The default is 1 (D).
     let limit: Limit<50> = params.integer("limit", &Limit::<50>::wanted(), 1)?.try_into()?;
+    ignored::check(context, || ignored::unknown_params(&params, &["limit", "page", "event_type", "access_token"]))?;
     let asked = Window { from: Millis(0), to: context.now };
     let query = PageQuery {
         category,

@@ -6,6 +6,7 @@ use super::{
     body::{Fields, Json},
     context::{Authenticated, RequestContext},
     error::ApiError,
+    ignored,
     limits::Limit,
     page, page_token, search,
 };
@@ -58,6 +59,7 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<PageQue
     };
     // Read last: every other error takes precedence over a limit that is too large. The default is 20 (D).
     let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::<100>::try_from).transpose()?;
+    ignored::check(context, || ignored_input(fields, category))?;
     Ok(if let Some(sealed) = sealed {
         let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
         PageQuery { take: given.map_or(sealed.take, Limit::entries), ..sealed }
@@ -76,6 +78,30 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<PageQue
         }
     })
 }
+
+/// What the API ignores of a request.
+fn ignored_input(fields: &Fields, category: Category) -> Vec<String> {
+    const FIELDS: [&str; 7] = ["event_category", "limit", "token", "age", "start_time", "end_time", "filter"];
+    let mut texts = ignored::unknown_fields(fields, "", &FIELDS);
+    if let Some(Json::Object(filter_fields)) = fields.get("filter") {
+        texts.extend(ignored::unknown_fields(filter_fields, "filter.", &FILTERS.map(|(_, name, _)| name)));
+        for (parameter, name, categories) in FILTERS {
+            if filter_fields.has(name) && !categories.contains(&category) {
+                texts.push(format!("{parameter} is ignored for {}", category.code()));
+            }
+        }
+    }
+    texts.extend(ignored::void(fields, "age", &["start_time", "end_time"]));
+    texts.extend(["start_time", "end_time"].into_iter().filter_map(|name| ignored::seconds(fields, name)));
+    texts
+}
+
+/// The parts of `filter`: the parameter, its name in the filter, and the categories that have it.
+const FILTERS: [(&str, &str, &[Category]); 3] = [
+    ("filter.events", "events", &[Category::Device, Category::Admin, Category::Webhook]),
+    ("filter.agent_types", "agent_types", &[Category::Device]),
+    ("filter.search", "search", &[Category::Device, Category::DeviceReport, Category::Webhook]),
+];
 
 fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageQuery, ApiError> {
     // A token from the future was issued before a reset of the account, or by another run of the server.
@@ -172,11 +198,7 @@ fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filt
 
 /// Rejects parts of `filter` that do not apply to the category.
 fn refuse_inapplicable(filter_fields: &Fields, category: Category) -> Result<(), ApiError> {
-    for (parameter, name, categories) in [
-        ("filter.events", "events", &[Category::Device, Category::Admin, Category::Webhook][..]),
-        ("filter.agent_types", "agent_types", &[Category::Device]),
-        ("filter.search", "search", &[Category::Device, Category::DeviceReport, Category::Webhook]),
-    ] {
+    for (parameter, name, categories) in FILTERS {
         if filter_fields.has(name) && !categories.contains(&category) {
             return Err(ApiError::invalid(parameter, format!("left out for {}", category.code()), "one"));
         }

@@ -14,6 +14,7 @@ mod encode;
 mod error;
 mod fault;
 mod head;
+mod ignored;
 mod limits;
 mod logs_v2;
 mod logs_v3_3;

@@ -50,6 +50,11 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// The names of the parameters.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// The decoded text, or the undecoded text if it is malformed.
     pub(super) fn decoded_lossy(raw: &str) -> String {
         decode(raw).map_or_else(|_| raw.to_owned(), Cow::into_owned)

@@ -8,6 +8,7 @@ mod cause;
 mod compare;
 mod expected;
 mod fields;
+mod formats;
 mod input;
 mod query;
 mod record;

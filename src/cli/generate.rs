@@ -90,7 +90,7 @@ impl FromStr for Instant {
 }
 
 /// Parses a category by its name in the API. The help lists all names.
-fn category() -> impl TypedValueParser<Value = Category> {
+pub(super) fn category() -> impl TypedValueParser<Value = Category> {
     PossibleValuesParser::new(Category::ALL.map(Category::code))
         .map(|name| Category::from_code(&name).expect("one of the names that are possible"))
 }

@@ -1,5 +1,7 @@
 //! The commands of the binary, one file each. Their output is part of the public interface.
 
+mod ask;
+mod audit;
 mod banner;
 mod files;
 mod generate;
@@ -8,6 +10,7 @@ mod logs;
 mod serve;
 mod signals;
 mod trusting;
+mod verdict;
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
@@ -49,6 +52,8 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
     }
     match command {
         Some("generate") => generate::run(arguments).map_err(|error| ConfigError::from(&error)),
+        Some("audit") => audit::run(arguments).map_err(|error| ConfigError::from(&error)),
+        Some("verdict") => verdict::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("healthcheck") => {
             Config::load_with(healthcheck::command(), arguments).map(|config| healthcheck::run(&config))
         }
@@ -63,7 +68,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
 }
 
 /// The names of the commands, in the order of the help.
-const COMMANDS: [&str; 4] = ["serve", "generate", "healthcheck", "help"];
+const COMMANDS: [&str; 6] = ["serve", "audit", "verdict", "generate", "healthcheck", "help"];
 
 /// Whether the error rejects a first argument that is not a flag, such as a misspelt command.
 fn is_no_flag(argument: &OsString, line: &str) -> bool {

@@ -3,10 +3,10 @@
 use std::io::{self, BufReader, Read};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{HeaderMap, header},
+    response::Response,
 };
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
@@ -16,6 +16,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     body::QueryParams,
     events,
+    format::{Format, Report},
     problem::Problem,
     state::{ControlState, NamedAccount},
 };
@@ -48,6 +49,7 @@ pub(super) struct AuditParams {
     agent_types: Option<String>,
     search: Option<String>,
     map: Option<String>,
+    format: Option<String>,
     #[serde(default = "default_examples")]
     examples: usize,
 }
@@ -63,9 +65,10 @@ pub(super) async fn compare(
     QueryParams(params): QueryParams<AuditParams>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<AuditReport>, Problem> {
+) -> Result<Response, Problem> {
+    let answer = Format::of(params.format.as_deref(), &headers)?;
     let query = params.query(account.clock())?;
-    let format = format(&headers)?;
+    let format = record_format(&headers)?;
     // The semaphore is never closed.
     let permit = account.shared.audits.clone().acquire_owned().await;
     let (parts, received) = mpsc::channel(READ_AHEAD);
@@ -79,7 +82,12 @@ pub(super) async fn compare(
     // A comparison that ends early does not read the rest, so its error comes first.
     match (report, sent) {
         (Err(AuditError::Io(_)), Err(why)) => Err(Problem::invalid(why)),
-        (report, _) => Ok(Json(report?)),
+        (report, _) => {
+            let report = report?;
+            let is_passed = report.is_complete;
+            let (junit, markdown) = (AuditReport::to_junit as fn(&_) -> _, AuditReport::to_markdown as fn(&_) -> _);
+            Ok(Report { value: &report, is_passed, junit, markdown }.into_response(answer))
+        }
     }
 }
 
@@ -87,7 +95,9 @@ pub(super) async fn compare(
 pub(super) async fn served(
     NamedAccount(account): NamedAccount,
     QueryParams(params): QueryParams<AuditParams>,
-) -> Result<Json<ServedReport>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let answer = Format::of(params.format.as_deref(), &headers)?;
     if params.map.is_some() {
         return Err(Problem::invalid("map must be left out of GET, which compares no records, got one"));
     }
@@ -98,7 +108,10 @@ pub(super) async fn served(
         drop(permit);
         report
     });
-    Ok(Json(report.await?))
+    let report = report.await?;
+    let is_passed = report.is_complete;
+    let (junit, markdown) = (ServedReport::to_junit as fn(&_) -> _, ServedReport::to_markdown as fn(&_) -> _);
+    Ok(Report { value: &report, is_passed, junit, markdown }.into_response(answer))
 }
 
 impl AuditParams {
@@ -159,7 +172,7 @@ fn invalid(name: &str, wanted: &str, got: &str) -> Problem {
 }
 
 /// The format of the records: the content type, or JSON where curl sends a form.
-fn format(headers: &HeaderMap) -> Result<RecordFormat, Problem> {
+fn record_format(headers: &HeaderMap) -> Result<RecordFormat, Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(RecordFormat::Json) };
     let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
     match text.split(';').next().unwrap_or_default().trim() {

@@ -10,6 +10,7 @@ mod body;
 mod clock;
 mod events;
 mod faults;
+mod format;
 mod guard;
 mod health;
 mod metrics;

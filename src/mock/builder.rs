@@ -131,6 +131,14 @@ impl Builder {
         self
     }
 
+    /// Gives each category at least this many events in the last hour before the start, at most
+    /// [`MAX_DENSE`](crate::account::settings::MAX_DENSE). Events are injected where the history has fewer.
+    #[must_use]
+    pub fn dense(mut self, events: u32) -> Self {
+        self.default.dense = events.min(crate::account::settings::MAX_DENSE);
+        self
+    }
+
     /// Sets the profile: the alternatives of assumed behaviour.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {

@@ -169,7 +169,7 @@ pub(super) fn token_in_header(seen: &Seen, _: &VerdictSettings) -> Finding {
 }
 
 /// Pages of one query as requests, each with whether it violates a rule.
-fn by_query<'s>(seen: &'s Seen, violations: fn(&Seen, &Query) -> Vec<PageRequest>, what: &'static str) -> Finding {
+fn by_query(seen: &Seen, violations: fn(&Seen, &Query) -> Vec<PageRequest>, what: &'static str) -> Finding {
     let mut finding = Finding { is_seen: !seen.queries.is_empty(), ..Finding::default() };
     for query in &seen.queries {
         finding.requests.extend(violations(seen, query).iter().map(|page| seen.request(page).number));
@@ -188,7 +188,7 @@ pub(super) fn pages_to_end(seen: &Seen, _: &VerdictSettings) -> Finding {
             let covers = |later: &&Query| {
                 later.is_read_to_end && later.asked.from <= query.window.from && later.window.to >= query.window.to
             };
-            if !query.is_read_to_end && !polls[nth + 1..].iter().any(|later| covers(later)) {
+            if !query.is_read_to_end && !polls[nth + 1..].iter().any(covers) {
                 finding.requests.extend(query.pages.last().map(|page| seen.request(page).number));
             }
         }
@@ -216,9 +216,8 @@ pub(super) fn no_page_twice(seen: &Seen, _: &VerdictSettings) -> Finding {
             let is_same = |known: &&&PageRequest| known.begin == page.begin && known.take == page.take;
             match received.iter().find(is_same) {
                 Some(first) if seen.request(first).fault.is_none() && page.entries != Some(0) => twice.push(*page),
-                Some(_) => {}
                 None if page.is_delivered => received.push(page),
-                None => {}
+                Some(_) | None => {}
             }
         }
         twice

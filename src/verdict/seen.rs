@@ -6,6 +6,7 @@ use crate::{
     account::{
         Account,
         fault::FaultStatus,
+        injected::Snapshot,
         journal::{Outcome, PageChange, Request},
         listing::{PageQuery, PageStart, Position},
     },
@@ -130,16 +131,16 @@ impl Seen {
                 continue;
             }
             // All pages are full. The last one may end where the query ends.
-            let Some(last) = delivered().next_back() else { continue };
-            let Some(page) = self.requests[last.request].page.as_deref() else { continue };
+            let Some(final_page) = delivered().next_back() else { continue };
+            let Some(page) = self.requests[final_page.request].page.as_deref() else { continue };
             let config = page.config.settings.world;
             let world = worlds.entry(config).or_insert_with(|| account.world_of(config));
-            let list = |begin: PageStart, take: usize| {
+            let listed = |begin: PageStart, take: usize| {
                 let query = PageQuery { begin, take, ..page.query.clone() };
                 query.list(world, query.injected_events(&account.injected), &Cancellation::default())
             };
-            let end = list(last.begin, last.take).end;
-            query.is_read_to_end = list(PageStart::At(end), 1).events.is_empty();
+            let end = listed(final_page.begin, final_page.take).end;
+            query.is_read_to_end = listed(PageStart::At(end), 1).events.is_empty();
         }
     }
 
@@ -210,7 +211,7 @@ impl Query {
             begin: PageStart::At(Position::default()),
             take: 0,
             seen_at: self.seen_at,
-            snapshot: Default::default(),
+            snapshot: Snapshot::default(),
         };
         QueryKey { first_page: None, ..QueryKey::of(self.api, &query) }
     }

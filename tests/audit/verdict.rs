@@ -303,7 +303,7 @@ async fn a_verdict_comes_as_json_junit_and_markdown() {
         "{markdown}"
     );
     for (params, detail) in [
-        ("?format=xml", "format must be json, junit or markdown, got xml"),
+        ("?format=xml", "format must be json, text, junit or markdown, got xml"),
         ("?disable=colours", "disable must be names of rules (within_quota,"),
         ("?max_attempts=-1", "The query: max_attempts"),
     ] {

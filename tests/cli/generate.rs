@@ -141,7 +141,7 @@ fn invalid_arguments_are_reported_in_one_line() {
 }
 
 impl Server {
-    fn post(&self, target: &str, body: &str) -> String {
+    pub(crate) fn post(&self, target: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).expect("a connection");
         write!(
             stream,

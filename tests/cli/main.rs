@@ -1,5 +1,6 @@
 //! Tests of the binary: flags, environment, configuration file, exit codes, banner, signals, log.
 
+mod audit;
 mod config;
 mod generate;
 mod harness;

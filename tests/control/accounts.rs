@@ -335,3 +335,27 @@ async fn lists_are_limited_and_arrays_are_not_accepted_as_objects() {
         assert_eq!((answer.status, got.as_str()), (400, detail));
     }
 }
+
+/// Each category of a dense account has at least so many events in its last hour, whatever the time of day, and after a
+/// reset again.
+#[tokio::test]
+async fn a_dense_account_has_events_of_each_category() {
+    let mock = Client::new();
+    let made =
+        mock.call("POST", "/accounts", json!({"name":"dense","dense":500,"now":"2026-01-18T03:00:00Z"})).await.ok();
+    let token = made["access_token"].as_str().expect("a token");
+    mock.call("PUT", "/accounts/dense/quota", json!("off")).await.ok();
+    for round in 0..2 {
+        for category in ["device", "admin", "webhook", "device_report"] {
+            let entries = mock.walk_as(token, json!({"event_category":category,"limit":100})).await;
+            assert!(entries.len() >= 500 && entries.len() < 600, "{category}: {} in round {round}", entries.len());
+        }
+        let params = "category=activity&from=2026-01-18T02:00:00Z&to=2026-01-18T03:00:00Z";
+        let truth = mock.get(&format!("/accounts/dense/events?{params}")).await;
+        assert!(truth["events"].as_array().map(Vec::len) >= Some(500));
+        mock.call("POST", "/accounts/dense/reset", Value::Null).await.ok();
+        mock.call("PUT", "/accounts/dense/quota", json!("off")).await.ok();
+    }
+    let refused = mock.call("POST", "/accounts", json!({"dense":1001})).await;
+    refused.assert_problem(400, "The body: dense: must be from 0 to 1000, got 1001");
+}

@@ -276,6 +276,44 @@ async fn refresh_token_use() {
 }
 
 #[tokio::test]
+async fn ignored_input() {
+    let wrong = json!({
+        "event_category":"admin","star_time":1,"age":60,"start_time":1_768_478_400,
+        "filter":{"event":"login","search":"x"},
+    });
+    let texts = [
+        "star_time is no field of this API",
+        "filter.event is no field of this API",
+        "filter.search is ignored for admin",
+        "age is ignored beside start_time",
+        "start_time is in milliseconds since 1970, and 1768478400 looks like seconds",
+    ];
+    let mock = with("ignored_input", json!("flag")).await;
+    assert_eq!(mock.v33(wrong.clone()).await.status, 200);
+    mock.v33(json!({"event_category":"admin","token":""})).await.ok();
+    mock.v3(json!({"start_date":"01/01/2026","pages":2})).await.ok();
+    mock.v2("limit=1&event=2").await.ok();
+    let journal = mock.get("/accounts/default/requests").await;
+    let ignored = |nth: usize| journal["requests"][nth]["ignored"].clone();
+    assert_eq!(ignored(0), json!(texts));
+    assert_eq!(ignored(1), json!([]));
+    assert_eq!(ignored(2), json!(["pages is no field of this API", "start_date is ignored without end_date"]));
+    assert_eq!(ignored(3), json!(["event is no parameter of this API"]));
+    let verdict = mock.get("/accounts/default/verdict").await;
+    let rule = verdict["rules"].as_array().expect("rules").iter().find(|rule| rule["rule"] == "no_ignored_input");
+    assert_eq!(rule.expect("a rule")["requests"], json!([1, 3, 4]));
+
+    let mock = with("ignored_input", json!("reject")).await;
+    let refused = mock.v33(wrong.clone()).await;
+    assert_eq!((refused.status, &refused.json()["error_description"]), (400, &json!(texts[0])));
+    mock.v33(json!({"event_category":"admin","limit":10})).await.ok();
+
+    let mock = Client::new();
+    assert_eq!(mock.v33(wrong).await.status, 200);
+    assert!(mock.get("/accounts/default/requests").await["requests"][0].get("ignored").is_none());
+}
+
+#[tokio::test]
 async fn wrong_types() {
     let mock = with("wrong_types", json!("convert")).await;
     let query = json!({"event_category":"device","limit":"3","age":" 86400 "});

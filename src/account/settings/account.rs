@@ -10,7 +10,7 @@ use super::{
         strict,
     },
     changes::ProfileChange,
-    values::{Credential, DEFAULT_JOURNAL, Devices, JournalSize, LagSeconds, Name, RedirectUri, RetentionDays},
+    values::{Credential, DEFAULT_JOURNAL, Dense, Devices, JournalSize, LagSeconds, Name, RedirectUri, RetentionDays},
 };
 use crate::{
     clock::{Instant, Start},
@@ -56,6 +56,8 @@ pub struct Settings {
     pub start: Start,
     /// The number of requests that the journal keeps.
     pub journal: u32,
+    /// The minimum number of events of each category in the last hour before the start. Events are injected for it.
+    pub dense: u32,
     /// Further tokens that are valid from the start.
     pub tokens: Vec<NewToken>,
     /// The initial fault rules.
@@ -85,6 +87,9 @@ pub struct NewAccount {
     pub lag: Option<LagSeconds>,
     /// The number of requests that the journal keeps.
     pub journal: Option<JournalSize>,
+    /// The minimum number of events of each category in the last hour before the start; 0 by default. Events are injected
+    /// where the history has fewer.
+    pub dense: Option<Dense>,
     /// The access token that is valid from the start.
     pub access_token: Option<Credential>,
     /// The client id for token requests.
@@ -154,6 +159,7 @@ impl Default for Settings {
             profile: Profile::default(),
             start: Start::System,
             journal: DEFAULT_JOURNAL,
+            dense: 0,
             tokens: Vec::new(),
             faults: Vec::new(),
         }
@@ -182,6 +188,7 @@ impl Settings {
             profile: self.profile.changed(new.profile, quota),
             start: new.now.map_or(self.start, |now| Start::Frozen(now.millis())),
             journal: new.journal.map_or(self.journal, |JournalSize(size)| size),
+            dense: new.dense.map_or(0, |Dense(events)| events),
             tokens: new.tokens,
             faults: new.faults,
             name,

@@ -13,7 +13,7 @@ pub use self::{
     },
     changes::ProfileChange,
     values::{
-        Credential, DEFAULT_JOURNAL, Devices, JournalSize, LagSeconds, MAX_JOURNAL, MAX_RETENTION_DAYS, Name,
-        RedirectUri, RetentionDays,
+        Credential, DEFAULT_JOURNAL, Dense, Devices, JournalSize, LagSeconds, MAX_DENSE, MAX_JOURNAL,
+        MAX_RETENTION_DAYS, Name, RedirectUri, RetentionDays,
     },
 };

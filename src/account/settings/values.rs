@@ -50,6 +50,14 @@ pub const MAX_JOURNAL: u32 = 1_000_000;
 #[serde(try_from = "i64")]
 pub struct JournalSize(pub(super) u32);
 
+/// The maximum number of events of each category that an account can be asked to have in its last hour.
+pub const MAX_DENSE: u32 = 1_000;
+
+/// The minimum number of events of each category in the last hour of an account: from 0 to [`MAX_DENSE`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "i64")]
+pub struct Dense(pub(super) u32);
+
 /// A [`Lag`], as a string such as `5..120` or as a number of seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LagSeconds(pub Lag);
@@ -168,7 +176,7 @@ macro_rules! number {
     )+ };
 }
 
-number!(Devices from 0 to MAX_DEVICES, RetentionDays from 1 to MAX_RETENTION_DAYS, JournalSize from 0 to MAX_JOURNAL);
+number!(Devices from 0 to MAX_DEVICES, RetentionDays from 1 to MAX_RETENTION_DAYS, JournalSize from 0 to MAX_JOURNAL, Dense from 0 to MAX_DENSE);
 
 impl<'de> Deserialize<'de> for LagSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

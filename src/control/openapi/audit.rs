@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parts::{answer, instant, named, operation, parameter, text, with_parameters};
+use super::parts::{instant, named, operation, parameter, text, with_parameters};
 use crate::{
     audit::{DEFAULT_EXAMPLES, MAX_EXAMPLES},
     world::Category,
@@ -22,13 +22,14 @@ pub(super) fn audit_paths() -> Map<String, Value> {
         parameter("agent_types", "query", text()),
         parameter("search", "query", text()),
         parameter("examples", "query", examples),
+        format(),
     ];
     let summary = "Compares what was served in whole 200 responses with the events of a window, its end excluded";
-    let answered = ("200", answer("What was served.", &named("ServedReport")));
+    let answered = ("200", report("What was served.", "ServedReport"));
     let served = with_parameters(operation("auditServed", summary, answered, &["400", "404"]), &parameters);
     parameters.push(parameter("map", "query", text()));
     let summary = "Compares the records of a connector with the events of a window, its end excluded";
-    let answered = ("200", answer("What was found.", &named("AuditReport")));
+    let answered = ("200", report("What was found.", "AuditReport"));
     let mut compared = with_parameters(operation("audit", summary, answered, &["400", "404"]), &parameters);
     compared["requestBody"] = json!({ "content": {
         "application/x-ndjson": { "schema": text() },
@@ -45,20 +46,31 @@ pub(super) fn audit_paths() -> Map<String, Value> {
 }
 
 fn verdict() -> Value {
-    let answered = json!({ "description": "The result of each rule.", "content": {
-        "application/json": { "schema": named("Verdict") },
-        "application/xml": { "schema": text() },
-        "text/markdown; charset=utf-8": { "schema": text() },
-    } });
-    let mut parameters = vec![
-        parameter("disable", "query", text()),
-        parameter("format", "query", json!({ "enum": ["json", "junit", "markdown"] })),
-    ];
+    let answered = report("The result of each rule.", "Verdict");
+    let mut parameters = vec![parameter("disable", "query", text()), format()];
     for name in ["future_seconds", "max_attempts", "min_poll_seconds"] {
         parameters.push(parameter(name, "query", json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })));
     }
     let summary = "Judges the requests of the journal by the rules of a good client";
     with_parameters(operation("verdict", summary, ("200", answered), &["400", "404"]), &parameters)
+}
+
+fn format() -> Value {
+    parameter("format", "query", json!({ "enum": ["json", "text", "junit", "markdown"] }))
+}
+
+/// A report in all formats.
+fn report(description: &str, schema: &str) -> Value {
+    json!({
+        "description": description,
+        "headers": { "X-Mock-Result": { "required": true, "schema": { "enum": ["pass", "fail"] } } },
+        "content": {
+            "application/json": { "schema": named(schema) },
+            "text/plain; charset=utf-8": { "schema": text() },
+            "application/xml": { "schema": text() },
+            "text/markdown; charset=utf-8": { "schema": text() },
+        },
+    })
 }
 
 /// An object with these properties, all of them required unless they are in `optional`.

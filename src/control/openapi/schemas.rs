@@ -123,7 +123,7 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     });
     let new_account = json!({
         "name": name, "seed": number(0), "devices": number(0), "now": instant(), "quota": named("QuotaChange"),
-        "profile": named("Profile"), "retention_days": number(1), "lag": lag, "journal": number(0),
+        "profile": named("Profile"), "retention_days": number(1), "lag": lag, "journal": number(0), "dense": number(0),
         "access_token": credential, "client_id": credential, "client_secret": credential,
         "redirect_uris": { "type": "array", "items": text() },
         "tokens": { "type": "array", "items": named("NewToken") }, "faults": { "type": "array", "items": named("FaultRule") },
