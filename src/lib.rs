@@ -40,6 +40,9 @@
 //! | `offload` | runs long computations outside the runtime's worker threads |
 //! | `metrics` | the metrics of the server |
 //! | `api` | the emulated surface: one file per route, and the middleware |
+//! | [`audit`] | compares a connector's records, or what was served, with the events, and finds the causes |
+//! | [`verdict`] | judges a connector's requests by rules |
+//! | `junit` | JUnit XML of audits and verdicts |
 //! | `control` | the control surface under `/_mock`: one file per resource |
 //! | `app` | the routers of both surfaces |
 //! | `server` | accept loop, connection deadlines, TLS, graceful shutdown |

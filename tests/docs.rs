@@ -265,7 +265,15 @@ async fn the_documented_requests_get_the_documented_responses() {
 #[tokio::test]
 async fn the_commands_of_the_guides_succeed() {
     let mut count = 0;
-    for page in ["tutorial", "how-to/expire-a-token", "how-to/late-events", "how-to/quota", "how-to/faults"] {
+    for page in [
+        "tutorial",
+        "how-to/expire-a-token",
+        "how-to/late-events",
+        "how-to/quota",
+        "how-to/faults",
+        "how-to/audit",
+        "verdict",
+    ] {
         let mock = Mock::builder().local().expect("a mock");
         for block in blocks(&read(&format!("docs/{page}.md")), "sh") {
             for line in block.lines().filter(|line| line.starts_with("curl ") && line.contains("/_mock/accounts")) {
@@ -276,7 +284,7 @@ async fn the_commands_of_the_guides_succeed() {
             }
         }
     }
-    assert_eq!(count, 30, "a command was added or is not recognised");
+    assert_eq!(count, 38, "a command was added or is not recognised");
 }
 
 /// The request of a curl command.
@@ -290,6 +298,8 @@ fn request(command: &str) -> Request<Bytes> {
             "-s" => {}
             "-X" => method = words.next(),
             "-H" => headers.push(words.next().expect("a header")),
+            // The file is the user's.
+            "--data-binary" => data.push(words.next().map(|_| String::new()).expect("a file")),
             "-d" => data.push(words.next().expect("data")),
             url => target = Some(url.strip_prefix("http://127.0.0.1:8080").expect("the default address").to_owned()),
         }

@@ -46,7 +46,10 @@ pub(super) struct Comparison<'a> {
     compared: ComparedFields,
     /// Set by the first record.
     form: Option<Form>,
+    /// The event that the last record took.
+    last: usize,
     hashes: Hashes,
+    /// By precision, for times that are less precise than those of the API.
     indexes: BTreeMap<i64, Index>,
     /// Whether a record has taken the event.
     pub(super) is_matched: Vec<bool>,
@@ -129,6 +132,7 @@ impl<'a> Comparison<'a> {
             expected,
             compared,
             form: None,
+            last: 0,
             hashes: Hashes::default(),
             indexes: BTreeMap::new(),
             is_matched: vec![false; expected.keys.len()],
@@ -169,11 +173,7 @@ impl<'a> Comparison<'a> {
             Err(why) => return self.unread(why),
         };
         let record = self.count()?;
-        let unit_ms = key.time.unit_ms;
-        let (expected, hashes) = (self.expected, &self.hashes);
-        let index = self.indexes.entry(unit_ms).or_insert_with(|| Index::new(expected, hashes, unit_ms));
-        let at = RecordTime::truncated(key.time.at, unit_ms);
-        match index.find(mixed(key.texts, at, key.last_seen), &self.is_matched) {
+        match self.find(&key) {
             Found::Free(event) => {
                 self.is_matched[event as usize] = true;
                 self.matched += u64::from(self.expected.required[event as usize]);
@@ -194,6 +194,45 @@ impl<'a> Comparison<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Finds an event that is equal to a record.
+    fn find(&mut self, key: &RecordKey) -> Found {
+        let unit_ms = key.time.unit_ms;
+        if unit_ms == 1 {
+            return self.find_by_time(key);
+        }
+        let (expected, hashes) = (self.expected, &self.hashes);
+        let index = self.indexes.entry(unit_ms).or_insert_with(|| Index::new(expected, hashes, unit_ms));
+        let at = RecordTime::truncated(key.time.at, unit_ms);
+        index.find(mixed(key.texts, at, key.last_seen), &self.is_matched)
+    }
+
+    /// Few events have the same millisecond, and records usually come in the order of time, forwards or backwards. So the
+    /// events beside the last one are tried before a search by time.
+    fn find_by_time(&mut self, key: &RecordKey) -> Found {
+        let keys = &self.expected.keys;
+        let at = key.time.at;
+        let is_there = |nth: &usize| keys.get(*nth).is_some_and(|event| event.at == at);
+        let beside = [self.last + 1, self.last.wrapping_sub(1), self.last].into_iter().find(is_there);
+        let mut nth = beside.unwrap_or_else(|| keys.partition_point(|event| event.at < at));
+        while nth > 0 && keys[nth - 1].at == at {
+            nth -= 1;
+        }
+        let mut found = Found::None;
+        while keys.get(nth).is_some_and(|event| event.at == at) {
+            if self.hashes.texts[nth] == key.texts && self.hashes.last_seen.get(nth).copied() == key.last_seen {
+                self.last = nth;
+                // At most five million events are expected.
+                let event = u32::try_from(nth).unwrap_or(NONE);
+                if !self.is_matched[nth] {
+                    return Found::Free(event);
+                }
+                found = Found::Taken(event);
+            }
+            nth += 1;
+        }
+        found
     }
 
     /// Pairs the records that are equal to no event with the events that no record has.

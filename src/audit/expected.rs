@@ -54,9 +54,11 @@ impl Expected {
         let world = account.world_of(config.settings.world);
         let AuditQuery { category, filter, .. } = query;
         let injected = account.injected.present_and_deleted(*category, window);
-        let mut keys = Vec::new();
-        let mut required = Vec::new();
-        for event in world.events(*category, window, CHUNK_EVENTS).flatten() {
+        let events = world.events(*category, window, CHUNK_EVENTS);
+        // At most five million.
+        let count = usize::try_from(events.left()).unwrap_or_default();
+        let (mut keys, mut required) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for event in events.flatten() {
             keys.push(EventKey { at: event.at(), id: event.id() });
             required.push(
                 world.visible_at(&event) <= now && (*filter == Filter::default() || world.passes(&event, filter)),

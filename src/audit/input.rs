@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, BufRead},
+    io::{self, BufRead, Read},
 };
 
 use super::{
@@ -112,31 +112,12 @@ fn read_lines(
 /// Reads up to the end of a line, or of the stream. Returns `false` for a line that is too long, after it is skipped;
 /// the start of it is in `line`.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    loop {
-        let buffer = input.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(true);
-        }
-        let end = buffer.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
-        let taken = end.unwrap_or(buffer.len());
-        let fits = line.len() + taken <= MAX_RECORD_BYTES;
-        if fits {
-            line.extend_from_slice(&buffer[..taken]);
-        }
-        input.consume(taken);
-        if !fits {
-            if line.is_empty() {
-                line.push(b'\n');
-            }
-            if end.is_none() {
-                input.skip_until(b'\n')?;
-            }
-            return Ok(false);
-        }
-        if end.is_some() {
-            return Ok(true);
-        }
+    input.by_ref().take(MAX_RECORD_BYTES as u64 + 1).read_until(b'\n', line)?;
+    let fits = line.len() <= MAX_RECORD_BYTES;
+    if !fits && line.last() != Some(&b'\n') {
+        input.skip_until(b'\n')?;
     }
+    Ok(fits)
 }
 
 /// Reads the items of a JSON array. Each item is found by its brackets and quotes, and then parsed alone.
