@@ -287,6 +287,19 @@ async fn the_commands_of_the_guides_succeed() {
     assert_eq!(count, 38, "a command was added or is not recognised");
 }
 
+/// The page about verdicts has each rule, in the order of the reports, with its result.
+#[test]
+fn the_table_of_rules_matches_the_verdict() {
+    let page = read("docs/verdict.md");
+    let documented: Vec<(&str, &str)> =
+        rows(&page, "rule").into_iter().map(|row| (row[0].trim_matches('`'), row[1])).collect();
+    let mock = Mock::builder().local().expect("a mock");
+    let verdict = mock.account().verdict();
+    let names: Vec<&str> = verdict.rules.iter().map(|rule| rule.rule).collect();
+    assert_eq!(documented.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    assert!(documented.iter().all(|(_, result)| ["fail", "warn"].contains(result)));
+}
+
 /// The request of a curl command.
 fn request(command: &str) -> Request<Bytes> {
     let words = shlex::split(&command.replace("\\\n", " ")).expect("a line that a shell reads");

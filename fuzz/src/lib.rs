@@ -16,13 +16,14 @@ const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 pub type Target = fn(&[u8]);
 
 /// The target of each name: the folder of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("query", query),
     ("form", form),
     ("activities", activities),
     ("logs", logs),
     ("page_token", page_token),
     ("control", control),
+    ("audit", audit),
     ("config_file", config_file),
 ];
 
@@ -74,6 +75,17 @@ pub fn control(data: &[u8]) {
     if local.account().faults().is_empty() {
         let body = br#"{"event_category":"device","age":86400}"#;
         ask(&local, &Method::POST, "/o/api/v3.3/logs", "application/json", body);
+    }
+}
+
+/// Records for an audit: a line with parameters, then the records, as JSON and as CSV.
+pub fn audit(data: &[u8]) {
+    let (params, records) = data.split_at(data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len()));
+    let Ok(params) = std::str::from_utf8(params) else { return };
+    let window = "category=device&from=2026-01-15T06:00:00Z&to=2026-01-15T12:00:00Z";
+    for content_type in ["application/json", "text/csv"] {
+        let path = format!("/_mock/accounts/default/audit?{window}&{params}");
+        shared(&Method::POST, &path, content_type, records);
     }
 }
 
