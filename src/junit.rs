@@ -56,8 +56,16 @@ fn write(out: &mut Vec<u8>, title: &str, suite: &str, at: Instant, cases: &[Case
     Ok(())
 }
 
+/// Replaces what XML 1.0 cannot have, escaped or not.
+fn valid(text: &str) -> String {
+    let is_invalid =
+        |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    text.replace(is_invalid, "\u{FFFD}")
+}
+
 fn write_case<W: Write>(writer: &mut Writer<W>, suite: &str, case: &Case) -> io::Result<()> {
     let Case { name, outcome, message, text } = case;
+    let (message, text) = (&valid(message), &valid(text));
     let element = writer.create_element("testcase");
     let element = element.with_attributes([("name", *name), ("classname", suite), ("time", "0")]);
     match outcome {

@@ -34,7 +34,7 @@ pub(crate) struct PageQuery {
 }
 
 /// The start of a page.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum PageStart {
     /// After this number of entries.
     Skip(u64),
@@ -43,7 +43,7 @@ pub(crate) enum PageStart {
 }
 
 /// A position in the merged events, in the order of the pages.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Position {
     /// The number of generated events before it that pass the filter, without regard to the search text.
     pub(crate) generated: u64,

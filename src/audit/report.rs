@@ -255,7 +255,8 @@ fn findings<T>(
     write!(f, "\n{name}: {}", found.count)?;
     causes(f, &found.causes)?;
     for example in found.examples.iter().take(SHOWN) {
-        write!(f, "\n  - {}", line(example))?;
+        // Values of clients may have line ends and control characters.
+        write!(f, "\n  - {}", line(example).replace(char::is_control, "\u{FFFD}"))?;
     }
     let shown = found.examples.len().min(SHOWN) as u64;
     if found.count > shown {

@@ -1,6 +1,9 @@
 //! `/_mock/accounts/{account}/audit`: whether a connector lost, doubled or changed a log, and why.
 
-use std::io::{self, BufReader, Read};
+use std::{
+    io::{self, BufReader, Read},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -32,6 +35,8 @@ use crate::{
 
 /// The maximum size of the records, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// The maximum time for the records to arrive, so that slow clients do not hold up other audits.
+const MAX_TIME: Duration = Duration::from_secs(600);
 /// The number of parts of a body that are read ahead of the comparison.
 const READ_AHEAD: usize = 8;
 /// The size of the buffer from which the records are read.
@@ -78,10 +83,12 @@ pub(super) async fn compare(
         drop(permit);
         report
     });
-    let (sent, report) = tokio::join!(send_parts(body, parts, control.body_seconds), compared);
+    let (sent, report) = tokio::join!(timeout(MAX_TIME, send_parts(body, parts, control.body_seconds)), compared);
+    let sent = sent.unwrap_or_else(|_| Err(format!("The body was not complete after {} s", MAX_TIME.as_secs())));
     // A comparison that ends early does not read the rest, so its error comes first.
     match (report, sent) {
-        (Err(AuditError::Io(_)), Err(why)) => Err(Problem::invalid(why)),
+        // Without the whole body, there is no report.
+        (Ok(_) | Err(AuditError::Io(_)), Err(why)) => Err(Problem::invalid(why)),
         (report, _) => {
             let report = report?;
             let is_passed = report.is_complete;

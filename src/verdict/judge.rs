@@ -6,7 +6,7 @@ use super::{
     seen::{PageRequest, Query, Seen, is_failure},
     settings::VerdictSettings,
 };
-use crate::account::journal::Request;
+use crate::account::{journal::Request, listing::PageStart};
 
 /// What a rule found.
 #[derive(Default)]
@@ -104,7 +104,8 @@ pub(super) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> Finding {
     finding.measure(seconds(shortest_ms), "seconds, the shortest wait after a 429")
 }
 
-/// A token request is premature if the client's last token still lives and was not refused since.
+/// A token request is premature if the client's last token was not refused since, and lives for longer than a tenth of its
+/// life: good clients fetch the next token a little early.
 pub(super) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut issued: HashMap<Option<String>, &Request> = HashMap::new();
     let mut last_401 = 0;
@@ -120,7 +121,7 @@ pub(super) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Finding {
         let client = request.parameters.get("client_id").map(|id| id.to_string());
         if let Some(previous) = issued.insert(client, request)
             && last_401 < previous.number
-            && at(request) - at(previous) < seen.token_life_ms
+            && at(request) - at(previous) < seen.token_life_ms / 10 * 9
         {
             finding.requests.push(request.number);
         }
@@ -210,13 +211,12 @@ pub(super) fn stops_at_end(seen: &Seen, _: &VerdictSettings) -> Finding {
 /// not counted.
 pub(super) fn no_page_twice(seen: &Seen, _: &VerdictSettings) -> Finding {
     fn again(seen: &Seen, query: &Query) -> Vec<PageRequest> {
-        let mut received: Vec<&PageRequest> = Vec::new();
+        let mut received: HashMap<(PageStart, usize), &PageRequest> = HashMap::new();
         let mut twice = Vec::new();
         for page in &query.pages {
-            let is_same = |known: &&&PageRequest| known.begin == page.begin && known.take == page.take;
-            match received.iter().find(is_same) {
+            match received.get(&(page.begin, page.take)) {
                 Some(first) if seen.request(first).fault.is_none() && page.entries != Some(0) => twice.push(*page),
-                None if page.is_delivered => received.push(page),
+                None if page.is_delivered => drop(received.insert((page.begin, page.take), page)),
                 Some(_) | None => {}
             }
         }
@@ -246,20 +246,24 @@ pub(super) fn same_query_with_token(seen: &Seen, _: &VerdictSettings) -> Finding
     finding.measure(number(count), "requests with another query")
 }
 
-/// Pairs of windows of the same query, one after the other, and the latest start that the second may have.
+/// Compares each window of a query with those before it: `latest_start` is the latest start that the next one may have.
 fn windows(seen: &Seen, latest_start: fn(&Query) -> i64, what: &'static str) -> Finding {
     let mut finding = Finding::default();
     let mut largest_ms = 0;
     for polls in seen.polls() {
-        for pair in polls.windows(2) {
-            let [before, after] = pair else { continue };
-            finding.is_seen = true;
-            // The client asked for more than it could read: the readable window begins with the retention.
-            let late_ms = after.asked.from.0.min(after.window.from.0) - latest_start(before);
-            largest_ms = largest_ms.max(late_ms);
-            if late_ms > 0 {
-                finding.requests.extend(after.pages.first().map(|page| seen.request(page).number));
+        // A client may read older windows in between, so the latest of all earlier windows counts.
+        let mut latest: Option<i64> = None;
+        for query in polls {
+            if let Some(latest) = latest {
+                finding.is_seen = true;
+                // The client asked for more than it could read: the readable window begins with the retention.
+                let late_ms = query.asked.from.0.min(query.window.from.0) - latest;
+                largest_ms = largest_ms.max(late_ms);
+                if late_ms > 0 {
+                    finding.requests.extend(query.pages.first().map(|page| seen.request(page).number));
+                }
             }
+            latest = latest.max(Some(latest_start(query)));
         }
     }
     finding.measure(seconds(largest_ms), what)
@@ -295,16 +299,16 @@ pub(super) fn no_future(seen: &Seen, settings: &VerdictSettings) -> Finding {
 
 /// The attempts at each page: a failed request is followed by one for the same page.
 fn attempts(seen: &Seen) -> Vec<Vec<&Request>> {
-    let mut all = Vec::new();
+    let mut all: Vec<Vec<&Request>> = Vec::new();
     for query in &seen.queries {
-        let mut starts: Vec<(&PageRequest, Vec<&Request>)> = Vec::new();
+        let mut pages: HashMap<(PageStart, usize), usize> = HashMap::new();
         for page in &query.pages {
-            match starts.iter_mut().find(|(first, _)| first.begin == page.begin && first.take == page.take) {
-                Some((_, attempts)) => attempts.push(seen.request(page)),
-                None => starts.push((page, vec![seen.request(page)])),
-            }
+            let nth = *pages.entry((page.begin, page.take)).or_insert_with(|| {
+                all.push(Vec::new());
+                all.len() - 1
+            });
+            all[nth].push(seen.request(page));
         }
-        all.extend(starts.into_iter().map(|(_, attempts)| attempts));
     }
     // Token requests have no pages. Each one that fails is followed by another.
     let tokens: Vec<&Request> = token_requests(seen).collect();

@@ -269,3 +269,23 @@ async fn bad_input_gets_a_problem_that_names_it() {
         post(&lab, &format!("category=device&{window}"), "application/octet-stream", vec![0xFF, 0, 10, 0xFE]).await;
     assert_eq!(report["unreadable"]["count"], 2, "{report}");
 }
+
+/// Texts of clients are shown in one line, and XML stays XML.
+#[tokio::test]
+async fn control_characters_of_records_do_not_break_a_report() {
+    let lab = Lab::new();
+    let name = "X\u{1}<&\n]]>missing: 5|";
+    lab.inject(json!({"category":"device","event":"added","device_name":name})).await;
+    let record = json!({"timestamp":"2026-01-15T11:00:00.001Z","event":"added","device_name":name}).to_string();
+    let report = async |format: &str| {
+        let noun = format!("/audit?category=device&{}&format={format}", between(NOW - HOUR, NOW + 1));
+        let request = Request::post(format!("/_mock/accounts/default{noun}")).header("host", "localhost");
+        let answer = lab.local.answer(request.body(record.clone().into()).expect("a request")).await;
+        String::from_utf8(answer.expect("an answer").body().to_vec()).expect("UTF-8")
+    };
+    let text = report("text").await;
+    assert_eq!(text.lines().filter(|line| line.starts_with("missing: ")).count(), 1, "{text}");
+    let junit = report("junit").await;
+    assert!(!junit.contains('\u{1}') && junit.contains("X\u{FFFD}&lt;&amp;\u{FFFD}"), "{junit}");
+    assert!(report("markdown").await.lines().all(|line| !line.starts_with("missing")));
+}

@@ -203,6 +203,14 @@ async fn each_bad_habit_fails_its_rule() {
     let found = violations(&lab, "").await;
     assert_eq!(found["same_query_with_token"][0], 2, "{found}");
 
+    // Reads older windows in between, and leaves no gap.
+    let lab = Lab::of(running());
+    lab.read(window(NOW - HOUR, NOW)).await;
+    lab.read(window(NOW - 3 * HOUR, NOW - 2 * HOUR)).await;
+    lab.advance(60);
+    lab.read(window(NOW, NOW + 60_000)).await;
+    assert_eq!(violations(&lab, "").await, json!({}));
+
     // Leaves a gap.
     let lab = Lab::of(running());
     lab.read(window(NOW - HOUR, NOW - 60_000)).await;
