@@ -44,8 +44,13 @@ impl RequestContext {
     pub(super) fn new(account: &Arc<Account>, recorder: Recorder, bodies: Arc<Bodies>) -> Self {
         // The epoch is read first. If a reset happens in between, the request belongs to the old epoch.
         let epoch = account.epoch();
-        let target =
-            RequestTarget { epoch, now: account.clock().now(), config: account.config(), account: account.clone() };
+        let target = RequestTarget {
+            epoch,
+            arrived_after: account.journal.noted(),
+            now: account.clock().now(),
+            config: account.config(),
+            account: account.clone(),
+        };
         Self { target, recorder, bodies }
     }
 }

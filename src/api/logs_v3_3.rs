@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     account::{
+        journal::PageChange,
         listing::{PageQuery, PageStart, Position},
         profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
     },
@@ -37,6 +38,9 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
         0 if context.config.profile().after_last_page == AfterLastPage::Refused => return Err(ApiError::AfterLastPage),
         0 => String::new(),
         _ => {
+            if repeats_token {
+                context.recorder.page_change(PageChange::PageToken);
+            }
             let PageStart::At(begin) = query.begin else { return Err(ApiError::ServerError) };
             page_token::seal(&query, if repeats_token { begin } else { rows.end }, &context.config)
         }

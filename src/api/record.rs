@@ -31,6 +31,8 @@ pub(super) struct RequestTarget {
     pub(super) now: Millis,
     /// The epoch of the account when the request arrived.
     pub(super) epoch: u64,
+    /// The number of the last request of the journal when the request arrived.
+    pub(super) arrived_after: u64,
 }
 
 /// A handle to the record of a request. Clones share the record.
@@ -54,6 +56,8 @@ pub(super) struct RequestRecord {
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<QuotaStatus>,
     pub(super) fault: Option<Arc<str>>,
+    /// When the issued token expires.
+    pub(super) token_expires_at: Option<Millis>,
     /// The quota rejected the request.
     pub(super) is_rate_limited: bool,
     /// The flag name of the server limit that the request exceeded.
@@ -90,9 +94,10 @@ impl Recorder {
         self.0.lock().ignored = Some(ignored);
     }
 
-    /// Sets how a fault changes the page.
+    /// Notes a change of the response by a fault. The one that changes most is kept.
     pub(super) fn page_change(&self, change: PageChange) {
-        self.0.lock().page_change = change;
+        let mut record = self.0.lock();
+        record.page_change = record.page_change.max(change);
     }
 
     pub(super) fn entries(&self, count: u64) {
@@ -105,6 +110,11 @@ impl Recorder {
 
     pub(super) fn fault(&self, name: Arc<str>) {
         self.0.lock().fault = Some(name);
+    }
+
+    /// Sets the time at which the issued token expires.
+    pub(super) fn token_expires_at(&self, at: Millis) {
+        self.0.lock().token_expires_at = Some(at);
     }
 
     pub(super) fn limited(&self, limit: &'static str) {

@@ -107,7 +107,8 @@ impl Recording {
             Some(_) => Outcome::Completed,
         };
         let entry = self.entry(record, status, outcome);
-        if is_cut || response.body().is_end_stream() {
+        // The server does not read the body of a response to HEAD.
+        if is_cut || self.method == Method::HEAD || response.body().is_end_stream() {
             entry.write();
         } else {
             // The request ends with its body.
@@ -120,7 +121,8 @@ impl Recording {
     fn entry(&mut self, record: RequestRecord, status: Option<u16>, outcome: Outcome) -> JournalEntry {
         self.is_written = true;
         let Self { context, method, uri, api, presented, stopwatch, .. } = &*self;
-        let RequestTarget { account, now, epoch, config } = record.target.as_ref().unwrap_or(&context.target);
+        let RequestTarget { account, now, epoch, config, arrived_after } =
+            record.target.as_ref().unwrap_or(&context.target);
         let after = stopwatch.elapsed();
         let after_us = clock::micros(after);
         let route = self.route();
@@ -139,7 +141,6 @@ impl Recording {
         );
         let mut pairs = masked_pairs(uri.query().unwrap_or_default());
         pairs.extend(record.form);
-        let change = record.page_change;
         let request = journal::Request {
             number: 0,
             at: (*now).into(),
@@ -156,8 +157,16 @@ impl Recording {
             outcome,
             bytes_sent: 0,
             ignored: record.ignored,
-            page: record.page.map(|query| Box::new(RequestedPage { query, config: config.clone(), change })),
+            // The response to HEAD has no entries.
+            page: record
+                .page
+                .filter(|_| self.method != Method::HEAD)
+                .map(|query| Box::new(RequestedPage { query, config: config.clone() })),
             duration_us: after_us,
+            arrived_after: *arrived_after,
+            change: record.page_change,
+            is_over_quota: record.is_rate_limited,
+            token_expires_at: record.token_expires_at,
         };
         JournalEntry { account: account.clone(), epoch: *epoch, request }
     }

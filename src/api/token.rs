@@ -12,7 +12,10 @@ use axum::{
 use serde::Serialize;
 
 use super::{body, client::FormBytes, context::RequestContext, error::ApiError, page, params::Params};
-use crate::account::tokens::{Grant, Issued};
+use crate::{
+    account::tokens::{Grant, Issued},
+    clock::after,
+};
 
 #[derive(Serialize)]
 struct TokenResponse<'a> {
@@ -74,6 +77,7 @@ fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> 
         }
         Some(other) => return Err(ApiError::UnsupportedGrantType(other.to_owned())),
     };
+    context.recorder.token_expires_at(after(context.now, issued.expires_in_seconds.unsigned_abs() * 1000));
     Ok(response(&issued, settings.client_id.as_str()))
 }
 

@@ -279,12 +279,15 @@ impl ServedPage {
 
     /// How often the response has an event of the page.
     fn delivered(&self, key: EventKey) -> usize {
-        let (Some(page), Some((first, last))) = (self.request.delivered(), self.ends) else { return 0 };
-        match page.change {
+        let (Some(_), Some((first, last))) = (self.request.delivered(), self.ends) else { return 0 };
+        match self.request.change {
             PageChange::Broken | PageChange::Entries(Entries::Empty) => 0,
             PageChange::Entries(Entries::Drop) => usize::from(key != first),
             PageChange::Entries(Entries::Duplicate) => 1 + usize::from(key == last),
-            PageChange::Entries(Entries::Reorder) | PageChange::Unchanged => 1,
+            PageChange::Entries(Entries::Reorder)
+            | PageChange::ContentType
+            | PageChange::PageToken
+            | PageChange::Unchanged => 1,
         }
     }
 
@@ -295,9 +298,9 @@ impl ServedPage {
 
     /// Why the response lacks an event of the page.
     fn failure(&self) -> Cause {
-        let Request { number, status, outcome, fault, .. } = &*self.request;
+        let Request { number, status, outcome, fault, change, .. } = &*self.request;
         let request = *number;
-        if self.page().change != PageChange::Unchanged || *outcome == Outcome::Cut {
+        if *change != PageChange::Unchanged || *outcome == Outcome::Cut {
             return Cause::Fault { request, rule: fault.clone().unwrap_or_default() };
         }
         match (outcome, status) {

@@ -1,12 +1,22 @@
 //! How each rule judges the requests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    seen::{PageRequest, Query, Seen, is_failure},
+    seen::{NOW_TOLERANCE_MS, PageRequest, QueryRead, Seen, is_failure, knew},
     settings::VerdictSettings,
+    spans::Spans,
 };
-use crate::account::{journal::Request, listing::PageStart};
+use crate::{
+    account::{
+        journal::{PageChange, Request},
+        listing::PageStart,
+    },
+    world::{Category, Millis},
+};
+
+/// A wait of this many milliseconds need not grow.
+const LONG_WAIT_MS: i64 = 30_000;
 
 /// What a rule found.
 #[derive(Default)]
@@ -69,36 +79,35 @@ fn at(request: &Request) -> i64 {
     request.at.millis().0
 }
 
-/// The quota refused the request, and no fault did.
-fn is_over_quota(request: &Request) -> bool {
-    request.status == Some(429) && request.fault.is_none()
-}
-
 pub(super) fn within_quota(seen: &Seen, _: &VerdictSettings) -> Finding {
-    Finding::of(api_requests(seen).map(|request| (request, is_over_quota(request))), "requests over the quota")
+    Finding::of(api_requests(seen).map(|request| (request, request.is_over_quota)), "requests over the quota")
 }
 
-/// The next request of a token to an API after a 429 must find the quota open; after a 429 of a fault, it must come when
-/// that 429 said.
+/// The first request of a token to an API that knows of a 429 must find the quota open; after a 429 of a fault, it must come
+/// when that 429 said. A 429 for too many requests at once says nothing about the next one.
 pub(super) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut last: HashMap<(Option<&str>, Option<&str>), &Request> = HashMap::new();
     let mut finding = Finding::default();
     let mut shortest_ms = i64::MAX;
     for request in api_requests(seen) {
-        let refused = last.insert((request.api, request.token.as_deref()), request);
-        let Some(refused) = refused.filter(|refused| refused.status == Some(429)) else { continue };
-        let waited_ms = at(request) - at(refused);
-        let is_early = if is_over_quota(refused) {
-            is_over_quota(request)
-        } else {
-            // On a frozen clock, the wait of the client does not show.
-            let until = refused.quota.map_or(i64::MIN, |quota| quota.reset_seconds);
-            !seen.is_frozen && at(request).div_euclid(1000) < until
-        };
-        finding.is_seen = true;
-        shortest_ms = shortest_ms.min(waited_ms);
-        if is_early {
-            finding.requests.push(request.number);
+        let key = (request.api, request.token.as_deref());
+        if let Some(refused) = last.get(&key).filter(|refused| knew(request, refused)) {
+            let is_early = if refused.is_over_quota {
+                request.is_over_quota
+            } else {
+                // On a frozen clock, the wait of the client does not show.
+                let until = refused.quota.map_or(i64::MIN, |quota| quota.reset_seconds);
+                !seen.is_frozen && at(request).div_euclid(1000) < until
+            };
+            finding.is_seen = true;
+            shortest_ms = shortest_ms.min(at(request) - at(refused));
+            if is_early {
+                finding.requests.push(request.number);
+            }
+            last.remove(&key);
+        }
+        if request.status == Some(429) && (request.is_over_quota || request.fault.is_some()) {
+            last.insert(key, request);
         }
     }
     finding.measure(seconds(shortest_ms), "seconds, the shortest wait after a 429")
@@ -108,21 +117,25 @@ pub(super) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> Finding {
 /// life: good clients fetch the next token a little early.
 pub(super) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut issued: HashMap<Option<String>, &Request> = HashMap::new();
-    let mut last_401 = 0;
+    // Each 401 allows one token: workers may get one each.
+    let mut refusals: u32 = 0;
     let mut finding = Finding::default();
     for request in &seen.requests {
         if request.status == Some(401) && request.api != Some("token") {
-            last_401 = request.number;
+            refusals = refusals.saturating_add(1);
         }
-        if request.api != Some("token") || request.status != Some(200) || is_failure(request) {
+        if request.api != Some("token") || !is_issued(request) {
             continue;
         }
         finding.is_seen = true;
+        let is_after_401 = refusals > 0;
+        refusals = refusals.saturating_sub(1);
         let client = request.parameters.get("client_id").map(|id| id.to_string());
-        if let Some(previous) = issued.insert(client, request)
-            && last_401 < previous.number
-            && at(request) - at(previous) < seen.token_life_ms / 10 * 9
-        {
+        let Some(previous) = issued.insert(client, request) else { continue };
+        let life_ms = previous.token_expires_at.map_or(0, |expires| expires.0 - at(previous));
+        // A client may refuse a response with another content type.
+        let is_usable = previous.change == PageChange::Unchanged;
+        if !is_after_401 && is_usable && knew(request, previous) && at(request) - at(previous) < life_ms / 10 * 9 {
             finding.requests.push(request.number);
         }
     }
@@ -130,37 +143,60 @@ pub(super) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Finding {
     finding.measure(number(count), "token requests too many")
 }
 
-/// Between a 401 and the next request with another result, there must be exactly one issued token, and no repetition of the
-/// refused token.
+/// The client received a token.
+fn is_issued(request: &Request) -> bool {
+    request.token_expires_at.is_some() && request.is_whole_200()
+}
+
+/// After a 401, each client that got one must fetch one token, and must not repeat the refused one. A 401 counts for a token
+/// only that was accepted before, or that a fault refused: a client can do nothing about a wrong one.
 pub(super) fn one_token_after_expiry(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    // The refused token, and the number of tokens that were issued since.
-    let mut refused: Option<(Option<String>, u32)> = None;
+    let mut accepted: HashSet<&str> = HashSet::new();
+    // The first 401 of each token.
+    let mut refused: HashMap<&str, &Request> = HashMap::new();
+    // The 401 after which the client has no other token yet, and the tokens that may and that were fetched since.
+    let mut waiting: Option<&Request> = None;
+    let (mut allowed, mut fetched) = (0, 0);
     for request in &seen.requests {
+        let request = &**request;
         if request.api == Some("token") {
-            if let Some((_, issued)) = &mut refused
-                && request.status == Some(200)
-                && !is_failure(request)
-            {
-                *issued += 1;
-                if *issued > 1 {
+            if allowed > 0 && is_issued(request) {
+                // A client may refuse a response with another content type.
+                fetched += u32::from(request.change == PageChange::Unchanged);
+                waiting = None;
+                if fetched > allowed {
                     finding.requests.push(request.number);
                 }
             }
             continue;
         }
-        let is_refused = request.status == Some(401) && request.fault.is_none() && request.token.is_some();
-        match &refused {
-            _ if !is_refused => refused = refused.filter(|_| request.api.is_none()),
-            Some((token, _)) if *token == request.token => finding.requests.push(request.number),
-            _ => {
+        let Some(token) = request.token.as_deref().filter(|_| request.api.is_some()) else { continue };
+        if request.status != Some(401) {
+            let is_other = refused.is_empty() || !refused.contains_key(token);
+            if request.status.is_some() && is_other {
+                (waiting, allowed, fetched) = (None, 0, 0);
+            }
+            accepted.insert(token);
+            continue;
+        }
+        match refused.get(token) {
+            Some(first) if knew(request, first) => finding.requests.push(request.number),
+            // Another worker got the same 401 at the same time.
+            Some(_) => allowed += 1,
+            None => {
                 finding.is_seen = true;
-                refused = Some((request.token.clone(), 0));
+                refused.insert(token, request);
+                allowed += 1;
+                if accepted.contains(token) || request.fault.is_some() {
+                    waiting = Some(request);
+                }
             }
         }
     }
+    finding.requests.extend(waiting.map(|request| request.number));
     let count = finding.requests.len();
-    finding.measure(number(count), "requests too many after a 401")
+    finding.measure(number(count), "requests too many or too few after a 401")
 }
 
 pub(super) fn token_in_header(seen: &Seen, _: &VerdictSettings) -> Finding {
@@ -169,28 +205,35 @@ pub(super) fn token_in_header(seen: &Seen, _: &VerdictSettings) -> Finding {
     Finding::of(judged.map(|request| (request, in_url(request))), "requests with the token in the URL")
 }
 
-/// Pages of one query as requests, each with whether it violates a rule.
-fn by_query(seen: &Seen, violations: fn(&Seen, &Query) -> Vec<PageRequest>, what: &'static str) -> Finding {
-    let mut finding = Finding { is_seen: !seen.queries.is_empty(), ..Finding::default() };
-    for query in &seen.queries {
-        finding.requests.extend(violations(seen, query).iter().map(|page| seen.request(page).number));
+/// Pages of each read as requests that violate a rule.
+fn by_read(seen: &Seen, violations: fn(&Seen, &QueryRead) -> Vec<PageRequest>, what: &'static str) -> Finding {
+    let mut finding = Finding { is_seen: !seen.reads.is_empty(), ..Finding::default() };
+    for read in &seen.reads {
+        finding.requests.extend(violations(seen, read).iter().map(|page| seen.request(page).number));
     }
     let count = finding.requests.len();
     finding.measure(number(count), what)
 }
 
-/// A query of which no page was received is not judged here: its failure is judged by other rules. A query may be given up
-/// if a later one reads the same window to its end.
+/// A read of which no page was received is not judged here: its failure is judged by other rules. What a read leaves unread
+/// must be in another one, so a client may stop where it knows the entries, and may read again what it gave up.
 pub(super) fn pages_to_end(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
     for polls in seen.polls() {
-        for (nth, query) in polls.iter().enumerate() {
-            finding.is_seen = true;
-            let covers = |later: &&Query| {
-                later.is_read_to_end && later.asked.from <= query.window.from && later.window.to >= query.window.to
-            };
-            if !query.is_read_to_end && !polls[nth + 1..].iter().any(covers) {
-                finding.requests.extend(query.pages.last().map(|page| seen.request(page).number));
+        let received = Spans::union(polls.iter().map(|read| read.received()));
+        for (nth, read) in polls.iter().enumerate() {
+            let (mut from, to) = read.unread();
+            if !read.has_window() {
+                // Without a window, the client decides how far back it begins.
+                from = from.max(received.start().unwrap_or(to));
+            }
+            let missing_ms = received.missing(from, to);
+            finding.is_seen |= read.has_window() || read.is_read_to_end || missing_ms == 0;
+            // The window of a client that asks for the last hour moves until it reads it again.
+            let is_read_again = |next: &&QueryRead| next.has_window_of(read.asked, read.seen_at);
+            let has_moved = missing_ms <= NOW_TOLERANCE_MS && polls.get(nth + 1).is_some_and(is_read_again);
+            if !read.is_read_to_end && !read.is_ended_by_fault && missing_ms > 0 && !has_moved {
+                finding.requests.extend(read.pages.last().map(|page| seen.request(page).number));
             }
         }
     }
@@ -200,37 +243,42 @@ pub(super) fn pages_to_end(seen: &Seen, _: &VerdictSettings) -> Finding {
 
 /// After a page without entries, or after a page number beyond the end, there is no further page.
 pub(super) fn stops_at_end(seen: &Seen, _: &VerdictSettings) -> Finding {
-    fn beyond(_: &Seen, query: &Query) -> Vec<PageRequest> {
+    fn beyond(seen: &Seen, read: &QueryRead) -> Vec<PageRequest> {
         let is_end = |page: &&PageRequest| page.is_delivered && page.entries == Some(0);
-        query.pages.iter().filter(is_end).skip(1).copied().collect()
+        let mut ends = read.pages.iter().filter(is_end);
+        let Some(first) = ends.next().map(|page| seen.request(page)) else { return Vec::new() };
+        ends.filter(|page| knew(seen.request(page), first)).copied().collect()
     }
-    by_query(seen, beyond, "requests after the end")
+    by_read(seen, beyond, "requests after the end")
 }
 
 /// A page is read twice if it is requested after the client received it. A page that a fault made the client read again is
 /// not counted.
 pub(super) fn no_page_twice(seen: &Seen, _: &VerdictSettings) -> Finding {
-    fn again(seen: &Seen, query: &Query) -> Vec<PageRequest> {
-        let mut received: HashMap<(PageStart, usize), &PageRequest> = HashMap::new();
+    fn again(seen: &Seen, read: &QueryRead) -> Vec<PageRequest> {
+        let mut received: HashMap<PageStart, &Request> = HashMap::new();
         let mut twice = Vec::new();
-        for page in &query.pages {
-            match received.get(&(page.begin, page.take)) {
-                Some(first) if seen.request(first).fault.is_none() && page.entries != Some(0) => twice.push(*page),
-                None if page.is_delivered => drop(received.insert((page.begin, page.take), page)),
+        for page in &read.pages {
+            let request = seen.request(page);
+            match received.get(&page.begin) {
+                Some(first) if first.fault.is_none() && page.entries != Some(0) && knew(request, first) => {
+                    twice.push(*page);
+                }
+                None if page.is_delivered => drop(received.insert(page.begin, request)),
                 Some(_) | None => {}
             }
         }
         twice
     }
-    by_query(seen, again, "pages read twice")
+    by_read(seen, again, "pages read twice")
 }
 
 /// The fields beside a page token must be those of the first page.
 pub(super) fn same_query_with_token(seen: &Seen, _: &VerdictSettings) -> Finding {
     const FIELDS: [&str; 5] = ["event_category", "start_time", "end_time", "age", "filter"];
     let mut finding = Finding::default();
-    for query in &seen.queries {
-        let Some(first) = query.pages.iter().find(|page| page.begin.is_first()) else { continue };
+    for query in &seen.reads {
+        let Some(first) = query.pages.iter().rfind(|page| page.begin.is_first()) else { continue };
         let mut first_fields = None;
         for page in query.pages.iter().filter(|page| page.begin.is_by_token() && !page.begin.is_first()) {
             finding.is_seen = true;
@@ -246,46 +294,57 @@ pub(super) fn same_query_with_token(seen: &Seen, _: &VerdictSettings) -> Finding
     finding.measure(number(count), "requests with another query")
 }
 
-/// Compares each window of a query with those before it: `latest_start` is the latest start that the next one may have.
-fn windows(seen: &Seen, latest_start: fn(&Query) -> i64, what: &'static str) -> Finding {
+/// What is missing between the earliest and the latest of the windows of each group. It is a violation of the request whose
+/// window comes after it.
+fn windows(
+    seen: &Seen,
+    covered: impl Fn(&QueryRead) -> (Millis, Millis),
+    missing_ms: impl Fn(&[&QueryRead], (Millis, Millis)) -> i64,
+    what: &'static str,
+) -> Finding {
     let mut finding = Finding::default();
     let mut largest_ms = 0;
-    for polls in seen.polls() {
-        // A client may read older windows in between, so the latest of all earlier windows counts.
-        let mut latest: Option<i64> = None;
-        for query in polls {
-            if let Some(latest) = latest {
-                finding.is_seen = true;
-                // The client asked for more than it could read: the readable window begins with the retention.
-                let late_ms = query.asked.from.0.min(query.window.from.0) - latest;
-                largest_ms = largest_ms.max(late_ms);
-                if late_ms > 0 {
-                    finding.requests.extend(query.pages.first().map(|page| seen.request(page).number));
-                }
+    for mut polls in seen.polls().filter(|polls| polls.len() > 1) {
+        finding.is_seen = true;
+        polls.sort_by_key(|read| covered(read).0);
+        let union = Spans::union(polls.iter().map(|read| covered(read)));
+        for gap in union.gaps() {
+            let missing_ms = missing_ms(&polls, gap);
+            if missing_ms > 0 {
+                largest_ms = largest_ms.max(missing_ms);
+                let after = polls.partition_point(|read| covered(read).0 <= gap.1);
+                let page = polls.get(after).and_then(|read| read.pages.first());
+                finding.requests.extend(page.map(|page| seen.request(page).number));
             }
-            latest = latest.max(Some(latest_start(query)));
         }
     }
     finding.measure(seconds(largest_ms), what)
 }
 
 pub(super) fn no_gaps(seen: &Seen, _: &VerdictSettings) -> Finding {
-    windows(seen, |before| before.window.to.0 + 1, "seconds, the largest gap")
+    windows(seen, QueryRead::covered, |_, (from, to)| to.0 - from.0 + 1, "seconds, the largest gap")
 }
 
-/// Events of the last `lag` before a request may not be visible yet, so the next window must have them again.
+/// Events of the last `lag` before a request may not be visible yet, so another window must have them again. A time that no
+/// window has is a gap, and not judged here.
 pub(super) fn overlaps_lag(seen: &Seen, _: &VerdictSettings) -> Finding {
-    fn latest_start(before: &Query) -> i64 {
-        before.window.to.0.min(before.seen_at.0 - before.lag_ms) + 1
-    }
-    let has_lag = seen.queries.iter().any(|query| query.lag_ms > 0);
-    if has_lag { windows(seen, latest_start, "seconds, the largest missing overlap") } else { Finding::default() }
+    let settled = |read: &QueryRead| {
+        let (from, to) = read.covered();
+        (from, to.min(Millis(read.seen_at.0 - read.lag_ms)))
+    };
+    let missing_ms = |polls: &[&QueryRead], (from, to): (Millis, Millis)| {
+        let gaps_ms = Spans::union(polls.iter().map(|read| read.covered())).missing(from, to);
+        to.0 - from.0 + 1 - gaps_ms
+    };
+    let has_lag = seen.reads.iter().any(|read| read.lag_ms > 0);
+    let what = "seconds, the largest missing overlap";
+    if has_lag { windows(seen, settled, missing_ms, what) } else { Finding::default() }
 }
 
 pub(super) fn no_future(seen: &Seen, settings: &VerdictSettings) -> Finding {
-    let mut finding = Finding { is_seen: !seen.queries.is_empty(), ..Finding::default() };
+    let mut finding = Finding { is_seen: !seen.reads.is_empty(), ..Finding::default() };
     let mut largest_ms = 0;
-    for query in &seen.queries {
+    for query in &seen.reads {
         let future_ms = query.asked.to.0.saturating_sub(query.seen_at.0);
         // The days of activities end with the day.
         let is_by_day = query.api == Some("activities-v3");
@@ -297,42 +356,84 @@ pub(super) fn no_future(seen: &Seen, settings: &VerdictSettings) -> Finding {
     finding.measure(seconds(largest_ms), "seconds, the farthest future")
 }
 
-/// The attempts at each page: a failed request is followed by one for the same page.
-fn attempts(seen: &Seen) -> Vec<Vec<&Request>> {
-    let mut all: Vec<Vec<&Request>> = Vec::new();
-    for query in &seen.queries {
-        let mut pages: HashMap<(PageStart, usize), usize> = HashMap::new();
-        for page in &query.pages {
-            let nth = *pages.entry((page.begin, page.take)).or_insert_with(|| {
-                all.push(Vec::new());
+/// The attempts at each page, with the index of the read: a failed request is followed by one for the same page.
+fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
+    let mut all: Vec<(Option<usize>, Vec<&Request>)> = Vec::new();
+    for (read, QueryRead { pages, .. }) in seen.reads.iter().enumerate() {
+        let mut starts: HashMap<PageStart, usize> = HashMap::new();
+        for page in pages {
+            let nth = *starts.entry(page.begin).or_insert_with(|| {
+                all.push((Some(read), Vec::new()));
                 all.len() - 1
             });
-            all[nth].push(seen.request(page));
+            all[nth].1.push(seen.request(page));
         }
     }
     // Token requests have no pages. Each one that fails is followed by another.
     let tokens: Vec<&Request> = token_requests(seen).collect();
-    all.extend(tokens.split_inclusive(|request| !is_failure(request)).map(<[_]>::to_vec));
+    all.extend(tokens.split_inclusive(|request| !is_failure(request)).map(|attempts| (None, attempts.to_vec())));
     all
+}
+
+/// The requests that begin a read again after a failure.
+struct Restarts<'s> {
+    seen: &'s Seen,
+    /// For each API and category, the number of the last request that a request for a first page knew.
+    first_pages: HashMap<(Option<&'s str>, Category), u64>,
+    /// For each read, the next one of its group, and the earliest start of a window of all later ones.
+    later: Vec<Option<(usize, Millis)>>,
+}
+
+impl<'s> Restarts<'s> {
+    fn of(seen: &'s Seen) -> Self {
+        let mut first_pages: HashMap<(Option<&str>, Category), u64> = HashMap::new();
+        for read in &seen.reads {
+            let known = read.pages.iter().filter(|page| page.begin.is_first());
+            if let Some(last) = known.map(|page| seen.request(page).arrived_after).max() {
+                let latest = first_pages.entry((read.api, read.category)).or_default();
+                *latest = last.max(*latest);
+            }
+        }
+        let mut later = vec![None; seen.reads.len()];
+        for group in &seen.groups {
+            let mut following: Option<(usize, Millis)> = None;
+            for &nth in group.iter().rev() {
+                later[nth] = following;
+                let from = seen.reads[nth].asked.from;
+                following = Some((nth, following.map_or(from, |(_, earliest)| earliest.min(from))));
+            }
+        }
+        Self { seen, first_pages, later }
+    }
+
+    /// Whether the client began to read again what a failed request of a read asked for.
+    fn has(&self, nth: usize, failed: &Request) -> bool {
+        let read = &self.seen.reads[nth];
+        let is_first = failed.page.as_deref().is_some_and(|page| page.query.begin.is_first());
+        // A first page may be repeated with another window, as a client does that asks for the last hour.
+        if is_first {
+            return self.first_pages.get(&(read.api, read.category)).is_some_and(|last| *last >= failed.number);
+        }
+        self.later[nth].is_some_and(|(next, earliest)| {
+            earliest <= read.asked.from || self.seen.reads[next].has_window_of(read.asked, read.seen_at)
+        })
+    }
+}
+
+/// A 401, 429 or 5xx, or a response that is cut or cannot be read.
+fn is_to_be_repeated(request: &Request) -> bool {
+    is_failure(request) || matches!(request.status, Some(401 | 429)) && request.api != Some("token")
 }
 
 pub(super) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    for attempts in attempts(seen) {
-        finding.is_seen |= attempts.iter().any(|request| is_failure(request));
-        // A first page may be repeated with another window, as a client does that asks for the last hour.
-        let is_repeated = |failed: &Request| {
-            let Some(page) = failed.page.as_deref().filter(|page| page.query.begin.is_first()) else { return false };
-            api_requests(seen).any(|later| {
-                let same = |later: &crate::account::journal::RequestedPage| {
-                    later.query.category == page.query.category && later.query.begin.is_first()
-                };
-                later.number > failed.number && later.api == failed.api && later.page.as_deref().is_some_and(same)
-            })
-        };
-        finding
-            .requests
-            .extend(attempts.last().filter(|last| is_failure(last) && !is_repeated(last)).map(|last| last.number));
+    let restarts = Restarts::of(seen);
+    for (read, attempts) in attempts(seen) {
+        finding.is_seen |= attempts.iter().any(|request| is_to_be_repeated(request));
+        let Some(last) = attempts.last().filter(|last| is_to_be_repeated(last)) else { continue };
+        if read.is_none_or(|nth| !restarts.has(nth, last)) {
+            finding.requests.push(last.number);
+        }
     }
     let count = finding.requests.len();
     finding.measure(number(count), "failures not repeated")
@@ -345,14 +446,14 @@ pub(super) fn growing_waits(seen: &Seen, _: &VerdictSettings) -> Finding {
         return finding;
     }
     let mut shortest_ms = i64::MAX;
-    for attempts in attempts(seen) {
+    for (_, attempts) in attempts(seen) {
         for three in attempts.windows(3) {
             let [first, second, third] = three else { continue };
             if is_failure(first) && is_failure(second) {
                 let (before_ms, after_ms) = (at(second) - at(first), at(third) - at(second));
                 finding.is_seen = true;
                 shortest_ms = shortest_ms.min(after_ms);
-                if after_ms < before_ms || after_ms == 0 {
+                if after_ms <= before_ms && after_ms < LONG_WAIT_MS {
                     finding.requests.push(third.number);
                 }
             }
@@ -364,7 +465,7 @@ pub(super) fn growing_waits(seen: &Seen, _: &VerdictSettings) -> Finding {
 pub(super) fn bounded_attempts(seen: &Seen, settings: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
     let mut most = 0;
-    for attempts in attempts(seen) {
+    for (_, attempts) in attempts(seen) {
         for failures in attempts.split(|request| !is_failure(request)).filter(|failures| !failures.is_empty()) {
             finding.is_seen = true;
             most = most.max(failures.len());
@@ -386,18 +487,18 @@ pub(super) fn poll_interval(seen: &Seen, settings: &VerdictSettings) -> Finding 
         return finding;
     }
     let mut shortest_ms = i64::MAX;
+    // The time of the first attempt at the first page.
+    let begun_at = |read: &QueryRead| read.pages.first().map(|page| seen.request(page));
     for polls in seen.polls() {
+        // Windows of different times may be read at once. A poll asks up to now.
+        let polls: Vec<&Request> = polls.into_iter().filter(|read| read.is_poll()).filter_map(begun_at).collect();
         for pair in polls.windows(2) {
             let [before, after] = pair else { continue };
-            // Windows of different times may be read at once. A poll asks up to now.
-            if before.asked.to < before.seen_at || after.asked.to < after.seen_at {
-                continue;
-            }
-            let interval_ms = after.seen_at.0 - before.seen_at.0;
+            let interval_ms = at(after) - at(before);
             finding.is_seen = true;
             shortest_ms = shortest_ms.min(interval_ms);
             if interval_ms < i64::from(settings.min_poll_seconds) * 1000 {
-                finding.requests.extend(after.pages.first().map(|page| seen.request(page).number));
+                finding.requests.push(after.number);
             }
         }
     }

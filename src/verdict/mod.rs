@@ -8,6 +8,7 @@ mod judge;
 mod rules;
 mod seen;
 mod settings;
+mod spans;
 
 use std::fmt;
 

@@ -93,7 +93,7 @@ pub(super) const RULES: [Rule; 20] = [
         judge::one_token_after_expiry,
         (
             "After a 401, the client fetched exactly one token",
-            "After a 401, requests repeated the refused token, or fetched more than one token",
+            "After a 401, requests repeated the refused token, or fetched no token or more than one",
         ),
     ),
     rule(
@@ -136,7 +136,7 @@ pub(super) const RULES: [Rule; 20] = [
         "no_gaps",
         Level::Fail,
         judge::no_gaps,
-        ("The windows of the client left no gap", "Windows began later than the last one ended"),
+        ("The windows of the client left no gap", "Windows began later than any other one before them ended"),
     ),
     rule(
         "overlaps_lag",
@@ -158,8 +158,8 @@ pub(super) const RULES: [Rule; 20] = [
         Level::Fail,
         judge::retries,
         (
-            "The client repeated a request after a 5xx or a broken response",
-            "Requests with a 5xx or a broken response were not repeated",
+            "The client repeated a request after a 401, a 429, a 5xx or a broken response",
+            "Requests with a 401, a 429, a 5xx or a broken response were not repeated",
         ),
     ),
     rule(

@@ -1,51 +1,74 @@
-//! The journal, arranged for the rules: the requests of each query in order, and the polls of each query.
+//! The journal, arranged for the rules: the reads of queries with their pages, and the reads that differ only in their
+//! windows.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     account::{
         Account,
-        fault::FaultStatus,
+        fault::{Entries, FaultStatus},
         injected::Snapshot,
         journal::{Outcome, PageChange, Request},
-        listing::{PageQuery, PageStart, Position},
+        listing::{PageEvent, PageQuery, PageStart, Position},
     },
     clock::Mode,
     world::{Cancellation, Category, Filter, Millis, Order, Window, World, WorldConfig},
 };
+
+/// The number of earlier reads that a request for a page may continue.
+const OPEN_READS: usize = 16;
+/// A window ends now if it ends at most this long before the time of the account, in milliseconds: clocks differ, and
+/// requests take time.
+pub(super) const NOW_TOLERANCE_MS: i64 = 10_000;
+/// Windows have the same length if their lengths differ at most by this, in milliseconds.
+const LENGTH_TOLERANCE_MS: i64 = 1_000;
 
 /// The requests of a journal, as the rules see them.
 pub(super) struct Seen {
     pub(super) requests: Vec<Arc<Request>>,
     /// Whether the journal has dropped no request.
     pub(super) is_whole: bool,
-    /// The queries, in the order of their first requests.
-    pub(super) queries: Vec<Query>,
+    /// The reads, in the order of their first requests.
+    pub(super) reads: Vec<QueryRead>,
+    /// The reads of each API that differ only in their windows, in order.
+    pub(super) groups: Vec<Vec<usize>>,
     pub(super) faults: Vec<FaultStatus>,
     /// Whether the clock is frozen, so that the client's waits do not show.
     pub(super) is_frozen: bool,
-    pub(super) token_life_ms: i64,
 }
 
-/// The requests for the pages of one query.
-pub(super) struct Query {
+/// One read of a query: the requests from its first page on. A later request for the first page begins another read, unless
+/// it repeats one that failed.
+pub(super) struct QueryRead {
     pub(super) category: Category,
-    pub(super) filter: Filter,
     pub(super) api: Option<&'static str>,
-    /// The window that the client requested, and the readable part of it.
+    /// The window that the client requested, and the readable part of it. A repeated request for the first page replaces
+    /// them.
     pub(super) asked: Window,
     pub(super) window: Window,
     pub(super) seen_at: Millis,
+    order: Order,
+    snapshot: Snapshot,
     /// The longest lag of an event, in milliseconds.
     pub(super) lag_ms: i64,
     pub(super) pages: Vec<PageRequest>,
-    /// Whether a page of the query is not full, so that the client has seen its end; or whether there is nothing after the
-    /// last page that it read.
+    /// The starts of the pages that the client received.
+    delivered: HashSet<PageStart>,
+    /// Whether the last response has the page token of its request.
+    is_last_token_repeated: bool,
+    /// Whether the client has seen the end: a page is not full, or there is nothing after the last page that it read.
     pub(super) is_read_to_end: bool,
+    /// Whether a fault hid the next page or made the last one look like the end.
+    pub(super) is_ended_by_fault: bool,
+    /// The time of the last entry of the last page that the client received, if it is not the end.
+    reached: Option<Millis>,
 }
 
 /// A request for a page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct PageRequest {
     /// The index of the request.
     pub(super) request: usize,
@@ -57,19 +80,14 @@ pub(super) struct PageRequest {
     pub(super) is_delivered: bool,
 }
 
-/// What the pages of a query have in common. Page numbers have a new window for each request, so for them this is the
-/// query itself.
+/// What the reads of a group have in common.
 #[derive(Clone, Eq, Hash, PartialEq)]
-struct QueryKey {
+struct GroupKey {
     api: Option<&'static str>,
     category: Category,
     kinds: Option<u32>,
     agents: Vec<u8>,
     search: Option<String>,
-    /// The window and the time of the first page, for page tokens.
-    first_page: Option<(Millis, Millis, Millis)>,
-    /// The maximum number of entries, for page numbers.
-    take: Option<usize>,
 }
 
 impl Seen {
@@ -78,44 +96,34 @@ impl Seen {
         let mut seen = Self {
             requests: journal.requests,
             is_whole: journal.is_whole,
-            queries: Vec::new(),
+            reads: Vec::new(),
+            groups: Vec::new(),
             faults: account.faults(),
             is_frozen: account.clock().reading().mode == Mode::Frozen,
-            token_life_ms: i64::from(account.config().profile().token_life_seconds.get()) * 1000,
         };
-        let mut known: HashMap<QueryKey, usize> = HashMap::new();
+        let mut groups: HashMap<GroupKey, usize> = HashMap::new();
         for (nth, request) in seen.requests.iter().enumerate() {
             let Some(page) = request.page.as_deref() else { continue };
             let query = &page.query;
-            let key = QueryKey::of(request.api, query);
-            let is_new = match (known.get(&key), query.begin) {
-                (None, _) => true,
-                // A first page of page numbers starts over, unless it repeats one that failed.
-                (Some(&at), PageStart::Skip(0)) => seen.queries[at].has_first_page(),
-                (Some(_), _) => false,
-            };
-            if is_new {
-                known.insert(key.clone(), seen.queries.len());
-                seen.queries.push(Query {
-                    category: query.category,
-                    filter: query.filter.clone(),
-                    api: request.api,
-                    asked: query.asked,
-                    window: query.window,
-                    seen_at: query.seen_at,
-                    lag_ms: page.config.settings.world.lag.longest_ms(),
-                    pages: Vec::new(),
-                    is_read_to_end: false,
-                });
-            }
-            let at = known[&key];
-            seen.queries[at].pages.push(PageRequest {
-                request: nth,
-                begin: query.begin,
-                take: query.take,
-                entries: entries_of(request),
-                is_delivered: request.delivered().is_some() || is_end(request),
+            let group = *groups.entry(GroupKey::of(request.api, query)).or_insert_with(|| {
+                seen.groups.push(Vec::new());
+                seen.groups.len() - 1
             });
+            let open = || seen.groups[group].iter().rev().take(OPEN_READS).map(|&at| (at, &seen.reads[at]));
+            let found = match query.begin {
+                begin if begin.is_first() => open().find(|(_, read)| read.is_repeated_by(query)),
+                begin => {
+                    let continued = || open().filter(|(_, read)| read.is_continued_by(query));
+                    continued().find(|(_, read)| !read.delivered.contains(&begin)).or_else(|| continued().next())
+                }
+            };
+            let found = found.map(|(at, _)| at);
+            let at = found.unwrap_or_else(|| {
+                seen.groups[group].push(seen.reads.len());
+                seen.reads.push(QueryRead::new(request.api, query, page.config.settings.world.lag.longest_ms()));
+                seen.reads.len() - 1
+            });
+            seen.reads[at].push(nth, request, query);
         }
         seen.find_ends(account);
         seen
@@ -124,23 +132,35 @@ impl Seen {
     /// Finds whether each query was read to its end.
     fn find_ends(&mut self, account: &Account) {
         let mut worlds: HashMap<WorldConfig, Arc<World>> = HashMap::new();
-        for query in &mut self.queries {
-            let delivered = || query.pages.iter().filter(|page| page.is_delivered);
+        for read in &mut self.reads {
+            let delivered = || read.pages.iter().filter(|page| page.is_delivered);
             if delivered().any(|page| page.entries.is_some_and(|entries| entries < page.take)) {
-                query.is_read_to_end = true;
+                read.is_read_to_end = true;
                 continue;
             }
-            // All pages are full. The last one may end where the query ends.
-            let Some(final_page) = delivered().next_back() else { continue };
-            let Some(page) = self.requests[final_page.request].page.as_deref() else { continue };
+            // All pages are full. The last one may end where the query ends. Page numbers may be read in any order.
+            let number = |page: &&PageRequest| match page.begin {
+                PageStart::Skip(skip) => skip,
+                PageStart::At(_) => 0,
+            };
+            let Some(final_page) = delivered().max_by_key(number) else { continue };
+            let request = &self.requests[final_page.request];
+            let Some(page) = request.page.as_deref() else { continue };
+            let is_by_number = !final_page.begin.is_by_token();
+            read.is_ended_by_fault = match request.change {
+                PageChange::PageToken => true,
+                PageChange::Entries(Entries::Empty | Entries::Drop) => is_by_number,
+                _ => false,
+            };
             let config = page.config.settings.world;
             let world = worlds.entry(config).or_insert_with(|| account.world_of(config));
             let listed = |begin: PageStart, take: usize| {
                 let query = PageQuery { begin, take, ..page.query.clone() };
                 query.list(world, query.injected_events(&account.injected), &Cancellation::default())
             };
-            let end = listed(final_page.begin, final_page.take).end;
-            query.is_read_to_end = listed(PageStart::At(end), 1).events.is_empty();
+            let last = listed(final_page.begin, final_page.take);
+            read.is_read_to_end = listed(PageStart::At(last.end), 1).events.is_empty();
+            read.reached = last.events.last().map(PageEvent::at);
         }
     }
 
@@ -148,15 +168,11 @@ impl Seen {
         &self.requests[page.request]
     }
 
-    /// The polls of each query that differ only in their windows, in order: the queries of which the first page was read.
-    pub(super) fn polls(&self) -> Vec<Vec<&Query>> {
-        let mut groups: HashMap<QueryKey, Vec<&Query>> = HashMap::new();
-        for query in self.queries.iter().filter(|query| query.pages.iter().any(|page| page.is_delivered)) {
-            groups.entry(query.poll_key()).or_default().push(query);
-        }
-        let mut polls: Vec<Vec<&Query>> = groups.into_values().collect();
-        polls.sort_by_key(|polls| polls.first().and_then(|query| query.pages.first()).map(|page| page.request));
-        polls
+    /// The reads of each group of which the client received a page, in order.
+    pub(super) fn polls(&self) -> impl Iterator<Item = Vec<&QueryRead>> {
+        self.groups.iter().map(|group| {
+            group.iter().map(|&at| &self.reads[at]).filter(|read| !read.delivered.is_empty()).collect::<Vec<_>>()
+        })
     }
 }
 
@@ -166,7 +182,7 @@ fn entries_of(request: &Request) -> Option<usize> {
         return Some(0);
     }
     let page = request.page.as_deref()?;
-    match (request.entries, page.change) {
+    match (request.entries, request.change) {
         // A fault has changed the number of entries.
         (Some(_), PageChange::Entries(_)) => Some(page.query.take),
         (Some(entries), _) => usize::try_from(entries).ok(),
@@ -179,51 +195,140 @@ fn is_end(request: &Request) -> bool {
     request.status == Some(413) && request.fault.is_none() && request.outcome == Outcome::Refused
 }
 
-impl QueryKey {
+impl GroupKey {
     fn of(api: Option<&'static str>, query: &PageQuery) -> Self {
         let Filter { kinds, agents, search } = &query.filter;
-        let is_by_token = matches!(query.begin, PageStart::At(_));
-        let PageQuery { category, window, seen_at, take, .. } = query;
         Self {
             api,
-            category: *category,
+            category: query.category,
             kinds: *kinds,
             agents: agents.iter().flatten().map(|agent| *agent as u8).collect(),
             search: search.clone(),
-            first_page: is_by_token.then_some((window.from, window.to, *seen_at)),
-            take: (!is_by_token).then_some(*take),
         }
     }
 }
 
-impl Query {
-    fn has_first_page(&self) -> bool {
-        self.pages.iter().any(|page| page.begin.is_first() && page.is_delivered)
+impl QueryRead {
+    fn new(api: Option<&'static str>, query: &PageQuery, lag_ms: i64) -> Self {
+        let PageQuery { category, asked, window, order, seen_at, snapshot, .. } = query;
+        Self {
+            category: *category,
+            api,
+            asked: *asked,
+            window: *window,
+            seen_at: *seen_at,
+            order: *order,
+            snapshot: *snapshot,
+            lag_ms,
+            pages: Vec::new(),
+            delivered: HashSet::new(),
+            is_last_token_repeated: false,
+            is_read_to_end: false,
+            is_ended_by_fault: false,
+            reached: None,
+        }
     }
 
-    fn poll_key(&self) -> QueryKey {
-        let query = PageQuery {
-            category: self.category,
-            asked: self.asked,
-            window: self.window,
-            filter: self.filter.clone(),
-            order: Order::NewestFirst,
-            begin: PageStart::At(Position::default()),
-            take: 0,
-            seen_at: self.seen_at,
-            snapshot: Snapshot::default(),
-        };
-        QueryKey { first_page: None, ..QueryKey::of(self.api, &query) }
+    fn push(&mut self, nth: usize, request: &Request, query: &PageQuery) {
+        let PageQuery { begin, take, .. } = query;
+        if begin.is_first() && !self.delivered.contains(begin) {
+            (self.asked, self.window, self.seen_at, self.snapshot) =
+                (query.asked, query.window, query.seen_at, query.snapshot);
+        }
+        let is_delivered = request.delivered().is_some() || is_end(request);
+        if is_delivered {
+            self.delivered.insert(*begin);
+        }
+        self.is_last_token_repeated = request.change == PageChange::PageToken;
+        let entries = entries_of(request);
+        self.pages.push(PageRequest { request: nth, begin: *begin, take: *take, entries, is_delivered });
+    }
+
+    /// Whether a request for the first page repeats one of this read that failed, with the same window or one that has
+    /// moved with the time.
+    fn is_repeated_by(&self, query: &PageQuery) -> bool {
+        let firsts = [PageStart::At(Position::default()), PageStart::Skip(0)];
+        if firsts.iter().any(|first| self.delivered.contains(first)) {
+            // A fault sent the client back to the first page.
+            return self.is_last_token_repeated && self.is_continued_by(query);
+        }
+        self.has_window_of(query.asked, query.seen_at)
+    }
+
+    /// Whether a request for another page can belong to this read. A page token has the window and the time of the first
+    /// page; a page number has those of its own request.
+    fn is_continued_by(&self, query: &PageQuery) -> bool {
+        match query.begin {
+            PageStart::At(_) => {
+                (self.window, self.seen_at, self.snapshot) == (query.window, query.seen_at, query.snapshot)
+            }
+            PageStart::Skip(_) => self.has_window_of(query.asked, query.seen_at),
+        }
+    }
+
+    /// Whether a window is that of this read, apart from the time that has passed.
+    pub(super) fn has_window_of(&self, asked: Window, seen_at: Millis) -> bool {
+        let ends_now = asked.to.0 >= seen_at.0 - NOW_TOLERANCE_MS;
+        let length_ms = |window: Window| window.to.0 - window.from.0;
+        let is_from_same =
+            self.asked.from == asked.from || (length_ms(self.asked) - length_ms(asked)).abs() <= LENGTH_TOLERANCE_MS;
+        is_from_same && (self.asked.to == asked.to || self.ends_now() && ends_now)
+    }
+
+    /// Whether the window ends now, as that of a poll does.
+    pub(super) fn ends_now(&self) -> bool {
+        self.asked.to.0 >= self.seen_at.0 - NOW_TOLERANCE_MS
+    }
+
+    /// Whether the window ends now or, for a client that leaves out what may come late, the lag before now.
+    pub(super) fn is_poll(&self) -> bool {
+        self.asked.to.0 >= self.seen_at.0 - NOW_TOLERANCE_MS - self.lag_ms
+    }
+
+    /// Whether the client can choose a window.
+    pub(super) fn has_window(&self) -> bool {
+        self.api != Some("logs-v2")
+    }
+
+    /// The requested window, without what the retention hides at its start. Both ends are included.
+    pub(super) fn covered(&self) -> (Millis, Millis) {
+        (self.asked.from.min(self.window.from), self.window.to)
+    }
+
+    /// The part of the window that the client received, both ends included.
+    pub(super) fn received(&self) -> (Millis, Millis) {
+        let Window { from, to } = self.window;
+        match (self.is_read_to_end, self.reached, self.order) {
+            (true, ..) => (from, to),
+            // Other events of the last millisecond may be on the next page.
+            (false, Some(reached), Order::NewestFirst) => (Millis(reached.0 + 1), to),
+            (false, Some(reached), Order::OldestFirst) => (from, Millis(reached.0 - 1)),
+            (false, None, _) => (to, Millis(to.0 - 1)),
+        }
+    }
+
+    /// The part of the window that the client did not receive, both ends included.
+    pub(super) fn unread(&self) -> (Millis, Millis) {
+        let Window { from, to } = self.window;
+        let (first, last) = self.received();
+        match self.order {
+            Order::NewestFirst => (from, Millis(first.0 - 1)),
+            Order::OldestFirst => (Millis(last.0 + 1), to),
+        }
     }
 }
 
 /// Whether a response is a failure that a client should repeat: a 5xx, or a response that is cut or cannot be read.
 pub(super) fn is_failure(request: &Request) -> bool {
-    let is_broken = request.page.as_deref().is_some_and(|page| page.change == PageChange::Broken);
     match request.status {
         _ if request.outcome == Outcome::Abandoned => false,
         None | Some(500..) => true,
-        Some(200) => request.outcome == Outcome::Cut || is_broken,
+        Some(200) => request.outcome == Outcome::Cut || request.change == PageChange::Broken,
         Some(_) => false,
     }
+}
+
+/// Whether the client could know the result of a request when it sent another one.
+pub(super) fn knew(request: &Request, earlier: &Request) -> bool {
+    earlier.number <= request.arrived_after
 }

@@ -8,3 +8,5 @@ mod properties;
 mod records;
 mod served;
 mod verdict;
+mod verdict_bad;
+mod verdict_good;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::connector::{HOUR, Lab, NOW, TOKEN, window};
 
 /// The results of a verdict that are neither `pass` nor `not_seen`, with the numbers of the requests.
-async fn violations(lab: &Lab, params: &str) -> Value {
+pub(crate) async fn violations(lab: &Lab, params: &str) -> Value {
     let (status, verdict) = lab.control("GET", &format!("/verdict?{params}"), "").await;
     assert_eq!(status, 200, "{verdict}");
     let mut found = BTreeMap::new();
@@ -24,19 +24,19 @@ async fn violations(lab: &Lab, params: &str) -> Value {
     json!(found)
 }
 
-async fn result(lab: &Lab, wanted: &str) -> Value {
+pub(crate) async fn result(lab: &Lab, wanted: &str) -> Value {
     let (_, verdict) = lab.control("GET", "/verdict", "").await;
     let rules = verdict["rules"].as_array().expect("rules");
     rules.iter().find(|rule| rule["rule"] == wanted).unwrap_or_else(|| panic!("no rule {wanted}")).clone()
 }
 
 /// A clock that runs a thousand times slower than the machine's: only the test moves it, but it is not frozen.
-fn running() -> Builder {
+pub(crate) fn running() -> Builder {
     let rate = serde_json::from_value(json!(0.001)).expect("a rate");
     Mock::builder().without_quota().clock(opswat_mock::clock::Start::Scaled(opswat_mock::world::Millis(NOW), rate))
 }
 
-async fn get_token(lab: &Lab) -> String {
+pub(crate) async fn get_token(lab: &Lab) -> String {
     let account = lab.local.account().describe();
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
@@ -48,7 +48,7 @@ async fn get_token(lab: &Lab) -> String {
     token["access_token"].as_str().unwrap_or_default().to_owned()
 }
 
-async fn get(lab: &Lab, path: &str) -> u16 {
+pub(crate) async fn get(lab: &Lab, path: &str) -> u16 {
     let request = Request::get(path).header("authorization", format!("Bearer {TOKEN}"));
     lab.local.answer(request.body(Bytes::new()).expect("a request")).await.expect("an answer").status().as_u16()
 }
@@ -177,9 +177,12 @@ async fn each_bad_habit_fails_its_rule() {
 
     // Reads a page twice.
     let lab = Lab::new();
-    lab.ask(&query).await;
-    lab.read(query.clone()).await;
-    assert_eq!(violations(&lab, "").await, json!({"no_page_twice":[2]}));
+    let (_, page) = lab.ask(&query).await;
+    let mut second = query.clone();
+    second["token"] = page.expect("a page")["token"].clone();
+    lab.ask(&second).await;
+    lab.read(second).await;
+    assert_eq!(violations(&lab, "").await, json!({"no_page_twice":[3]}));
 
     // Asks for pages after the end.
     let lab = Lab::of(running());
@@ -209,7 +212,9 @@ async fn each_bad_habit_fails_its_rule() {
     lab.read(window(NOW - 3 * HOUR, NOW - 2 * HOUR)).await;
     lab.advance(60);
     lab.read(window(NOW, NOW + 60_000)).await;
-    assert_eq!(violations(&lab, "").await, json!({}));
+    assert_eq!(result(&lab, "no_gaps").await["measured"], 3599.999, "an hour between the older windows is missing");
+    lab.read(window(NOW - 2 * HOUR, NOW - HOUR)).await;
+    assert_eq!(violations(&lab, "").await, json!({}), "the last window closes the gap");
 
     // Leaves a gap.
     let lab = Lab::of(running());

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::super::{config::AccountConfig, fault::Entries, listing::PageQuery, quota::QuotaStatus};
-use crate::clock::Instant;
+use crate::{clock::Instant, world::Millis};
 
 /// One request and its result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,6 +50,19 @@ pub struct Request {
     pub(crate) page: Option<Box<RequestedPage>>,
     /// The time until the response, in microseconds of the machine's time.
     pub duration_us: u64,
+    /// The number of the last request that had ended when this one arrived. The client can know the results up to this one
+    /// only.
+    #[serde(skip)]
+    pub(crate) arrived_after: u64,
+    /// How a fault changed the response.
+    #[serde(skip)]
+    pub(crate) change: PageChange,
+    /// Whether the quota refused the request.
+    #[serde(skip)]
+    pub(crate) is_over_quota: bool,
+    /// When the token of the response expires, if it has one.
+    #[serde(skip)]
+    pub(crate) token_expires_at: Option<Millis>,
 }
 
 /// The end of a request.
@@ -73,20 +86,23 @@ pub(crate) struct RequestedPage {
     pub(crate) query: PageQuery,
     /// The configuration of the account at that time.
     pub(crate) config: Arc<AccountConfig>,
-    pub(crate) change: PageChange,
 }
 
 impl PartialEq for RequestedPage {
     fn eq(&self, other: &Self) -> bool {
-        self.query == other.query && self.change == other.change
+        self.query == other.query
     }
 }
 
-/// How a fault changed a page.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// How a fault changed a response. A later variant changes more.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum PageChange {
     #[default]
     Unchanged,
+    /// The content type is another one. The body is intact, but a client may refuse it.
+    ContentType,
+    /// The page token is that of the request. The entries are intact, but the client cannot get any further with it.
+    PageToken,
     /// The entries changed; the response is otherwise valid.
     Entries(Entries),
     /// The response is not the page, is incomplete, or cannot be read.
@@ -148,10 +164,12 @@ impl Serialize for Parameters {
 impl Request {
     /// The page that the client received as a whole response, with the change of its entries.
     pub(crate) fn delivered(&self) -> Option<&RequestedPage> {
-        let page = self.page.as_deref()?;
-        let is_whole =
-            self.status == Some(200) && self.outcome == Outcome::Completed && page.change != PageChange::Broken;
-        is_whole.then_some(page)
+        self.is_whole_200().then_some(self.page.as_deref())?
+    }
+
+    /// Whether the client received a whole response with status 200.
+    pub(crate) fn is_whole_200(&self) -> bool {
+        self.status == Some(200) && self.outcome == Outcome::Completed && self.change != PageChange::Broken
     }
 
     /// The approximate size in memory, in bytes.

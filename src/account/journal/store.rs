@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -25,6 +25,8 @@ pub(crate) const CLOSED: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
+    /// The number of recorded requests, readable without the lock.
+    noted: AtomicU64,
     /// The number of the last recorded request.
     last: watch::Sender<u64>,
     total: Arc<Total>,
@@ -80,7 +82,7 @@ impl Total {
 impl Journal {
     pub(crate) fn new(capacity: u32, total: Arc<Total>) -> Self {
         let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, capacity: capacity as usize, epoch: 0 };
-        Self { state: Mutex::new(state), last: watch::Sender::new(0), total }
+        Self { state: Mutex::new(state), noted: AtomicU64::new(0), last: watch::Sender::new(0), total }
     }
 
     /// Records a request of an epoch, and assigns its number. A request of another epoch is ignored.
@@ -92,6 +94,7 @@ impl Journal {
         }
         state.noted += 1;
         request.number = state.noted;
+        self.noted.store(state.noted, Ordering::Release);
         if state.capacity > 0 {
             if state.requests.is_empty() {
                 self.total.journals.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +154,7 @@ impl Journal {
 
     /// The number of requests recorded since the last reset.
     pub(crate) fn noted(&self) -> u64 {
-        self.state().noted
+        self.noted.load(Ordering::Acquire)
     }
 
     /// All stored requests, oldest first.
@@ -171,6 +174,7 @@ impl Journal {
         let mut state = self.state();
         self.clear(&mut state);
         (state.noted, state.epoch) = (0, epoch);
+        self.noted.store(0, Ordering::Release);
         drop(state);
         self.notify(0);
     }
@@ -218,7 +222,7 @@ impl Drop for Journal {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::request::{Outcome, Parameters},
+        super::request::{Outcome, PageChange, Parameters},
         *,
     };
 
@@ -240,6 +244,10 @@ mod tests {
             ignored: None,
             page: None,
             duration_us: 1,
+            arrived_after: 0,
+            change: PageChange::Unchanged,
+            is_over_quota: false,
+            token_expires_at: None,
         }
     }
 

@@ -139,7 +139,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     let fault = &*applied.fault;
     if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, text);
-        context.recorder.page_change(PageChange::Broken);
+        context.recorder.page_change(PageChange::ContentType);
     }
     let aborts_body = fault.close == Some(Close::MidBody);
     // These statuses have no body and no `Content-Length`.
@@ -161,9 +161,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
         && let Some((changed, count)) = entries::changed(&bytes, change, applied.chance)
     {
         context.recorder.entries(count);
-        if fault.content_type.is_none() {
-            context.recorder.page_change(PageChange::Entries(change));
-        }
+        context.recorder.page_change(PageChange::Entries(change));
         bytes = changed.into();
     }
     if fault.invalid_utf8 {
