@@ -43,6 +43,7 @@
 //! | [`audit`] | compares a connector's records, or what was served, with the events, and finds the causes |
 //! | [`verdict`] | judges a connector's requests by rules |
 //! | `junit` | JUnit XML of audits and verdicts |
+//! | `markdown` | texts in Markdown |
 //! | `control` | the control surface under `/_mock`: one file per resource |
 //! | `app` | the routers of both surfaces |
 //! | `server` | accept loop, connection deadlines, TLS, graceful shutdown |
@@ -92,6 +93,7 @@ pub mod config;
 mod control;
 mod junit;
 pub mod limits;
+mod markdown;
 mod metrics;
 pub mod mock;
 mod offload;

@@ -39,26 +39,33 @@ pub(super) fn check(context: &RequestContext, ignored: impl FnOnce() -> Vec<Stri
 /// Names of a body, or of the object `of` in it, that the API does not know.
 pub(super) fn unknown_fields(fields: &Fields, of: &str, known: &[&str]) -> Vec<String> {
     let unknown = fields.names().filter(|name| !known.contains(name));
-    unknown.map(|name| format!("{of}{} is no field of this API", shown(name))).collect()
+    unknown.map(|name| format!("{of}{} is not a field of this API", shown(name))).collect()
 }
 
-/// Names of a query that the API does not know.
+/// Names of a query that the API does not know, or that come more than once.
 pub(super) fn unknown_params(params: &Params<'_>, known: &[&str]) -> Vec<String> {
-    let unknown = params.names().filter(|name| !known.contains(name));
-    unknown.map(|name| format!("{} is no parameter of this API", shown(name))).collect()
+    let mut texts = Vec::new();
+    for (nth, name) in params.names().enumerate() {
+        if !known.contains(&name) {
+            texts.push(format!("{} is not a parameter of this API", shown(name)));
+        } else if params.names().take(nth).any(|earlier| earlier == name) {
+            texts.push(format!("{name} is given more than once; one of its values is ignored"));
+        }
+    }
+    texts
 }
 
 /// Fields that another one makes void.
 pub(super) fn void(fields: &Fields, name: &str, others: &[&str]) -> Option<String> {
     let other = others.iter().find(|other| fields.has(other))?;
-    fields.has(name).then(|| format!("{name} is ignored beside {other}"))
+    fields.has(name).then(|| format!("{name} is ignored when {other} is given"))
 }
 
 /// A time that looks like epoch seconds, where the API reads milliseconds.
 pub(super) fn seconds(fields: &Fields, name: &str) -> Option<String> {
     match fields.get(name) {
         Some(Json::Integer(number @ 1..FIRST_MILLIS)) => {
-            Some(format!("{name} is in milliseconds since 1970, and {number} looks like seconds"))
+            Some(format!("{name} must be in milliseconds since 1970; {number} looks like seconds"))
         }
         _ => None,
     }

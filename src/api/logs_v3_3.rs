@@ -95,7 +95,7 @@ fn ignored_input(fields: &Fields, category: Category) -> Vec<String> {
             }
         }
     }
-    texts.extend(ignored::void(fields, "age", &["start_time", "end_time"]));
+    texts.extend(ignored::void(fields, "age", &["start_time", "end_time", "token"]));
     texts.extend(["start_time", "end_time"].into_iter().filter_map(|name| ignored::seconds(fields, name)));
     texts
 }

@@ -47,7 +47,7 @@ pub enum Cause {
         /// The name of the fault rule.
         rule: String,
     },
-    /// The event was in a whole response: the connector had it.
+    /// The event was in a response that the server sent to its end: the connector had it, unless it stopped reading.
     Served {
         /// The last request with the event.
         request: u64,
@@ -160,7 +160,11 @@ impl fmt::Display for Cause {
                 write!(f, "fault: the rule {rule} changed the response to request {request}")
             }
             Self::Served { request } => {
-                write!(f, "served: it was in the response to request {request}, so the connector had it and lost it")
+                write!(
+                    f,
+                    "served: it was in the response to request {request}, which was sent to its end, so the connector \
+                     most likely had it and lost it"
+                )
             }
             Self::Filtered { request } => write!(f, "filtered: the filter of request {request} excludes it"),
             Self::Expired { request } => write!(f, "expired: it was older than the retention at request {request}"),

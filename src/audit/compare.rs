@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     expected::{Expected, Form, Hashes},
-    fields::ComparedFields,
+    fields::{ComparedFields, MAX_FIELDS},
     input::{InputError, RecordSink},
     query::AuditQuery,
     record::{Parsed, RecordKey, Values, hash_texts},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     account::Account,
-    world::{Millis, Window},
+    world::{Cancellation, Millis, Window},
 };
 
 /// The maximum number of records.
@@ -34,6 +34,10 @@ const MAX_VALUE: usize = 300;
 const MARGIN_MS: i64 = 26 * 3_600_000;
 /// The minimum number of compared values, besides the times, that tell an event without its time.
 const MIN_TEXTS: usize = 2;
+/// The number of events at the time of a record that are compared with it value by value.
+const MAX_CANDIDATES: usize = 256;
+/// The number of events whose hashes are kept for further records.
+const MAX_CACHED: usize = 100_000;
 /// No event.
 const NONE: u32 = u32::MAX;
 
@@ -43,14 +47,14 @@ pub(super) struct Comparison<'a> {
     query: &'a AuditQuery,
     now: Millis,
     pub(super) expected: &'a Expected,
+    cancellation: &'a Cancellation,
+    /// The fields of rows.
     compared: ComparedFields,
-    /// Set by the first record.
-    form: Option<Form>,
+    /// The events in the forms of the records so far.
+    rows: Option<FormEvents>,
+    lines: Option<FormEvents>,
     /// The event that the last record took.
     last: usize,
-    hashes: Hashes,
-    /// By precision, for times that are less precise than those of the API.
-    indexes: BTreeMap<i64, Index>,
     /// Whether a record has taken the event.
     pub(super) is_matched: Vec<bool>,
     pub(super) received: u64,
@@ -58,8 +62,20 @@ pub(super) struct Comparison<'a> {
     pub(super) matched: u64,
     /// The records that found all equal events taken, with the last such event.
     pub(super) duplicates: Vec<(u64, u32)>,
+    /// Records of events that are not required.
+    pub(super) outside: u64,
     unmatched: Vec<Unmatched>,
     pub(super) unreadable: Findings<UnreadableRecord>,
+    /// The number of rows that have each mapped field.
+    mapped: [u64; MAX_FIELDS],
+}
+
+/// The events in a form.
+struct FormEvents {
+    compared: ComparedFields,
+    hashes: Hashes,
+    /// By precision, for times that are less precise than those of the API.
+    indexes: BTreeMap<i64, Index>,
 }
 
 /// The events by the hash of their compared values, at one precision of the time.
@@ -73,6 +89,7 @@ struct Index {
 /// A record that is equal to no event.
 struct Unmatched {
     record: u64,
+    form: Form,
     key: RecordKey,
     /// The hashes of the compared texts, in order.
     texts: Box<[u64]>,
@@ -85,8 +102,14 @@ struct Unmatched {
 pub(super) struct Leftovers {
     pub(super) altered: Findings<AlteredRecord>,
     pub(super) unknown: Findings<UnknownRecord>,
-    pub(super) outside: u64,
 }
+
+/// The events that no record has taken, to find the next one quickly. Events that are not required are always free.
+struct FreeEvents(Vec<u32>);
+
+/// The hashes of the compared texts of events, for the records at their times.
+#[derive(Default)]
+struct TextHashes(HashMap<(u32, Form), Box<[u64]>>);
 
 fn mixed(texts: u64, at: i64, last_seen: Option<i64>) -> u64 {
     let mut mixed = texts;
@@ -98,22 +121,11 @@ fn mixed(texts: u64, at: i64, last_seen: Option<i64>) -> u64 {
 
 impl RecordSink for Comparison<'_> {
     fn take(&mut self, record: Result<Parsed<'_>, String>) -> Result<(), InputError> {
-        let form = match &record {
-            Ok(Parsed::Row(_)) | Err(_) => Form::Rows,
-            Ok(Parsed::Lines(_)) => Form::Lines,
-        };
-        if record.is_ok() && self.form.is_none() {
-            self.begin(form);
-        }
         match record {
-            Ok(_) if self.form != Some(form) => {
-                self.unread("it has another form than the first record".to_owned())?;
-            }
-            Ok(Parsed::Row(values)) => self.compare(&values)?,
-            Ok(Parsed::Lines(lines)) => lines.iter().try_for_each(|values| self.compare(values))?,
-            Err(why) => self.unread(why)?,
+            Ok(Parsed::Row(values)) => self.compare(Form::Rows, &values),
+            Ok(Parsed::Lines(lines)) => lines.iter().try_for_each(|values| self.compare(Form::Lines, values)),
+            Err(why) => self.unread(why),
         }
-        Ok(())
     }
 }
 
@@ -124,33 +136,60 @@ impl<'a> Comparison<'a> {
         now: Millis,
         expected: &'a Expected,
         compared: ComparedFields,
+        cancellation: &'a Cancellation,
     ) -> Self {
         Self {
             account,
             query,
             now,
             expected,
+            cancellation,
             compared,
-            form: None,
+            rows: None,
+            lines: None,
             last: 0,
-            hashes: Hashes::default(),
-            indexes: BTreeMap::new(),
             is_matched: vec![false; expected.keys.len()],
             received: 0,
             matched: 0,
             duplicates: Vec::new(),
+            outside: 0,
             unmatched: Vec::new(),
             unreadable: Findings::default(),
+            mapped: [0; MAX_FIELDS],
         }
     }
 
-    /// Renders the expected events in the form of the first record.
+    /// Renders the expected events in a form, for its first record.
     fn begin(&mut self, form: Form) {
-        if form == Form::Lines {
-            self.compared = ComparedFields::v2();
+        let compared = match form {
+            Form::Rows => self.compared.clone(),
+            Form::Lines => ComparedFields::v2(),
+        };
+        let hashes = self.expected.hashes(&compared, form, self.cancellation);
+        *self.form_mut(form) = Some(FormEvents { compared, hashes, indexes: BTreeMap::new() });
+    }
+
+    fn form_mut(&mut self, form: Form) -> &mut Option<FormEvents> {
+        match form {
+            Form::Rows => &mut self.rows,
+            Form::Lines => &mut self.lines,
         }
-        self.form = Some(form);
-        self.hashes = self.expected.hashes(&self.compared, form);
+    }
+
+    /// The events in the form of a record that was read.
+    fn events(&self, form: Form) -> &FormEvents {
+        let events = match form {
+            Form::Rows => &self.rows,
+            Form::Lines => &self.lines,
+        };
+        // `compare` renders them before it reads the first record of a form.
+        events.as_ref().expect("the events of a form that was read")
+    }
+
+    /// The mapped fields, with their places, that no record has.
+    pub(super) fn absent(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let sources = self.compared.sources.iter().flatten().filter(|_| self.rows.is_some());
+        sources.filter(|(nth, _)| self.mapped[*nth] == 0).map(|(nth, place)| (self.compared.names[*nth], &**place))
     }
 
     fn count(&mut self) -> Result<u64, InputError> {
@@ -167,51 +206,65 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn compare(&mut self, values: &Values<'_>) -> Result<(), InputError> {
-        let key = match values.key(&self.compared, self.expected.config.row_format.zone_hours) {
+    fn compare(&mut self, form: Form, values: &Values<'_>) -> Result<(), InputError> {
+        if self.form_mut(form).is_none() {
+            self.begin(form);
+        }
+        for (nth, _) in self.compared.sources.iter().flatten() {
+            self.mapped[*nth] += u64::from(values.get(*nth).is_some());
+        }
+        let key = match values.key(&self.events(form).compared, self.expected.row_format.zone_hours) {
             Ok(key) => key,
             Err(why) => return self.unread(why),
         };
         let record = self.count()?;
-        match self.find(&key) {
+        match self.find(form, &key) {
             Found::Free(event) => {
                 self.is_matched[event as usize] = true;
                 self.matched += u64::from(self.expected.required[event as usize]);
+                self.outside += u64::from(!self.expected.required[event as usize]);
             }
-            Found::Taken(event) => self.duplicates.push((record, event)),
+            Found::Taken(event) if self.expected.required[event as usize] => self.duplicates.push((record, event)),
+            Found::Taken(_) => self.outside += 1,
             Found::None => {
                 if self.unmatched.len() == MAX_UNMATCHED {
                     return Err(InputError::Invalid(format!(
-                        "More than {MAX_UNMATCHED} records are no event; category, window and map must be those of the records"
+                        "More than {MAX_UNMATCHED} records match no event; category, window and map must be those of the records"
                     )));
                 }
-                let texts =
-                    self.compared.texts.iter().map(|&nth| hash_texts(std::iter::once(values.get(nth)))).collect();
+                let compared = &self.events(form).compared;
+                let texts = compared.texts.iter().map(|&nth| hash_texts(std::iter::once(values.get(nth)))).collect();
                 let shortened = |text: &str| -> String { text.chars().take(MAX_VALUE).collect() };
-                let kept = || (0..self.compared.names.len()).map(|nth| values.get(nth).map(shortened)).collect();
+                let kept = || (0..compared.names.len()).map(|nth| values.get(nth).map(shortened)).collect();
                 let values = (self.unmatched.len() < MAX_KEPT).then(kept);
-                self.unmatched.push(Unmatched { record, key, texts, values });
+                self.unmatched.push(Unmatched { record, form, key, texts, values });
             }
         }
         Ok(())
     }
 
     /// Finds an event that is equal to a record.
-    fn find(&mut self, key: &RecordKey) -> Found {
+    fn find(&mut self, form: Form, key: &RecordKey) -> Found {
         let unit_ms = key.time.unit_ms;
         if unit_ms == 1 {
-            return self.find_by_time(key);
+            return self.find_by_time(form, key);
         }
-        let (expected, hashes) = (self.expected, &self.hashes);
-        let index = self.indexes.entry(unit_ms).or_insert_with(|| Index::new(expected, hashes, unit_ms));
+        let expected = self.expected;
+        let events = match form {
+            Form::Rows => &mut self.rows,
+            Form::Lines => &mut self.lines,
+        };
+        let Some(FormEvents { hashes, indexes, .. }) = events else { return Found::None };
+        let index = indexes.entry(unit_ms).or_insert_with(|| Index::new(expected, hashes, unit_ms));
         let at = RecordTime::truncated(key.time.at, unit_ms);
         index.find(mixed(key.texts, at, key.last_seen), &self.is_matched)
     }
 
     /// Few events have the same millisecond, and records usually come in the order of time, forwards or backwards. So the
     /// events beside the last one are tried before a search by time.
-    fn find_by_time(&mut self, key: &RecordKey) -> Found {
+    fn find_by_time(&mut self, form: Form, key: &RecordKey) -> Found {
         let keys = &self.expected.keys;
+        let hashes = &self.events(form).hashes;
         let at = key.time.at;
         let is_there = |nth: &usize| keys.get(*nth).is_some_and(|event| event.at == at);
         let beside = [self.last + 1, self.last.wrapping_sub(1), self.last].into_iter().find(is_there);
@@ -219,19 +272,21 @@ impl<'a> Comparison<'a> {
         while nth > 0 && keys[nth - 1].at == at {
             nth -= 1;
         }
-        let mut found = Found::None;
+        let (mut found, mut last) = (Found::None, self.last);
         while keys.get(nth).is_some_and(|event| event.at == at) {
-            if self.hashes.texts[nth] == key.texts && self.hashes.last_seen.get(nth).copied() == key.last_seen {
-                self.last = nth;
+            if hashes.texts[nth] == key.texts && hashes.last_seen.get(nth).copied() == key.last_seen {
+                last = nth;
                 // At most five million events are expected.
                 let event = u32::try_from(nth).unwrap_or(NONE);
                 if !self.is_matched[nth] {
-                    return Found::Free(event);
+                    found = Found::Free(event);
+                    break;
                 }
                 found = Found::Taken(event);
             }
             nth += 1;
         }
+        self.last = last;
         found
     }
 
@@ -243,23 +298,35 @@ impl<'a> Comparison<'a> {
             let (from, to) = (RecordTime::truncated(window.from, time.unit_ms), window.to.0);
             (from..=to).contains(&time.at.0)
         };
+        let unmatched = self.without_events_outside(unmatched, window);
         let mut left = Vec::new();
         // The altered record of each event, to tell a second record with the same change.
         let mut altered: HashMap<(u64, i64), u32> = HashMap::new();
+        let (mut free, mut hashes) =
+            (FreeEvents::new(&self.is_matched, &self.expected.required), TextHashes::default());
         for record in unmatched {
+            if self.cancellation.is_cancelled() {
+                break;
+            }
             let identity = (record.key.texts, record.key.time.at.0);
             if is_inside(record.key.time)
-                && let Some(event) = self.at_the_same_time(&record)
+                && let Some(event) = self.at_the_same_time(&record, &mut free, &mut hashes)
             {
                 altered.insert(identity, event);
                 self.alter(event, &record, &mut leftovers.altered);
+                if self.expected.required[event as usize] {
+                    free.remove(event);
+                }
             } else if let Some(&event) = altered.get(&identity) {
-                self.duplicates.push((record.record, event));
+                if self.expected.required[event as usize] {
+                    self.duplicates.push((record.record, event));
+                } else {
+                    self.outside += 1;
+                }
             } else {
                 left.push(record);
             }
         }
-        let left = self.without_events_outside(left, window, &is_inside, &mut leftovers);
         let mut left = self.pair_by_texts(left, &mut leftovers.altered);
         left.sort_unstable_by_key(|record| record.record);
         for record in left {
@@ -269,146 +336,194 @@ impl<'a> Comparison<'a> {
                     Some(UnknownRecord { record: record.record, fields })
                 });
             } else {
-                leftovers.outside += 1;
+                self.outside += 1;
             }
         }
         leftovers
     }
 
     /// The free event at the time of a record that has the most values of the record, but at least one.
-    fn at_the_same_time(&self, record: &Unmatched) -> Option<u32> {
+    fn at_the_same_time(&self, record: &Unmatched, free: &mut FreeEvents, hashes: &mut TextHashes) -> Option<u32> {
         let RecordTime { at, unit_ms } = record.key.time;
         let from = RecordTime::truncated(at, unit_ms);
         let keys = &self.expected.keys;
-        let first = keys.partition_point(|key| key.at.0 < from);
-        let candidates = (first..keys.len()).take_while(|&nth| keys[nth].at.0 < from + unit_ms);
-        let free = candidates.filter(|&nth| !self.is_matched[nth]);
-        let scored = free.map(|nth| (self.equal_values(nth, record), self.expected.required[nth], nth));
-        let (score, _, nth) = scored.max_by_key(|&(score, is_required, nth)| (score, is_required, usize::MAX - nth))?;
-        (score > 0).then(|| u32::try_from(nth).unwrap_or(NONE))
+        let mut best: Option<(usize, bool, u32)> = None;
+        let mut next = keys.partition_point(|key| key.at.0 < from);
+        for _ in 0..MAX_CANDIDATES {
+            let event = free.from(next);
+            next = event as usize + 1;
+            if keys.get(event as usize).is_none_or(|key| key.at.0 >= from + unit_ms) {
+                break;
+            }
+            let texts = hashes.of(self, event, record.form);
+            // Two points for a value in the same field, one for one in another field.
+            let same = texts.iter().zip(&record.texts).filter(|(one, other)| one == other).count();
+            let score = same + record.texts.iter().filter(|text| texts.contains(text)).count();
+            let is_required = self.expected.required[event as usize];
+            if score > 0 && best.is_none_or(|(most, required, _)| (score, is_required) > (most, required)) {
+                best = Some((score, is_required, event));
+            }
+        }
+        best.map(|(_, _, event)| event)
     }
 
-    /// How many values of a record an event has: two points for one in the same field, one for one in another field.
-    fn equal_values(&self, nth: usize, record: &Unmatched) -> usize {
-        let values = self.expected.values(nth, self.form.unwrap_or(Form::Rows));
-        let hashes: Vec<u64> = self
-            .compared
-            .texts
-            .iter()
-            .map(|&nth| hash_texts(std::iter::once(values.get(nth).map(String::as_str))))
-            .collect();
-        let same = hashes.iter().zip(&record.texts).filter(|(one, other)| one == other).count();
-        same + record.texts.iter().filter(|text| hashes.contains(text)).count()
-    }
-
-    /// Removes the records of events just outside of the window, which are not judged.
-    fn without_events_outside(
-        &self,
-        records: Vec<Unmatched>,
-        window: Window,
-        is_inside: &impl Fn(RecordTime) -> bool,
-        leftovers: &mut Leftovers,
-    ) -> Vec<Unmatched> {
-        let is_near = |record: &Unmatched| {
-            let at = record.key.time.at.0;
-            at >= window.from.0 - MARGIN_MS && at <= window.to.0 + MARGIN_MS
+    /// Removes the records of events just outside of the window, which are not judged. A time that is less precise than
+    /// those of the API may be on both sides of an end.
+    fn without_events_outside(&mut self, records: Vec<Unmatched>, window: Window) -> Vec<Unmatched> {
+        let is_near_outside = |record: &Unmatched| {
+            let RecordTime { at: Millis(at), unit_ms } = record.key.time;
+            (at < window.from.0 || at + unit_ms - 1 > window.to.0)
+                && at >= window.from.0 - MARGIN_MS
+                && at <= window.to.0 + MARGIN_MS
         };
-        let (near, mut left): (Vec<_>, Vec<_>) =
-            records.into_iter().partition(|record| !is_inside(record.key.time) && is_near(record));
+        let (near, mut left): (Vec<_>, Vec<_>) = records.into_iter().partition(is_near_outside);
         if near.is_empty() {
             return left;
         }
-        let form = self.form.unwrap_or(Form::Rows);
         let before = Window { from: Millis(window.from.0 - MARGIN_MS), to: Millis(window.from.0 - 1) };
         let after = Window { from: Millis(window.to.0 + 1), to: Millis(window.to.0 + MARGIN_MS) };
-        let mut indexes: HashMap<(i64, bool), Index> = HashMap::new();
+        let mut indexes: HashMap<(i64, Form, bool), Index> = HashMap::new();
         for (is_after, margin) in [(false, before), (true, after)] {
-            let events = Expected::find(self.account, self.query, margin, self.now);
-            let hashes = events.hashes(&self.compared, form);
+            let events = Expected::find(self.account, self.query, margin, self.now, self.expected.row_format);
+            let mut hashes: HashMap<Form, Hashes> = HashMap::new();
             for record in &near {
-                let unit_ms = record.key.time.unit_ms;
-                indexes.entry((unit_ms, is_after)).or_insert_with(|| Index::new(&events, &hashes, unit_ms));
+                let (unit_ms, form) = (record.key.time.unit_ms, record.form);
+                indexes.entry((unit_ms, form, is_after)).or_insert_with(|| {
+                    let hashes = hashes
+                        .entry(form)
+                        .or_insert_with(|| events.hashes(&self.events(form).compared, form, self.cancellation));
+                    Index::new(&events, hashes, unit_ms)
+                });
             }
         }
         for record in near {
             let RecordKey { time, last_seen, texts } = record.key;
             let hash = mixed(texts, RecordTime::truncated(time.at, time.unit_ms), last_seen);
             let is_event = [false, true].into_iter().any(|is_after| {
-                indexes.get(&(time.unit_ms, is_after)).is_some_and(|index| index.first.contains_key(&hash))
+                let index = indexes.get(&(time.unit_ms, record.form, is_after));
+                index.is_some_and(|index| index.first.contains_key(&hash))
             });
             if is_event {
-                leftovers.outside += 1;
+                self.outside += 1;
             } else {
                 left.push(record);
             }
         }
+        left.sort_unstable_by_key(|record| record.record);
         left
     }
 
     /// Pairs records and missing events that are equal but for their times, both in the order of time.
     fn pair_by_texts(&mut self, records: Vec<Unmatched>, altered: &mut Findings<AlteredRecord>) -> Vec<Unmatched> {
-        if self.compared.texts.len() < MIN_TEXTS || records.is_empty() {
-            return records;
-        }
-        let mut free: HashMap<u64, VecDeque<u32>> = HashMap::new();
-        for (nth, texts) in self.hashes.texts.iter().enumerate() {
-            if !self.is_matched[nth] && self.expected.required[nth] {
-                free.entry(*texts).or_default().push_back(u32::try_from(nth).unwrap_or(NONE));
+        let mut left = Vec::new();
+        let mut of_form: BTreeMap<Form, Vec<Unmatched>> = BTreeMap::new();
+        for record in records {
+            if self.events(record.form).compared.texts.len() < MIN_TEXTS {
+                left.push(record);
+            } else {
+                of_form.entry(record.form).or_default().push(record);
             }
         }
-        let mut records = records;
-        records.sort_by_key(|record| record.key.time.at);
-        let mut left = Vec::new();
-        for record in records {
-            match free.get_mut(&record.key.texts).and_then(VecDeque::pop_front) {
-                Some(event) => self.alter(event, &record, altered),
-                None => left.push(record),
+        for (form, mut records) in of_form {
+            let mut free: HashMap<u64, VecDeque<u32>> = HashMap::new();
+            for (nth, texts) in self.events(form).hashes.texts.iter().enumerate() {
+                if !self.is_matched[nth] && self.expected.required[nth] {
+                    free.entry(*texts).or_default().push_back(u32::try_from(nth).unwrap_or(NONE));
+                }
+            }
+            records.sort_by_key(|record| record.key.time.at);
+            for record in records {
+                match free.get_mut(&record.key.texts).and_then(VecDeque::pop_front) {
+                    Some(event) => self.alter(event, &record, altered),
+                    None => left.push(record),
+                }
             }
         }
         left
     }
 
-    /// Notes that a record is an altered event.
+    /// Notes that a record is an altered event. One of an event that is not required is not judged.
     fn alter(&mut self, event: u32, record: &Unmatched, altered: &mut Findings<AlteredRecord>) {
         let nth = event as usize;
         self.is_matched[nth] = true;
+        if !self.expected.required[nth] {
+            self.outside += 1;
+            return;
+        }
         altered.add(None, self.query.examples, || {
             let row = self.expected.row(nth)?;
-            let expected = self.expected.values(nth, self.form.unwrap_or(Form::Rows));
+            let compared = &self.events(record.form).compared;
+            let expected = self.expected.values(nth, record.form);
             let received = record.values.as_deref().unwrap_or_default();
             let differs = |nth: usize| {
                 let (expected, received) = (expected.get(nth)?, received.get(nth)?);
-                let is_time = nth == self.compared.time || Some(nth) == self.compared.last_seen;
+                let is_time = nth == compared.time || Some(nth) == compared.last_seen;
                 let is_equal = if is_time {
                     self.is_same_time(expected, received.as_deref(), record.key.time.unit_ms)
                 } else {
                     // Kept values are shortened.
                     received.as_ref().is_some_and(|received| expected.chars().take(MAX_VALUE).eq(received.chars()))
                 };
-                let field = self.compared.names[nth];
+                let field = compared.names[nth];
                 (!is_equal).then(|| Difference { field, expected: expected.clone(), received: received.clone() })
             };
-            let differences = self.compared_fields().filter_map(differs).collect();
+            let differences = compared.indexes().filter_map(differs).collect();
             Some(AlteredRecord { record: record.record, event: row, differences })
         });
     }
 
     fn is_same_time(&self, expected: &str, received: Option<&str>, unit_ms: i64) -> bool {
-        let zone_hours = self.expected.config.row_format.zone_hours;
+        let zone_hours = self.expected.row_format.zone_hours;
         let truncated =
             |text: &str| RecordTime::parse(text, zone_hours).map(|time| RecordTime::truncated(time.at, unit_ms));
         truncated(expected) == received.and_then(truncated)
     }
 
-    /// The indexes of the compared fields, in the order of the row.
-    fn compared_fields(&self) -> impl Iterator<Item = usize> + '_ {
-        let ComparedFields { time, last_seen, texts, names, .. } = &self.compared;
-        (0..names.len()).filter(move |nth| nth == time || Some(*nth) == *last_seen || texts.contains(nth))
+    fn fields(&self, record: &Unmatched) -> Option<Vec<(&'static str, Option<String>)>> {
+        let (values, compared) = (record.values.as_ref()?, &self.events(record.form).compared);
+        Some(compared.indexes().map(|nth| (compared.names[nth], values.get(nth).cloned().flatten())).collect())
+    }
+}
+
+impl FreeEvents {
+    fn new(is_matched: &[bool], required: &[bool]) -> Self {
+        let count = u32::try_from(is_matched.len()).unwrap_or(NONE);
+        let mut next: Vec<u32> = (0..=count).collect();
+        for (nth, (is_matched, is_required)) in is_matched.iter().zip(required).enumerate() {
+            if *is_matched && *is_required {
+                next[nth] += 1;
+            }
+        }
+        Self(next)
     }
 
-    fn fields(&self, record: &Unmatched) -> Option<Vec<(&'static str, Option<String>)>> {
-        let values = record.values.as_ref()?;
-        Some(self.compared_fields().map(|nth| (self.compared.names[nth], values.get(nth).cloned().flatten())).collect())
+    /// The first free event from an index on, or the number of events.
+    fn from(&mut self, nth: usize) -> u32 {
+        let mut nth = nth.min(self.0.len() - 1);
+        // Each step halves the way of the next search.
+        while self.0[nth] as usize != nth {
+            let next = self.0[nth] as usize;
+            self.0[nth] = self.0[next];
+            nth = self.0[nth] as usize;
+        }
+        u32::try_from(nth).unwrap_or(NONE)
+    }
+
+    fn remove(&mut self, event: u32) {
+        self.0[event as usize] = event + 1;
+    }
+}
+
+impl TextHashes {
+    fn of(&mut self, comparison: &Comparison<'_>, event: u32, form: Form) -> &[u64] {
+        if self.0.len() >= MAX_CACHED {
+            self.0.clear();
+        }
+        self.0.entry((event, form)).or_insert_with(|| {
+            let values = comparison.expected.values(event as usize, form);
+            let texts = comparison.events(form).compared.texts.iter();
+            texts.map(|&nth| hash_texts(std::iter::once(values.get(nth).map(String::as_str)))).collect()
+        })
     }
 }
 

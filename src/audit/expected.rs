@@ -5,19 +5,20 @@ use std::{collections::HashMap, sync::Arc};
 use super::{fields::ComparedFields, query::AuditQuery, record::hash_texts, report::EventRow};
 use crate::{
     account::{
-        Account, AccountConfig, TrueEvent,
+        Account, TrueEvent,
         injected::Injected,
         listing::{EventKey, PageEvent},
+        profile::RowFormat,
     },
     api::rows,
-    world::{Category, Event, EventId, Filter, Millis, Record, Renderer, Window, World},
+    world::{Cancellation, Category, Event, EventId, Filter, Millis, Record, Renderer, Window, World},
 };
 
 /// The number of events that are generated at once.
 const CHUNK_EVENTS: usize = 4_096;
 
 /// The form of the compared values.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) enum Form {
     /// Rows of v3.3 or of activities.
     Rows,
@@ -28,7 +29,8 @@ pub(super) enum Form {
 /// The events of a window, ordered by key.
 pub(super) struct Expected {
     pub(super) world: Arc<World>,
-    pub(super) config: Arc<AccountConfig>,
+    /// The format of the rows that the connector was served.
+    pub(super) row_format: RowFormat,
     pub(super) category: Category,
     pub(super) keys: Vec<EventKey>,
     /// Whether each event is required. Others may be among the records, but need not: they are not visible yet, do not
@@ -49,9 +51,14 @@ pub(super) struct Hashes {
 
 impl Expected {
     /// Finds the events of a window, both ends included. The records of the events are not rendered.
-    pub(super) fn find(account: &Account, query: &AuditQuery, window: Window, now: Millis) -> Self {
-        let config = account.config();
-        let world = account.world_of(config.settings.world);
+    pub(super) fn find(
+        account: &Account,
+        query: &AuditQuery,
+        window: Window,
+        now: Millis,
+        row_format: RowFormat,
+    ) -> Self {
+        let world = account.world();
         let AuditQuery { category, filter, .. } = query;
         let injected = account.injected.present_and_deleted(*category, window);
         let events = world.events(*category, window, CHUNK_EVENTS);
@@ -75,15 +82,19 @@ impl Expected {
         }
         let count = required.iter().filter(|is_required| **is_required).count() as u64;
         let injected = injected.into_iter().map(|event| (event.id(), event)).collect();
-        Self { world, config, category: *category, keys, required, count, injected }
+        Self { world, row_format, category: *category, keys, required, count, injected }
     }
 
-    /// The hashes of all events. Renders each event once.
-    pub(super) fn hashes(&self, compared: &ComparedFields, form: Form) -> Hashes {
+    /// The hashes of all events. Renders each event once. After a cancellation, the rest of the hashes is 0.
+    pub(super) fn hashes(&self, compared: &ComparedFields, form: Form, cancellation: &Cancellation) -> Hashes {
         let mut hashes = Hashes::default();
         hashes.texts.reserve_exact(self.keys.len());
         let mut renderer = Renderer::new(&self.world);
         for key in &self.keys {
+            if cancellation.is_cancelled() {
+                hashes.texts.resize(self.keys.len(), 0);
+                break;
+            }
             match self.record(*key, &mut renderer) {
                 Some(record) => {
                     self.with_values(&record, form, |values| {
@@ -109,7 +120,7 @@ impl Expected {
 
     /// Calls `read` with the values of an event in a form.
     fn with_values(&self, record: &Record, form: Form, read: impl FnOnce(&[&str])) {
-        let format = self.config.row_format;
+        let format = self.row_format;
         match form {
             Form::Rows => rows::with_row(record, format, |_, values| read(values)),
             Form::Lines => {
@@ -166,7 +177,7 @@ impl Expected {
     /// The row of the event with an index, for a report.
     pub(super) fn row(&self, nth: usize) -> Option<EventRow> {
         let TrueEvent { id, at, visible_at, is_injected, entry } = self.true_event(nth)?;
-        let fields = rows::with_row(&entry, self.config.row_format, |names, values| {
+        let fields = rows::with_row(&entry, self.row_format, |names, values| {
             rows::fields(self.category)
                 .iter()
                 .filter_map(|name| {

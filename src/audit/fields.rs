@@ -49,7 +49,7 @@ impl FieldMap {
                 )));
             };
             if pairs.iter().any(|(known, _)| known == field) {
-                return Err(FieldMapError(format!("map must have {} once, got it twice", shown(field))));
+                return Err(FieldMapError(format!("map must have {} only once", shown(field))));
             }
             pairs.push((field.to_owned(), place.to_owned()));
         }
@@ -95,6 +95,14 @@ impl ComparedFields {
     }
 }
 
+impl ComparedFields {
+    /// The indexes of the compared fields, in the order of the row.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = usize> + '_ {
+        let Self { time, last_seen, texts, names, .. } = self;
+        (0..names.len()).filter(move |nth| nth == time || Some(*nth) == *last_seen || texts.contains(nth))
+    }
+}
+
 /// The start of a text of a client, for an error.
 pub(super) fn shown(text: &str) -> String {
     const MAX: usize = 60;
@@ -128,7 +136,7 @@ mod tests {
             ("", "map must have pairs"),
             ("timestamp", "map must be pairs such as timestamp:/@timestamp, got timestamp"),
             ("timestamp:", "map must be pairs"),
-            ("timestamp:/a,timestamp:/b", "map must have timestamp once"),
+            ("timestamp:/a,timestamp:/b", "map must have timestamp only once"),
             ("event:/a", "map must have timestamp"),
             (
                 "timestamp:/a,colour:/b",

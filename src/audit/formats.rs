@@ -1,7 +1,11 @@
 //! A report as JUnit XML and as Markdown.
 
 use super::{AuditReport, Findings, ServedReport};
-use crate::junit::{self, Case, CaseOutcome};
+use crate::{
+    clock::Instant,
+    junit::{self, Case, CaseOutcome},
+    markdown::escaped,
+};
 
 /// The part of a report's text about findings of one kind.
 struct Part {
@@ -26,25 +30,37 @@ fn parts(text: &str, counts: &[(&'static str, u64)]) -> Vec<Part> {
     parts
 }
 
-fn junit(title: &str, report: (&str, &str), parts: Vec<Part>, at: crate::clock::Instant) -> String {
-    let (suite, first) = report;
+/// The first line of a report, and its hints.
+fn head(text: &str) -> Vec<&str> {
+    let hints = text.lines().skip(1).take_while(|line| line.starts_with("hint: "));
+    text.lines().take(1).chain(hints).collect()
+}
+
+fn junit(suite: &str, report: &str, parts: Vec<Part>, at: Instant) -> String {
+    let head = head(report);
+    let has_hints = head.len() > 1;
     let case = |part: Part| {
-        let outcome = if part.count == 0 { CaseOutcome::Passed } else { CaseOutcome::Failed };
-        let text = format!("{first}\n{}", part.lines.join("\n"));
+        let outcome = match part.count {
+            0 if has_hints => CaseOutcome::Noted,
+            0 => CaseOutcome::Passed,
+            _ => CaseOutcome::Failed,
+        };
+        let text = format!("{}\n{}", head.join("\n"), part.lines.join("\n"));
         Case { name: part.name, outcome, message: part.lines.into_iter().next().unwrap_or_default(), text }
     };
     let cases: Vec<Case> = parts.into_iter().map(case).collect();
-    junit::document(title, suite, at, &cases)
+    junit::document("opswat-mock audit", suite, at, &cases)
 }
 
-fn markdown(first: &str, parts: &[Part]) -> String {
-    let mut text = format!("{first}\n");
+fn markdown(report: &str, parts: &[Part]) -> String {
+    let head: Vec<String> = head(report).into_iter().map(escaped).collect();
+    let mut text = format!("{}\n", head.join("\n\n"));
     if parts.iter().any(|part| part.count > 0) {
         text += "\n| | number | examples |\n| --- | --- | --- |\n";
     }
     for part in parts.iter().filter(|part| part.count > 0) {
         let examples: Vec<String> =
-            part.lines.iter().skip(1).map(|line| line.trim_start_matches([' ', '-']).replace('|', "\\|")).collect();
+            part.lines.iter().skip(1).map(|line| escaped(line.trim_start_matches([' ', '-']))).collect();
         text += &format!("| ❌ {} | {} | {} |\n", part.name, part.count, examples.join("<br>"));
     }
     text
@@ -57,46 +73,44 @@ fn count<T>(name: &'static str, findings: &Findings<T>) -> (&'static str, u64) {
 impl AuditReport {
     fn parts(&self) -> Vec<Part> {
         let counts = [
+            count("unreadable", &self.unreadable),
             count("missing", &self.missing),
             count("duplicated", &self.duplicated),
             count("altered", &self.altered),
             count("unknown", &self.unknown),
-            count("unreadable", &self.unreadable),
         ];
-        parts(&self.to_string(), &counts)
+        parts(&format!("{self:#}"), &counts)
     }
 
     /// JUnit XML, as CI systems read it: a test case for each kind of finding.
     #[must_use]
     pub fn to_junit(&self) -> String {
-        let (suite, text) = (format!("opswat-mock.{}", self.category.code()), self.to_string());
-        let first = text.lines().next().unwrap_or_default();
-        junit("opswat-mock audit", (&suite, first), self.parts(), self.now)
+        let suite = format!("opswat-mock.{}.{}", self.account, self.category.code());
+        junit(&suite, &self.to_string(), self.parts(), self.now)
     }
 
     /// Markdown, for the summary of a CI job.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        markdown(self.to_string().lines().next().unwrap_or_default(), &self.parts())
+        markdown(&self.to_string(), &self.parts())
     }
 }
 
 impl ServedReport {
     fn parts(&self) -> Vec<Part> {
-        parts(&self.to_string(), &[count("missed", &self.missed)])
+        parts(&format!("{self:#}"), &[count("missed", &self.missed)])
     }
 
     /// JUnit XML, as CI systems read it: one test case.
     #[must_use]
     pub fn to_junit(&self) -> String {
-        let (suite, text) = (format!("opswat-mock.{}", self.category.code()), self.to_string());
-        let first = text.lines().next().unwrap_or_default();
-        junit("opswat-mock audit", (&suite, first), self.parts(), self.now)
+        let suite = format!("opswat-mock.{}.{}", self.account, self.category.code());
+        junit(&suite, &self.to_string(), self.parts(), self.now)
     }
 
     /// Markdown, for the summary of a CI job.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        markdown(self.to_string().lines().next().unwrap_or_default(), &self.parts())
+        markdown(&self.to_string(), &self.parts())
     }
 }

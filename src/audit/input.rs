@@ -2,7 +2,9 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     io::{self, BufRead, Read},
+    rc::Rc,
 };
 
 use super::{
@@ -103,7 +105,8 @@ fn read_lines(
             sink.take(Err(format!("it has more than {MAX_RECORD_BYTES} bytes")))?;
         } else if !line.iter().all(u8::is_ascii_whitespace) {
             sink.take(from_json(&line, compared).map_err(|why| {
-                if is_last { format!("the stream ends in the middle of the record: {why}") } else { why }
+                let is_half = is_last && why.contains("EOF while parsing");
+                if is_half { format!("the stream ends in the middle of the record: {why}") } else { why }
             }))?;
         }
     }
@@ -128,6 +131,7 @@ fn read_array(
 ) -> Result<(), InputError> {
     let mut scanner = ArrayScanner::default();
     let mut item = Vec::new();
+    let mut items: u64 = 0;
     loop {
         let buffer = input.fill_buf()?;
         if buffer.is_empty() {
@@ -148,11 +152,25 @@ fn read_array(
         if step == Step::More {
             continue;
         }
-        if item.len() > MAX_RECORD_BYTES {
-            sink.take(Err(format!("it has more than {MAX_RECORD_BYTES} bytes")))?;
-        } else if !item.iter().all(u8::is_ascii_whitespace) {
-            sink.take(from_json(&item, compared))?;
+        let is_blank = item.iter().all(u8::is_ascii_whitespace);
+        match step {
+            Step::WrongBracket => {
+                return Err(InputError::Invalid(format!(
+                    "The body must be a JSON array, but it has a wrong bracket after record {items}"
+                )));
+            }
+            Step::EndOfArray if is_blank && items == 0 => {}
+            _ if is_blank => {
+                return Err(InputError::Invalid(format!(
+                    "The body must be a JSON array, but there is no record at a comma after record {items}"
+                )));
+            }
+            _ if item.len() > MAX_RECORD_BYTES => {
+                sink.take(Err(format!("it has more than {MAX_RECORD_BYTES} bytes")))?;
+            }
+            _ => sink.take(from_json(&item, compared))?,
         }
+        items += 1;
         item.clear();
         if step == Step::EndOfArray {
             break;
@@ -180,6 +198,8 @@ enum Step {
     More,
     EndOfItem,
     EndOfArray,
+    /// The array is closed like an object.
+    WrongBracket,
 }
 
 impl ArrayScanner {
@@ -199,8 +219,10 @@ impl ArrayScanner {
             b'[' | b'{' => self.depth += 1,
             b']' | b'}' => {
                 self.depth = self.depth.saturating_sub(1);
-                if self.depth == 0 {
-                    return Step::EndOfArray;
+                match (self.depth, byte) {
+                    (0, b']') => return Step::EndOfArray,
+                    (0, _) => return Step::WrongBracket,
+                    _ => {}
                 }
             }
             b',' if self.depth == 1 => return Step::EndOfItem,
@@ -211,8 +233,16 @@ impl ArrayScanner {
 }
 
 fn read_csv(input: impl BufRead, compared: &ComparedFields, sink: &mut impl RecordSink) -> Result<(), InputError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-    let header = reader.byte_headers().map_err(csv_error)?.clone();
+    let left = Rc::new(Cell::new(MAX_RECORD_BYTES));
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(LimitedReader { input, left: left.clone() });
+    let csv_error = |error: csv::Error, record: &str| match error.into_kind() {
+        csv::ErrorKind::Io(_) if left.get() == 0 => InputError::Invalid(format!(
+            "{record} must have at most {MAX_RECORD_BYTES} bytes, got more; a quote may be open"
+        )),
+        csv::ErrorKind::Io(error) => InputError::Io(error),
+        other => InputError::Invalid(format!("The CSV cannot be read: {other:?}")),
+    };
+    let header = reader.byte_headers().map_err(|error| csv_error(error, "The header line"))?.clone();
     if header.is_empty() {
         return Ok(());
     }
@@ -240,7 +270,11 @@ fn read_csv(input: impl BufRead, compared: &ComparedFields, sink: &mut impl Reco
         return Err(InputError::Invalid(format!("The header line must have columns of {wanted}, got {got}")));
     }
     let mut row = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut row).map_err(csv_error)? {
+    for number in 1_u64.. {
+        left.set(MAX_RECORD_BYTES);
+        if !reader.read_byte_record(&mut row).map_err(|error| csv_error(error, &format!("Record {number}")))? {
+            break;
+        }
         let record = if row.len() == header.len() {
             let mut values = Values::default();
             let mut is_utf8 = true;
@@ -259,9 +293,21 @@ fn read_csv(input: impl BufRead, compared: &ComparedFields, sink: &mut impl Reco
     Ok(())
 }
 
-fn csv_error(error: csv::Error) -> InputError {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => InputError::Io(error),
-        other => InputError::Invalid(format!("The CSV cannot be read: {other:?}")),
+/// Reads up to a number of bytes, which are set again before each record, so that no record takes more memory.
+struct LimitedReader<R> {
+    input: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for LimitedReader<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other("the record is too long"));
+        }
+        let wanted = into.len().min(left);
+        let read = self.input.read(&mut into[..wanted])?;
+        self.left.set(left - read);
+        Ok(read)
     }
 }

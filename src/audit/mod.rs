@@ -39,14 +39,14 @@ pub use self::{
 use self::{
     compare::{Comparison, Leftovers, MAX_RECORDS},
     expected::Expected,
-    fields::ComparedFields,
+    fields::{ComparedFields, shown},
     input::InputError,
     served::ServedPages,
 };
 use crate::{
     account::Account,
     clock::Instant,
-    world::{Category, Millis, Window},
+    world::{Cancellation, Category, Millis, Window},
 };
 
 /// Why an audit is not possible. `Display` is a sentence.
@@ -105,25 +105,43 @@ impl Account {
         format: RecordFormat,
         records: impl BufRead,
     ) -> Result<AuditReport, AuditError> {
+        self.audit_cancellable(query, format, records, &Cancellation::default())
+    }
+
+    /// The same, with a report that is of no use after a cancellation.
+    pub(crate) fn audit_cancellable(
+        &self,
+        query: &AuditQuery,
+        format: RecordFormat,
+        records: impl BufRead,
+        cancellation: &Cancellation,
+    ) -> Result<AuditReport, AuditError> {
         let now = self.clock().now();
         let compared = ComparedFields::new(query.category, query.map.as_ref())?;
-        let served = ServedPages::of(self, query.category);
+        let served = ServedPages::of(self, query.category, cancellation);
         let window = window_of(query, &served)?;
-        let expected = self.expected(query, window, now)?;
-        let mut comparison = Comparison::new(self, query, now, &expected, compared.clone());
+        let expected = self.expected(query, window, now, &served)?;
+        let mut comparison = Comparison::new(self, query, now, &expected, compared.clone(), cancellation);
         input::read(records, format, &compared, &mut comparison)?;
-        let Leftovers { altered, unknown, outside } = comparison.pair(window);
-        let Comparison { is_matched, received, matched, duplicates, unreadable, .. } = comparison;
+        let Leftovers { altered, unknown } = comparison.pair(window);
+        let mut hints: Vec<String> = comparison
+            .absent()
+            .map(|(field, place)| format!("No record has {field} at {}. Check map.", shown(place)))
+            .collect();
+        let Comparison { is_matched, received, matched, outside, duplicates, unreadable, .. } = comparison;
+        hints.extend(hint(expected.count, received, [outside, unknown.count, unreadable.count]));
         let lost: Vec<usize> =
             (0..expected.keys.len()).filter(|&nth| expected.required[nth] && !is_matched[nth]).collect();
         let missing = missing(query, &served, &expected, &lost);
         let duplicated = duplicated(query, &served, &expected, &duplicates);
         let findings = missing.count + duplicated.count + altered.count + unknown.count + unreadable.count;
         Ok(AuditReport {
+            account: self.name().to_owned(),
             category: query.category,
             from: window.from.into(),
             to: Millis(window.to.0 + 1).into(),
             now: now.into(),
+            hints,
             is_complete: findings == 0,
             expected: expected.count,
             received,
@@ -143,10 +161,19 @@ impl Account {
     ///
     /// If the window is too large, or if the query has none and no request asked for one.
     pub fn audit_served(&self, query: &AuditQuery) -> Result<ServedReport, AuditError> {
+        self.audit_served_cancellable(query, &Cancellation::default())
+    }
+
+    /// The same, with a report that is of no use after a cancellation.
+    pub(crate) fn audit_served_cancellable(
+        &self,
+        query: &AuditQuery,
+        cancellation: &Cancellation,
+    ) -> Result<ServedReport, AuditError> {
         let now = self.clock().now();
-        let pages = ServedPages::of(self, query.category);
+        let pages = ServedPages::of(self, query.category, cancellation);
         let window = window_of(query, &pages)?;
-        let expected = self.expected(query, window, now)?;
+        let expected = self.expected(query, window, now, &pages)?;
         let all: Vec<usize> = (0..expected.keys.len()).filter(|&nth| expected.required[nth]).collect();
         let mut missed_events = Vec::new();
         let mut served = 0;
@@ -163,10 +190,12 @@ impl Account {
             }
         });
         Ok(ServedReport {
+            account: self.name().to_owned(),
             category: query.category,
             from: window.from.into(),
             to: Millis(window.to.0 + 1).into(),
             now: now.into(),
+            hints: (expected.count == 0).then(|| NOTHING_EXPECTED.to_owned()).into_iter().collect(),
             is_complete: missed_events.is_empty(),
             expected: expected.count,
             served,
@@ -193,7 +222,13 @@ impl Account {
         }
     }
 
-    fn expected(&self, query: &AuditQuery, window: Window, now: Millis) -> Result<Expected, AuditError> {
+    fn expected(
+        &self,
+        query: &AuditQuery,
+        window: Window,
+        now: Millis,
+        served: &ServedPages,
+    ) -> Result<Expected, AuditError> {
         let events = self.world().events(query.category, window, 1).left();
         if events > MAX_RECORDS {
             return Err(AuditError::Invalid(format!(
@@ -202,8 +237,28 @@ impl Account {
                 Instant::from(Millis(window.to.0 + 1))
             )));
         }
-        Ok(Expected::find(self, query, window, now))
+        // A test may change the format after the connector has read.
+        let row_format = served.row_format().unwrap_or_else(|| self.config().row_format);
+        Ok(Expected::find(self, query, window, now, row_format))
     }
+}
+
+const NOTHING_EXPECTED: &str =
+    "No event was expected in this window, so the audit tested nothing. Check category, from and to.";
+
+/// What to check first, if no record is what it should be.
+fn hint(expected: u64, received: u64, [outside, unknown, unreadable]: [u64; 3]) -> Option<String> {
+    let text = match received {
+        _ if expected == 0 => NOTHING_EXPECTED,
+        0 => "There was no record.",
+        all if all == unreadable => "No record could be read. Check the format of the records and map.",
+        all if all == outside => "All records are outside of the window. Check from, to and category.",
+        all if all == unknown => {
+            "No record is like an event of this account. Check the account, its seed, category and map."
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 /// The window of an audit, both ends included.

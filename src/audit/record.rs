@@ -28,6 +28,9 @@ pub(super) enum Parsed<'a> {
     Lines(Vec<Values<'a>>),
 }
 
+/// The fields with the entries of a page, by API.
+const PAGE_FIELDS: [&str; 2] = ["data", "logs"];
+
 /// What of a record is compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct RecordKey {
@@ -49,10 +52,11 @@ impl Values<'_> {
             let name = compared.names[nth];
             let text = self.0[nth].as_deref().ok_or_else(|| format!("{name} is missing"))?;
             RecordTime::parse(text, zone_hours).ok_or_else(|| {
-                format!(
-                    "{name} must be RFC 3339, epoch seconds or milliseconds, or a time of the API, got {}",
-                    shown(text)
-                )
+                let text = shown(text);
+                if RecordTime::lacks_zone(&text) {
+                    return format!("{name} must have a time zone, such as Z or +02:00, got {text}");
+                }
+                format!("{name} must be RFC 3339, epoch seconds or milliseconds, or a time of the API, got {text}")
             })
         };
         let mut at = time(compared.time)?;
@@ -97,12 +101,28 @@ pub(super) fn hash_texts<'t>(texts: impl Iterator<Item = Option<&'t str>>) -> u6
 ///
 /// A sentence, if it is not an object.
 pub(super) fn from_json<'a>(json: &'a [u8], compared: &ComparedFields) -> Result<Parsed<'a>, String> {
-    let not_json = |error: serde_json::Error| format!("it is not a JSON object: {error}");
+    let not_json = |error: serde_json::Error| {
+        let has_two = || json.windows(2).any(|pair| pair == b"}{");
+        match json.trim_ascii_start().first() {
+            Some(b'{') if has_two() => {
+                "it must be one JSON object, got several in one line; curl keeps line ends with --data-binary only"
+                    .to_owned()
+            }
+            Some(b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9') if json.contains(&b',') => {
+                "it must be a JSON object, got what looks like CSV, which needs the content type text/csv".to_owned()
+            }
+            _ => format!("it is not a JSON object: {error}"),
+        }
+    };
+    let whole_page = |name: &str| format!("it must be one entry, got a whole page; its entries are in {name}");
     let Some(sources) = &compared.sources else {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let read = deserializer.deserialize_any(RowVisitor { names: compared.names }).map_err(not_json)?;
         deserializer.end().map_err(not_json)?;
-        return Ok(read);
+        return match read {
+            (record, None) => Ok(record),
+            (_, Some(name)) => Err(whole_page(name)),
+        };
     };
     let value: Value = serde_json::from_slice(json).map_err(not_json)?;
     if !value.is_object() {
@@ -113,6 +133,11 @@ pub(super) fn from_json<'a>(json: &'a [u8], compared: &ComparedFields) -> Result
         // A name without a slash is a field of the record itself.
         let found = if pointer.starts_with('/') { value.pointer(pointer) } else { value.get(pointer) };
         values.0[*nth] = found.and_then(text_of).map(Cow::Owned);
+    }
+    if values.0.iter().all(Option::is_none)
+        && let Some(name) = PAGE_FIELDS.into_iter().find(|name| value[*name].is_array())
+    {
+        return Err(whole_page(name));
     }
     Ok(Parsed::Row(values))
 }
@@ -152,16 +177,18 @@ struct RowVisitor {
 }
 
 impl<'de> Visitor<'de> for RowVisitor {
-    type Value = Parsed<'de>;
+    /// A record; and if it is a whole page, the field with the entries.
+    type Value = (Parsed<'de>, Option<&'static str>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut values = Values::default();
         let mut day: Option<Cow<'de, str>> = None;
         let mut lines: Option<Lines<'de>> = None;
+        let mut page_field = None;
         // Rows usually have the fields in the order of the names.
         let mut next = 0;
         while let Some(Text(name)) = map.next_key()? {
@@ -169,17 +196,24 @@ impl<'de> Visitor<'de> for RowVisitor {
             let nth = if is_next { Some(next) } else { self.names.iter().position(|known| *known == name) };
             match nth {
                 None if name == "date" => day = map.next_value::<Scalar<'de>>()?.0,
-                None if name == "eventlog" => lines = Some(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
+                None if name == "eventlog" => lines = map.next_value()?,
+                None => match PAGE_FIELDS.into_iter().find(|known| *known == name) {
+                    Some(known) if map.next_value::<Scalar<'de>>()?.is_array() => page_field = Some(known),
+                    Some(_) => {}
+                    None => drop(map.next_value::<IgnoredAny>()?),
+                },
                 Some(nth) => {
                     next = nth + 1;
                     values.0[nth] = map.next_value::<Scalar<'de>>()?.0;
                 }
             }
         }
-        let Some(Lines(lines)) = lines else { return Ok(Parsed::Row(values)) };
+        let Some(Lines(lines)) = lines else {
+            let page_field = page_field.filter(|_| values.0.iter().all(Option::is_none));
+            return Ok((Parsed::Row(values), page_field));
+        };
         let day = day.unwrap_or_default();
-        Ok(Parsed::Lines(lines.iter().map(|line| v2_values(&day, line)).collect()))
+        Ok((Parsed::Lines(lines.iter().map(|line| v2_values(&day, line)).collect()), None))
     }
 }
 
@@ -223,8 +257,16 @@ impl<'de> de::Deserialize<'de> for Lines<'de> {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A value as a text. `None` for null; the JSON of an object or an array.
+/// A value as a text. `None` for null; a sign for an object or an array.
 struct Scalar<'a>(Option<Cow<'a, str>>);
+
+const ARRAY: &str = "[…]";
+
+impl Scalar<'_> {
+    fn is_array(&self) -> bool {
+        self.0.as_deref() == Some(ARRAY)
+    }
+}
 
 impl<'de> de::Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -267,7 +309,7 @@ impl<'de> de::Deserialize<'de> for Scalar<'de> {
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Scalar<'de>, A::Error> {
                 while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar(Some(Cow::Borrowed("[…]"))))
+                Ok(Scalar(Some(Cow::Borrowed(ARRAY))))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar<'de>, A::Error> {

@@ -14,6 +14,8 @@ const SHOWN: usize = 3;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditReport {
+    /// The name of the account.
+    pub account: String,
     /// The category.
     #[serde(serialize_with = "category_code")]
     pub category: Category,
@@ -23,6 +25,8 @@ pub struct AuditReport {
     pub to: Instant,
     /// The time of the audit. Events that are not visible yet are not expected.
     pub now: Instant,
+    /// What to check first, if nothing is as it should be. Sentences.
+    pub hints: Vec<String>,
     /// Whether there is no finding: each event is among the records once and unchanged, and nothing else is.
     pub is_complete: bool,
     /// The number of events that the connector should have.
@@ -31,7 +35,7 @@ pub struct AuditReport {
     pub received: u64,
     /// The number of expected events that are among the records, unchanged.
     pub matched: u64,
-    /// The number of records with a time outside of the window. They are not judged.
+    /// The number of records that are not judged: with a time outside of the window, or of events that are not expected.
     pub outside: u64,
     /// Expected events that no record has.
     pub missing: Findings<MissingEvent>,
@@ -49,6 +53,8 @@ pub struct AuditReport {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ServedReport {
+    /// The name of the account.
+    pub account: String,
     /// The category.
     #[serde(serialize_with = "category_code")]
     pub category: Category,
@@ -58,6 +64,8 @@ pub struct ServedReport {
     pub to: Instant,
     /// The time of the audit. Events that are not visible yet are not expected.
     pub now: Instant,
+    /// What to check first, if nothing is as it should be. Sentences.
+    pub hints: Vec<String>,
     /// Whether each event was served at least once in a whole response.
     pub is_complete: bool,
     /// The number of events that the connector should have read.
@@ -243,6 +251,10 @@ fn causes(f: &mut fmt::Formatter<'_>, causes: &BTreeMap<&'static str, u64>) -> f
     write!(f, " ({})", all.join(", "))
 }
 
+fn hints(f: &mut fmt::Formatter<'_>, hints: &[String]) -> fmt::Result {
+    hints.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
+}
+
 fn findings<T>(
     f: &mut fmt::Formatter<'_>,
     name: &str,
@@ -254,11 +266,13 @@ fn findings<T>(
     }
     write!(f, "\n{name}: {}", found.count)?;
     causes(f, &found.causes)?;
-    for example in found.examples.iter().take(SHOWN) {
+    // The alternate form has all examples.
+    let max = if f.alternate() { usize::MAX } else { SHOWN };
+    for example in found.examples.iter().take(max) {
         // Values of clients may have line ends and control characters.
         write!(f, "\n  - {}", line(example).replace(char::is_control, "\u{FFFD}"))?;
     }
-    let shown = found.examples.len().min(SHOWN) as u64;
+    let shown = found.examples.len().min(max) as u64;
     if found.count > shown {
         write!(f, "\n  and {} more", found.count - shown)?;
     }
@@ -278,6 +292,10 @@ impl fmt::Display for AuditReport {
         if self.outside > 0 {
             write!(f, ", {} of them outside of the window", self.outside)?;
         }
+        hints(f, &self.hints)?;
+        findings(f, "unreadable", &self.unreadable, |found| {
+            format!("record {} cannot be read: {}", found.record, found.reason)
+        })?;
         findings(f, "missing", &self.missing, |found| format!("{}: {}", found.event, found.cause))?;
         findings(f, "duplicated", &self.duplicated, |found| {
             format!("record {} is {} again: {}", found.record, found.event, found.cause)
@@ -292,10 +310,7 @@ impl fmt::Display for AuditReport {
                 .iter()
                 .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("–")))
                 .collect();
-            format!("record {} is no event: {}", found.record, fields.join(" "))
-        })?;
-        findings(f, "unreadable", &self.unreadable, |found| {
-            format!("record {} cannot be read: {}", found.record, found.reason)
+            format!("record {} matches no event: {}", found.record, fields.join(" "))
         })
     }
 }
@@ -304,6 +319,7 @@ impl fmt::Display for ServedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { category, from, to, expected, served, .. } = self;
         write!(f, "The server served {served} of {expected} {} events from {from} to {to}", category.code())?;
+        hints(f, &self.hints)?;
         findings(f, "missed", &self.missed, |found| format!("{}: {}", found.event, found.cause))?;
         findings(f, "repeated", &self.repeated, |found| {
             let requests: Vec<String> = found.requests.iter().map(u64::to_string).collect();

@@ -19,6 +19,7 @@ use crate::{
         fault::Entries,
         journal::{Outcome, PageChange, Request, RequestedPage},
         listing::{EventKey, PageEvent, PageQuery},
+        profile::RowFormat,
     },
     world::{Cancellation, Category, Millis, Order, Window, World, WorldConfig},
 };
@@ -31,6 +32,8 @@ const MAX_STEPS: u64 = 50_000_000;
 /// The pages of one category that requests asked for, in the order of the requests.
 pub(super) struct ServedPages {
     pages: Vec<ServedPage>,
+    /// The pages that the client received, by their first events.
+    received: HashMap<EventKey, Vec<usize>>,
     /// The worlds of the pages.
     worlds: HashMap<WorldConfig, Arc<World>>,
     /// The journal may have dropped requests up to this time.
@@ -75,14 +78,14 @@ pub(crate) fn delivered_ids(account: &Account, request: &Arc<Request>) -> Option
 impl ServedPages {
     /// The pages of the journal of an account. Pages of another history, before a change of the seed or of the number of
     /// devices, are left out.
-    pub(super) fn of(account: &Account, category: Category) -> Self {
+    pub(super) fn of(account: &Account, category: Category, cancellation: &Cancellation) -> Self {
         let current = account.config().settings.world;
         let journal = account.journal.snapshot();
         let mut worlds = HashMap::new();
         let mut pages: Vec<ServedPage> = Vec::new();
         let oldest = journal.requests.first().map(|request| request.at.millis());
         for request in journal.requests {
-            let Some(page) = request.page.as_deref() else { continue };
+            let Some(page) = request.page.as_deref().filter(|_| !cancellation.is_cancelled()) else { continue };
             let world = page.config.settings.world;
             if page.query.category != category || (world.seed, world.devices) != (current.seed, current.devices) {
                 continue;
@@ -98,7 +101,18 @@ impl ServedPages {
         }
         let is_whole = journal.is_whole && !account.injected.has_dropped();
         let dropped_until = if is_whole { Millis(i64::MIN) } else { oldest.unwrap_or(Millis(i64::MAX)) };
-        Self { pages, worlds, dropped_until }
+        let mut received: HashMap<EventKey, Vec<usize>> = HashMap::new();
+        for (nth, page) in pages.iter().enumerate().filter(|(_, page)| !page.is_failed()) {
+            if let Some((first, _)) = page.ends {
+                received.entry(first).or_default().push(nth);
+            }
+        }
+        Self { pages, received, worlds, dropped_until }
+    }
+
+    /// The format of the rows of the last page.
+    pub(super) fn row_format(&self) -> Option<RowFormat> {
+        self.pages.last().map(|page| page.page().config.row_format)
     }
 
     /// From the earliest start to the latest end of all windows, both ends included. `None` if no request asked for one.
@@ -169,6 +183,9 @@ impl ServedPages {
                 ([one, ..], [number]) => {
                     DuplicateCause::Fault { request: *number, rule: one.fault.clone().unwrap_or_default() }
                 }
+                ([first, .., _], _) if first.change == PageChange::PageToken => {
+                    DuplicateCause::Fault { request: first.number, rule: first.fault.clone().unwrap_or_default() }
+                }
                 _ => DuplicateCause::Overlap { requests: numbers },
             };
             causes.insert(event, cause);
@@ -184,9 +201,12 @@ impl ServedPages {
         self.containing(expected, events, |event, pages| {
             let key = expected.keys[event];
             windows.advance(&self.pages, key.at);
-            let delivered = pages.iter().rev().find(|&&nth| self.pages[nth].delivered(key) > 0);
-            causes.push(if let Some(&nth) = delivered {
-                Cause::Served { request: self.pages[nth].request.number }
+            let delivered = || pages.iter().rev().map(|&nth| &self.pages[nth]).filter(|page| page.delivered(key) > 0);
+            let is_plain = |page: &&ServedPage| page.request.change != PageChange::ContentType;
+            causes.push(if let Some(page) = delivered().find(is_plain) {
+                Cause::Served { request: page.request.number }
+            } else if let Some(page) = delivered().next() {
+                page.failure()
             } else if self.may_have_dropped(expected, event) || steps > MAX_STEPS {
                 Cause::Unknown
             } else if let Some(&nth) = pages.last() {
@@ -219,7 +239,15 @@ impl ServedPages {
                 }
                 Selected::Yes if page.is_before(key) => {
                     // The page of the event comes after this page.
-                    return if page.is_failed() { page.failure() } else { Cause::NotPaged { request } };
+                    if page.request.change == PageChange::PageToken {
+                        return page.failure();
+                    }
+                    if !page.is_failed() {
+                        return Cause::NotPaged { request };
+                    }
+                    // The failure is of no matter if the client has read the same page in another read.
+                    let other = page.ends.and_then(|(first, _)| self.read_elsewhere(first, key, &page_event));
+                    return other.map_or_else(|| page.failure(), |request| Cause::NotPaged { request });
                 }
                 Selected::Yes => {
                     other_page.get_or_insert(Cause::NotPaged { request });
@@ -231,6 +259,16 @@ impl ServedPages {
             Some(Cause::Expired { request: self.pages[nth].request.number })
         };
         other_page.or(late).or(filtered).or_else(expired).unwrap_or_else(|| windows.gap(&self.pages, key.at))
+    }
+
+    /// The request of a page with the same first event that the client received, of a query that has another event.
+    fn read_elsewhere(&self, first: EventKey, key: EventKey, event: &PageEvent) -> Option<u64> {
+        let pages = self.received.get(&first)?;
+        let has_event = |&&nth: &&usize| {
+            let window = self.pages[nth].query().window;
+            (window.from..=window.to).contains(&key.at) && self.selects(nth, event) == Selected::Yes
+        };
+        pages.iter().rev().take(MAX_REQUESTS).find(has_event).map(|&nth| self.pages[nth].request.number)
     }
 
     /// Whether a request that the journal has dropped may have returned the event.

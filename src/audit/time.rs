@@ -37,6 +37,11 @@ impl RecordTime {
         }
     }
 
+    /// Whether a text is a time without a time zone.
+    pub(super) fn lacks_zone(text: &str) -> bool {
+        text.contains(':') && text.trim().parse::<DateTime>().is_ok()
+    }
+
     /// Epoch seconds, possibly with a fraction, or epoch milliseconds.
     fn epoch(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));

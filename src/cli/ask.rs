@@ -115,7 +115,7 @@ impl Target {
         match (status, result) {
             (StatusCode::OK, Some(has_passed)) => Ok((text, has_passed)),
             (StatusCode::OK, None) => {
-                Err(format!("{base} is no opswat-mock of this version: its answer has no result"))
+                Err(format!("{base} is not an opswat-mock server of this version: its response has no result"))
             }
             _ => Err(format!("{base} answers {status}: {}", detail(&text))),
         }

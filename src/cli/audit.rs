@@ -49,10 +49,15 @@ struct Audit {
         help = "Places of the fields in a record, such as timestamp:/@timestamp,event:/event/action"
     )]
     map: Option<String>,
-    /// Maximum number of examples of each finding
-    #[arg(long, value_name = "NUMBER", default_value = "20",
-        value_parser = clap::value_parser!(u64).range(..=MAX_EXAMPLES as u64))]
-    examples: u64,
+    /// Numbers of the agent types of the expected events: 0, 2 or 0,2; all by default
+    #[arg(long, value_name = "NUMBERS")]
+    agent_types: Option<String>,
+    /// Text that the expected events have
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Maximum number of examples of each finding; by default 3 in a text and 20 in other formats
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=MAX_EXAMPLES as u64))]
+    examples: Option<u64>,
     /// Format of the records; by default CSV for a FILE that ends in .csv, otherwise JSON (lines or an array)
     #[arg(long, value_name = "FORMAT")]
     records: Option<Records>,
@@ -79,7 +84,9 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitC
         .with("to", audit.to.as_ref())
         .with("events", audit.events.as_ref())
         .with("map", audit.map.as_ref())
-        .with("examples", Some(audit.examples));
+        .with("agent_types", audit.agent_types.as_ref())
+        .with("search", audit.search.as_ref())
+        .with("examples", audit.examples);
     let Some(path) = &audit.file else {
         return Ok(audit.target.ask(question, |agent, url, bearer| {
             let request = agent.get(url);

@@ -1,5 +1,7 @@
 //! The formats of reports: JSON, text, JUnit XML and Markdown.
 
+use std::fmt::Display;
+
 use axum::{
     Json,
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -25,6 +27,8 @@ pub(super) enum Format {
 pub(super) struct Report<'r, R> {
     pub(super) value: &'r R,
     pub(super) is_passed: bool,
+    /// Whether the text has all examples.
+    pub(super) is_long: bool,
     pub(super) junit: fn(&R) -> String,
     pub(super) markdown: fn(&R) -> String,
 }
@@ -53,13 +57,14 @@ impl Format {
     }
 }
 
-impl<R: Serialize + ToString> Report<'_, R> {
+impl<R: Serialize + Display> Report<'_, R> {
     pub(super) fn into_response(self, format: Format) -> Response {
         let text =
             |content_type: &'static str, body: String| ([(header::CONTENT_TYPE, content_type)], body).into_response();
         let mut response = match format {
             Format::Json => Json(self.value).into_response(),
-            Format::Text => text("text/plain; charset=utf-8", self.value.to_string() + "\n"),
+            Format::Text if self.is_long => text("text/plain; charset=utf-8", format!("{:#}\n", self.value)),
+            Format::Text => text("text/plain; charset=utf-8", format!("{}\n", self.value)),
             Format::Junit => text("application/xml", (self.junit)(self.value)),
             Format::Markdown => text("text/markdown; charset=utf-8", (self.markdown)(self.value)),
         };

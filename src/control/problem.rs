@@ -57,6 +57,16 @@ impl Problem {
         Self { status: StatusCode::TOO_MANY_REQUESTS, detail, retry_after: Some(wait_seconds) }
     }
 
+    /// 413: a body is too large.
+    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 503: there are too many such requests; the next attempt may be after this many seconds.
+    pub(super) fn busy(detail: impl Into<String>, wait_seconds: u64) -> Self {
+        Self { retry_after: Some(wait_seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
     /// 409: the request conflicts with the current state.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)

@@ -35,7 +35,8 @@ pub(super) async fn show(
     let settings = params.settings();
     let verdict = offload(move || account.verdict_with(&settings)).await?;
     let is_passed = verdict.is_passed;
-    let report = Report { value: &verdict, is_passed, junit: Verdict::to_junit, markdown: Verdict::to_markdown };
+    let report =
+        Report { value: &verdict, is_passed, is_long: false, junit: Verdict::to_junit, markdown: Verdict::to_markdown };
     Ok(report.into_response(format))
 }
 

@@ -1,7 +1,10 @@
 //! A verdict as JUnit XML and as Markdown.
 
 use super::{RuleOutcome, RuleResult, Verdict};
-use crate::junit::{self, Case, CaseOutcome};
+use crate::{
+    junit::{self, Case, CaseOutcome},
+    markdown::escaped,
+};
 
 impl Verdict {
     /// JUnit XML, as CI systems read it: a test case for each rule. A warning is a passed test case with an output.
@@ -42,7 +45,7 @@ impl Verdict {
                 RuleOutcome::Warn => "⚠️",
                 RuleOutcome::NotSeen => "➖",
             };
-            let sentence = rule.sentence.replace('|', "\\|");
+            let sentence = escaped(&rule.sentence);
             text += &format!("| {mark} {} | `{}` | {sentence} | {} |\n", rule.result.code(), rule.rule, rule.figure());
         }
         text

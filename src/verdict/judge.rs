@@ -18,6 +18,9 @@ use crate::{
 /// A wait of this many milliseconds need not grow.
 const LONG_WAIT_MS: i64 = 30_000;
 
+/// The number of different texts of a finding.
+const MAX_TEXTS: usize = 5;
+
 /// What a rule found.
 #[derive(Default)]
 pub(super) struct Finding {
@@ -27,6 +30,8 @@ pub(super) struct Finding {
     pub(super) requests: Vec<u64>,
     /// Names of other things that violate it.
     pub(super) names: Vec<String>,
+    /// What the violations are, if the rule tells.
+    pub(super) texts: Vec<String>,
     pub(super) measured: Option<Measured>,
 }
 
@@ -512,8 +517,17 @@ pub(super) fn known_paths(seen: &Seen, _: &VerdictSettings) -> Finding {
 
 pub(super) fn no_ignored_input(seen: &Seen, _: &VerdictSettings) -> Finding {
     let judged = seen.requests.iter().filter(|request| request.ignored.is_some());
-    let is_ignored = |request: &Request| request.ignored.as_ref().is_some_and(|ignored| !ignored.is_empty());
-    Finding::of(judged.map(|request| (&**request, is_ignored(request))), "requests with ignored input")
+    let ignored = |request: &Request| request.ignored.clone().unwrap_or_default();
+    let mut finding = Finding::of(
+        judged.clone().map(|request| (&**request, !ignored(request).is_empty())),
+        "requests with ignored input",
+    );
+    for text in judged.flat_map(|request| ignored(request)) {
+        if finding.texts.len() < MAX_TEXTS && !finding.texts.contains(&text) {
+            finding.texts.push(text);
+        }
+    }
+    finding
 }
 
 pub(super) fn faults_applied(seen: &Seen, _: &VerdictSettings) -> Finding {

@@ -109,7 +109,7 @@ impl Account {
 
 impl RuleResult {
     fn new(rule: &Rule, finding: Finding) -> Self {
-        let Finding { is_seen, mut requests, names, measured } = finding;
+        let Finding { is_seen, mut requests, names, texts, measured } = finding;
         let violations = (requests.len() + names.len()) as u64;
         requests.sort_unstable();
         requests.dedup();
@@ -128,7 +128,8 @@ impl RuleResult {
                 let first: Vec<String> = numbers.chain(names).take(MAX_REQUESTS).collect();
                 let more = violations - first.len() as u64;
                 let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{}: {}{rest}.", rule.violation, first.join(", "))
+                let texts = if texts.is_empty() { String::new() } else { format!(" ({})", texts.join("; ")) };
+                format!("{}: {}{rest}{texts}.", rule.violation, first.join(", "))
             }
         };
         let (measured, measure) = match measured {
@@ -142,17 +143,28 @@ impl RuleResult {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let passed = if self.is_passed { "passed" } else { "failed" };
-        write!(f, "The connector of {} {passed}, by {} requests", self.account, self.requests)?;
+        let plural = if self.requests == 1 { "request" } else { "requests" };
+        write!(f, "The connector of {} {passed} ({} {plural})", self.account, self.requests)?;
         if !self.is_whole {
             f.write_str("; the journal has dropped earlier ones")?;
         }
-        for RuleResult { rule, result, sentence, measured, measure, .. } in &self.rules {
-            write!(f, "\n{:<8} {rule}: {sentence}", result.code())?;
-            if let (Some(measured), Some(measure)) = (measured, measure) {
-                write!(f, " ({measured} {measure})")?;
+        for outcome in [RuleOutcome::Fail, RuleOutcome::Warn, RuleOutcome::Pass] {
+            for RuleResult { rule, sentence, measured, measure, .. } in self.of(outcome) {
+                write!(f, "\n{:<8} {rule}: {sentence}", outcome.code())?;
+                if let (Some(measured), Some(measure)) = (measured, measure) {
+                    write!(f, " ({measured} {measure})")?;
+                }
             }
         }
-        Ok(())
+        let unseen: Vec<&str> = self.of(RuleOutcome::NotSeen).map(|rule| rule.rule).collect();
+        if unseen.is_empty() { Ok(()) } else { write!(f, "\n{:<8} {}", RuleOutcome::NotSeen.code(), unseen.join(", ")) }
+    }
+}
+
+impl Verdict {
+    /// The rules with a result.
+    fn of(&self, outcome: RuleOutcome) -> impl Iterator<Item = &RuleResult> {
+        self.rules.iter().filter(move |rule| rule.result == outcome)
     }
 }
 

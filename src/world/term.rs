@@ -38,7 +38,9 @@ impl Cancellation {
         CancelOnDrop(self.clone())
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -4,6 +4,7 @@ mod causes;
 mod connector;
 #[path = "../shared/document.rs"]
 mod document;
+mod input;
 mod properties;
 mod records;
 mod served;

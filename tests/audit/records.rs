@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::connector::{HOUR, Lab, NOW, TOKEN, between, findings, window};
 
-async fn whole() -> Lab {
+pub(crate) async fn whole() -> Lab {
     let mut lab = Lab::new();
     lab.inject(json!({"category":"device","event":"noncompliant","details":"a \"quoted\", text\nof two lines, Zoë"}))
         .await;
@@ -14,7 +14,7 @@ async fn whole() -> Lab {
     lab
 }
 
-async fn post(lab: &Lab, params: &str, content_type: &str, body: impl Into<Bytes>) -> (u16, Value) {
+pub(crate) async fn post(lab: &Lab, params: &str, content_type: &str, body: impl Into<Bytes>) -> (u16, Value) {
     let params = params.replace('+', "%2B");
     lab.control_as("POST", &format!("/audit?{params}"), content_type, body).await
 }

@@ -131,7 +131,7 @@ async fn a_rust_test_is_told_the_first_cause() {
     let report = account.audit(Category::Device, window.clone(), &entries[1..]).expect("an audit");
     let text = report.to_string();
     assert!(text.contains("missing: 1 (served 1)"), "{text}");
-    assert!(text.contains("it was in the response to request 1, so the connector had it and lost it"), "{text}");
+    assert!(text.contains("it was in the response to request 1, which was sent to its end"), "{text}");
     let account = account.clone();
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         account.assert_complete(Category::Device, window, &entries[1..]);

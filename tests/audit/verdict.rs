@@ -329,6 +329,6 @@ async fn a_verdict_comes_as_json_junit_and_markdown() {
     }
     assert_eq!(violations(&lab, "disable=valid_requests,no_gaps").await, json!({}));
     let text = lab.local.account().verdict().to_string();
-    assert!(text.starts_with("The connector of default failed, by 1 requests\n"), "{text}");
+    assert!(text.starts_with("The connector of default failed (1 request)\nfail     valid_requests: "), "{text}");
     assert!(text.contains("\nfail     valid_requests: Requests were refused with 400, 406 or 415: 1."), "{text}");
 }

@@ -282,11 +282,11 @@ async fn ignored_input() {
         "filter":{"event":"login","search":"x"},
     });
     let texts = [
-        "star_time is no field of this API",
-        "filter.event is no field of this API",
+        "star_time is not a field of this API",
+        "filter.event is not a field of this API",
         "filter.search is ignored for admin",
-        "age is ignored beside start_time",
-        "start_time is in milliseconds since 1970, and 1768478400 looks like seconds",
+        "age is ignored when start_time is given",
+        "start_time must be in milliseconds since 1970; 1768478400 looks like seconds",
     ];
     let mock = with("ignored_input", json!("flag")).await;
     assert_eq!(mock.v33(wrong.clone()).await.status, 200);
@@ -297,8 +297,8 @@ async fn ignored_input() {
     let ignored = |nth: usize| journal["requests"][nth]["ignored"].clone();
     assert_eq!(ignored(0), json!(texts));
     assert_eq!(ignored(1), json!([]));
-    assert_eq!(ignored(2), json!(["pages is no field of this API", "start_date is ignored without end_date"]));
-    assert_eq!(ignored(3), json!(["event is no parameter of this API"]));
+    assert_eq!(ignored(2), json!(["pages is not a field of this API", "start_date is ignored without end_date"]));
+    assert_eq!(ignored(3), json!(["event is not a parameter of this API"]));
     let verdict = mock.get("/accounts/default/verdict").await;
     let rule = verdict["rules"].as_array().expect("rules").iter().find(|rule| rule["rule"] == "no_ignored_input");
     assert_eq!(rule.expect("a rule")["requests"], json!([1, 3, 4]));

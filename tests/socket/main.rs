@@ -1,5 +1,6 @@
 //! Tests that need a socket: invalid requests, slow clients, limits, TLS, and graceful shutdown.
 
+mod audit;
 mod harness;
 mod limits;
 mod requests;

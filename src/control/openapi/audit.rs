@@ -30,7 +30,8 @@ pub(super) fn audit_paths() -> Map<String, Value> {
     parameters.push(parameter("map", "query", text()));
     let summary = "Compares the records of a connector with the events of a window, its end excluded";
     let answered = ("200", report("What was found.", "AuditReport"));
-    let mut compared = with_parameters(operation("audit", summary, answered, &["400", "404"]), &parameters);
+    let mut compared =
+        with_parameters(operation("audit", summary, answered, &["400", "404", "413", "503"]), &parameters);
     compared["requestBody"] = json!({ "content": {
         "application/x-ndjson": { "schema": text() },
         "application/json": { "schema": { "type": "array", "items": { "type": "object" } } },
@@ -119,7 +120,8 @@ pub(super) fn audit_schemas() -> Map<String, Value> {
     let fields = json!({ "type": "object", "additionalProperties": { "type": ["string", "null"] } });
     let repeated = json!({ "event": event, "requests": { "type": "array", "items": count() } });
     let audit = json!({
-        "category": category, "from": instant(), "to": instant(), "now": instant(), "is_complete": is_complete,
+        "account": text(), "category": category, "from": instant(), "to": instant(), "now": instant(),
+        "hints": { "type": "array", "items": text() }, "is_complete": is_complete,
         "expected": count(), "received": count(), "matched": count(), "outside": count(), "missing": missing,
         "duplicated": findings(&object(&doubled, &["rule", "request", "requests"])),
         "altered": findings(&object(&altered, &[])),
@@ -127,7 +129,8 @@ pub(super) fn audit_schemas() -> Map<String, Value> {
         "unreadable": findings(&object(&json!({ "record": count(), "reason": text() }), &[])),
     });
     let served = json!({
-        "category": category, "from": instant(), "to": instant(), "now": instant(), "is_complete": is_complete,
+        "account": text(), "category": category, "from": instant(), "to": instant(), "now": instant(),
+        "hints": { "type": "array", "items": text() }, "is_complete": is_complete,
         "expected": count(), "served": count(), "missed": missing,
         "repeated": findings(&object(&repeated, &[])),
     });

@@ -12,6 +12,8 @@ pub(super) fn operation(id: &str, summary: &str, (status, response): (&str, Valu
             "403" => "Host is a foreign name, or a page of another origin sends the request.",
             "429" => "There were too many wrong control tokens.",
             "404" => "Nothing has that name.",
+            "413" => "The body is too large.",
+            "503" => "There are too many such requests at once; Retry-After has the seconds until the next attempt.",
             _ => "It conflicts with what exists.",
         };
         let problem = json!({ "application/problem+json": { "schema": named("Problem") } });
