@@ -26,7 +26,7 @@ pub struct LimitFlags {
     #[arg(long, env = "OPSWAT_MOCK_MAX_HEADER_BYTES", value_name = "BYTES", default_value = "32768",
         value_parser = number::<MIN_HEADER_BYTES, 1_048_576>)]
     pub max_header_bytes: u32,
-    /// Maximum size of a request body under /o in bytes; a larger one gets 400. Under /_mock the limit is 16 MiB
+    /// Maximum size of a request body under /o in bytes; a larger one gets 400. Under /_mock the limit is 16 MiB, and 1 GiB for an audit
     #[arg(long, env = "OPSWAT_MOCK_MAX_BODY_BYTES", value_name = "BYTES", default_value = "65536",
         value_parser = number::<1, 67_108_864>)]
     pub max_body_bytes: u32,
