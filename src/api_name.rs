@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 /// The path of the consent page, which is not an API of its own.
 pub(crate) const AUTHORIZE_PATH: &str = "/o/oauth/authorize";
 
+/// A second path of the token endpoint, which the vendor's SIEM add-on uses (C).
+pub(crate) const SECOND_TOKEN_PATH: &str = "/o/oauth2/token";
+
 /// An API that faults can affect. Each one except the token endpoint has a quota.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum ApiName {
-    /// `/o/oauth/token`
+    /// `/o/oauth/token` and `/o/oauth2/token`
     #[serde(rename = "token")]
     Token,
     /// `GET /o/api/v2/logs`
@@ -51,6 +54,9 @@ impl ApiName {
 
     /// The API at this path.
     pub(crate) fn at(path: &str) -> Option<Self> {
+        if path == SECOND_TOKEN_PATH {
+            return Some(Self::Token);
+        }
         Self::ALL.into_iter().find(|api| api.path() == path)
     }
 }

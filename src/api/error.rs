@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -232,14 +232,4 @@ impl ResponseForPanic for Panicked {
         self.metrics.panicked();
         (self.response)()
     }
-}
-
-/// Handles requests to paths without a route.
-pub(super) async fn no_such_path(uri: Uri) -> ApiError {
-    ApiError::NoSuchPath(uri.path().to_owned())
-}
-
-/// Handles requests whose path has a route, but not for this method. The router adds `Allow`.
-pub(super) async fn method_not_allowed(method: Method) -> ApiError {
-    ApiError::MethodNotAllowed(method)
 }

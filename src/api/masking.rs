@@ -71,7 +71,7 @@ fn mentions_secret(text: &str) -> bool {
 /// it cannot be parsed, the journal stores only `…`.
 pub(super) fn masked_body(body: &str) -> String {
     // A name may be escaped.
-    if !(mentions_secret(body) || body.contains("\\u") || body.contains("\"code\"")) {
+    if !(mentions_secret(body) || body.contains("\\u") || body.contains("\"code\"") || body.contains("code=")) {
         return body.to_owned();
     }
     match serde_json::from_str::<Value>(body) {
@@ -122,6 +122,7 @@ mod tests {
             r#"{"client_secret":"HIDE""#,
             r#""client_secret=HIDE""#,
             r#"{"code":"HIDE"}"#,
+            "grant_type=authorization_code&code=HIDE",
         ] {
             let stored = masked_body(&body.replace("HIDE", SECRET));
             assert!(!stored.contains(SECRET), "{stored}");

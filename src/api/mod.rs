@@ -12,6 +12,7 @@ mod client;
 mod context;
 mod encode;
 mod error;
+mod fallback;
 mod fault;
 mod head;
 mod ignored;
@@ -47,7 +48,7 @@ pub(crate) use self::error::Panicked;
 use self::{context::Authenticated, error::ApiError, recorder::Recording, state::ApiState};
 use crate::{
     account::Accounts,
-    api_name::{AUTHORIZE_PATH, ApiName},
+    api_name::{AUTHORIZE_PATH, ApiName, SECOND_TOKEN_PATH},
     limits::Limits,
     metrics::Metrics,
 };
@@ -61,6 +62,7 @@ pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metr
     let state = Arc::new(ApiState::new(accounts, limits, metrics));
     let oauth_routes = Router::new()
         .route(ApiName::Token.path(), get(token::by_query).post(token::by_form))
+        .route(SECOND_TOKEN_PATH, get(token::by_query).post(token::by_form))
         .route(AUTHORIZE_PATH, get(authorize::consent))
         .route_layer(from_fn_with_state(state.clone(), client::identify));
     let routes = Router::new()
@@ -75,8 +77,8 @@ pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metr
 /// that panic.
 fn with_layers(routes: Router, state: Arc<ApiState>) -> Router {
     routes
-        .fallback(error::no_such_path)
-        .method_not_allowed_fallback(error::method_not_allowed)
+        .fallback(fallback::no_such_path)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(CatchPanicLayer::custom(Panicked {
             metrics: state.metrics.clone(),
             response: || ApiError::ServerError.into_response(),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{encode, logs_v3_3, search::MAX_SEARCH};
 use crate::{
     account::settings::{DEFAULT_CLIENT_SECRET, DOCUMENTED_CLIENT_ID},
-    api_name::{AUTHORIZE_PATH, ApiName},
+    api_name::{AUTHORIZE_PATH, ApiName, SECOND_TOKEN_PATH},
     world::{Action, AdminEvent, Category, DeviceEvent, WebhookEvent},
 };
 
@@ -20,6 +20,12 @@ macro_rules! golden {
 pub(crate) fn describe() -> (Map<String, Value>, Map<String, Value>) {
     let mut paths = Map::new();
     paths.insert(ApiName::Token.path().to_owned(), json!({ "get": token_by_query(), "post": token_by_form() }));
+    let second = |mut operation: Value| {
+        operation["operationId"] = format!("{}2", operation["operationId"].as_str().unwrap_or_default()).into();
+        operation
+    };
+    let second = json!({ "get": second(token_by_query()), "post": second(token_by_form()) });
+    paths.insert(SECOND_TOKEN_PATH.to_owned(), second);
     paths.insert(AUTHORIZE_PATH.to_owned(), json!({ "get": authorize() }));
     paths.insert(ApiName::LogsV2.path().to_owned(), json!({ "get": logs_v2(), "head": head(logs_v2()) }));
     paths.insert(ApiName::ActivitiesV3.path().to_owned(), json!({ "post": activities_v3() }));

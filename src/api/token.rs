@@ -1,4 +1,4 @@
-//! `/o/oauth/token`: access tokens for clients, codes and refresh tokens.
+//! `/o/oauth/token` and `/o/oauth2/token`: access tokens for clients, codes and refresh tokens.
 //!
 //! `POST` with a form (D) and `GET` with a query (C) are equivalent. The client may also authenticate with HTTP Basic
 //! (A: Spring Security OAuth2 accepts it). This endpoint has no quota.

@@ -83,7 +83,8 @@ impl FromStr for Instant {
     fn from_str(text: &str) -> Result<Self, String> {
         let at = clock::parse_instant(text).filter(|at| (FIRST_DAY..=END).contains(at));
         at.map(Self).ok_or_else(|| {
-            "must be an instant such as 2026-01-15T08:00:00Z or a day such as 2026-01-15, from 2013-10-04 to 2200-01-01"
+            "must be an instant such as 2026-01-15T08:00:00Z, a day such as 2026-01-15 or epoch milliseconds, \
+             from 2013-10-04 to 2200-01-01"
                 .to_owned()
         })
     }

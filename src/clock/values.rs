@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::{ACCOUNT_MADE, Millis};
 
+/// The minimum number of digits of epoch milliseconds. A shorter number may be a day or seconds.
+const MIN_EPOCH_DIGITS: usize = 12;
 /// The latest time that a clock shows, 2199-12-31. The history ends there.
 pub const LAST: Millis = Millis(7_258_032_000_000);
 
@@ -107,8 +109,11 @@ impl Instant {
     }
 }
 
-/// Parses an instant (RFC 3339), or a day, which stands for midnight UTC.
+/// Parses an instant (RFC 3339), a day, which stands for midnight UTC, or epoch milliseconds of at least twelve digits.
 pub(crate) fn parse_instant(text: &str) -> Option<Millis> {
+    if text.len() >= MIN_EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(Millis);
+    }
     let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
     let at: Timestamp = text.parse().or_else(|_| midnight()).ok()?;
     Some(Millis(at.as_millisecond()))
@@ -127,7 +132,7 @@ impl FromStr for Instant {
     fn from_str(text: &str) -> Result<Self, String> {
         let at = parse_instant(text).filter(|at| (ACCOUNT_MADE..=LAST).contains(at));
         at.map(Self).ok_or_else(|| {
-            "must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, \
+            "must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, \
              from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z"
                 .to_owned()
         })

@@ -60,6 +60,11 @@ async fn all_request_forms_give_the_same_token() {
     let by_form = mock.form(&format!("{}&grant_type=client_credentials", client())).await.ok();
     let by_query = mock.get(&format!("/o/oauth/token?{}&grant_type=client_credentials", client())).await.ok();
     assert_eq!(by_query, by_form);
+    let second = mock.get(&format!("/o/oauth2/token?{}&grant_type=client_credentials", client())).await.ok();
+    assert_eq!(second, by_form);
+    let request = Request::post("/o/oauth2/token").header("content-type", "application/x-www-form-urlencoded");
+    let form = format!("{}&grant_type=client_credentials", client());
+    assert_eq!(mock.send(request.body(form.into()).expect("a request")).await.ok(), by_form);
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{SECRET}")));
     let request = Request::post("/o/oauth/token?grant_type=client_credentials").header("authorization", &basic);
     assert_eq!(mock.send(request.body(Bytes::new()).expect("a request")).await.ok(), by_form);

@@ -71,13 +71,13 @@ fn an_invalid_value_is_reported_in_one_line() {
         ("--retention-days 0", "invalid value '0' for '--retention-days <DAYS>': 0 is not in 1..=70000"),
         (
             "--now yesterday",
-            "invalid value 'yesterday' for '--now <RFC3339>': must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, \
+            "invalid value 'yesterday' for '--now <RFC3339>': must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, \
              from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
         ),
         (
             "--now 2013-10-04T07:59:59Z",
             "invalid value '2013-10-04T07:59:59Z' for '--now <RFC3339>': must be an instant such as \
-             2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
+             2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z",
         ),
         (
             "--rate-limit ten",

@@ -114,14 +114,14 @@ fn invalid_arguments_are_reported_in_one_line() {
         (
             "--category device --from yesterday --to 2026-01-16",
             2,
-            "invalid value 'yesterday' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z or a day \
-             such as 2026-01-15, from 2013-10-04 to 2200-01-01",
+            "invalid value 'yesterday' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z, a day \
+             such as 2026-01-15 or epoch milliseconds, from 2013-10-04 to 2200-01-01",
         ),
         (
             "--category device --from 1999-01-01 --to 2026-01-16",
             2,
-            "invalid value '1999-01-01' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z or a day \
-             such as 2026-01-15, from 2013-10-04 to 2200-01-01",
+            "invalid value '1999-01-01' for '--from <RFC3339>': must be an instant such as 2026-01-15T08:00:00Z, a day \
+             such as 2026-01-15 or epoch milliseconds, from 2013-10-04 to 2200-01-01",
         ),
         ("--category device --from 2026-01-16 --to 2026-01-15", 2, "--to must not be before --from"),
         (

@@ -75,7 +75,7 @@ async fn invalid_fields_get_an_error_and_no_account_is_created() {
         ),
         (
             json!({"now":"2013-01-01T00:00:00Z"}),
-            "The body: now: must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2013-01-01T00:00:00Z\"",
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2013-01-01T00:00:00Z\"",
         ),
         (json!([]), "The body: must be an object, got an array"),
     ] {

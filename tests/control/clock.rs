@@ -43,7 +43,7 @@ async fn an_invalid_clock_change_gets_an_error_and_changes_nothing() {
         ),
         (
             json!({"now":"yesterday"}),
-            "The body: now: must be an instant such as 2018-05-18T12:00:00Z or a day such as 2018-05-18, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"yesterday\"",
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"yesterday\"",
         ),
     ] {
         mock.control("PUT", "/clock", body).await.assert_problem(400, detail);

@@ -226,6 +226,9 @@ async fn the_truth_of_a_window_includes_events_that_are_not_visible_yet() {
     add(&mock, late).await;
     let window = "from=2026-01-15T10:00:00Z&to=2026-01-15T11:59:59.999Z";
     let truth = mock.get(&format!("/accounts/default/events?category=device&{window}")).await;
+    // The same window in epoch milliseconds.
+    let millis = "from=1768471200000&to=1768478399999";
+    assert_eq!(mock.get(&format!("/accounts/default/events?category=device&{millis}")).await, truth);
     let truth = truth["events"].as_array().expect("events");
     let ours: Vec<&Value> = truth.iter().filter(|event| event["injected"] == true).collect();
     assert_eq!(

@@ -114,6 +114,19 @@ async fn a_journal_is_read_by_page_and_keeps_the_latest_requests() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_request_to_an_unknown_path_or_method_is_recorded() {
+    let mock = Client::new();
+    for (method, path) in [("POST", "/o/api/v9/devices"), ("PUT", "/o/api/v3.3/logs"), ("POST", "/o/oauth3/token")] {
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+        let body = json!({"ids":["A"],"client_secret":"HUSHHUSHHUSHHUSHHUSH"}).to_string();
+        mock.send(request.body(body.into()).expect("a request")).await;
+    }
+    for request in journal(&mock).await {
+        assert_eq!(request["parameters"], json!({"ids":["A"],"client_secret":"HUSH…HUSH"}), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_json_is_recorded_as_text() {
     let mock = Client::new();
     let request = Request::post("/o/api/v3/activities")

@@ -18,8 +18,9 @@ fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     for route in source.split(".route(").skip(1) {
         // The paths of the APIs are in `ApiName`.
         let path = match route.strip_prefix("ApiName::").and_then(|rest| rest.split('.').next()) {
-            None if route.starts_with("AUTHORIZE_PATH") => {
-                names.split("AUTHORIZE_PATH: &str = \"").nth(1).expect("a path").split('"').next()
+            None if route.split(',').next().is_some_and(|name| name.ends_with("_PATH")) => {
+                let name = route.split(',').next().unwrap_or_default();
+                names.split(&format!("{name}: &str = \"")).nth(1).expect("a path").split('"').next()
             }
             Some(name) => names.split(&format!("Self::{name} => \"/")).nth(1).expect("a path").split('"').next(),
             None => route.split('"').nth(1),
