@@ -47,9 +47,9 @@ impl<'w> Writer<'w> {
     }
 }
 
-/// Appends an event of the ground truth: its row with the fields `id`, `at`, `visible_at` and `injected`.
-pub(crate) fn write_true_event(true_event: &TrueEvent, into: &mut Vec<u8>) {
-    encode::write_row(&true_event.entry, RowFormat::default(), into);
+/// Appends an event of the ground truth: its row in a format, with the fields `id`, `at`, `visible_at` and `injected`.
+pub(crate) fn write_true_event(true_event: &TrueEvent, row_format: RowFormat, into: &mut Vec<u8>) {
+    encode::write_row(&true_event.entry, row_format, into);
     // Removes the closing brace of the row.
     into.pop();
     let (at, visible_at) = (Instant::from(true_event.at), Instant::from(true_event.visible_at));

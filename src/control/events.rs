@@ -19,6 +19,7 @@ use crate::{
     account::{
         TrueEvent,
         injected::{MAX_INJECTED, NewEvent},
+        profile::RowFormat,
     },
     api::rows,
     clock::Instant,
@@ -61,7 +62,8 @@ pub(super) async fn list(
     }
     let is_lines =
         headers.get(header::ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("ndjson")));
-    let renderer = TruthBody { truth: account.truth(stream, Window { from, to }), is_lines, stage: Stage::Beginning };
+    let truth = account.truth(stream, Window { from, to });
+    let renderer = TruthBody { truth, row_format: account.config().row_format, is_lines, stage: Stage::Beginning };
     // A window may span years, so each part is encoded only when the previous one is sent.
     let parts = stream::unfold(renderer, |mut renderer| async move {
         let part = renderer.part()?;
@@ -76,6 +78,7 @@ pub(super) async fn list(
 /// Encodes the ground truth in parts.
 struct TruthBody<T> {
     truth: T,
+    row_format: RowFormat,
     is_lines: bool,
     stage: Stage,
 }
@@ -110,7 +113,7 @@ impl<T: Iterator<Item = TrueEvent>> TruthBody<T> {
                 part.push(b',');
             }
             is_first = false;
-            rows::write_true_event(&true_event, &mut part);
+            rows::write_true_event(&true_event, self.row_format, &mut part);
             if self.is_lines {
                 part.push(b'\n');
             }
@@ -146,7 +149,8 @@ pub(super) async fn add(
             is_injected: true,
             entry: event.entry.clone(),
         });
-        let mut body = TruthBody { truth, is_lines: false, stage: Stage::Beginning };
+        let mut body =
+            TruthBody { truth, row_format: account.config().row_format, is_lines: false, stage: Stage::Beginning };
         Ok::<_, Problem>(std::iter::from_fn(|| body.part()).collect::<Vec<_>>().concat())
     })
     .await?;

@@ -171,6 +171,10 @@ async fn details() {
             assert!(row["event"] != "access_revoked" || row["details"] == details, "{row}");
             assert_ne!(row["details"], usual["details"]);
         }
+        // The truth has the rows that the API returns.
+        let truth = mock.get("/accounts/default/events?category=device&from=2026-01-14T12:00:00Z").await;
+        let newest = truth["events"].as_array().expect("events").last().expect("an event");
+        assert_eq!(newest["details"], page["data"][0]["details"]);
     }
 }
 
