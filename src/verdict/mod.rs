@@ -3,6 +3,7 @@
 //! The rules read the journal only. `docs/verdict.md` explains each of them. A verdict says what the journal shows: a rule
 //! for which it shows nothing is `not_seen`.
 
+mod finding;
 mod formats;
 mod judge;
 mod rules;
@@ -15,7 +16,7 @@ use std::fmt;
 use serde::Serialize;
 
 use self::{
-    judge::{Finding, Measured},
+    finding::{Finding, Measured},
     rules::{Level, RULES, Rule},
     seen::Seen,
 };

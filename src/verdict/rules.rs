@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    judge::{self, Finding},
+    finding::Finding,
+    judge::{attempts, pages, requests, tokens, windows},
     seen::Seen,
     settings::VerdictSettings,
 };
@@ -69,13 +70,13 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "within_quota",
         Level::Fail,
-        judge::within_quota,
+        requests::within_quota,
         ("The client stayed within the quota", "The quota refused requests with 429"),
     ),
     rule(
         "waits_after_429",
         Level::Fail,
-        judge::waits_after_429,
+        requests::waits_after_429,
         (
             "After a 429, the client waited until the quota allowed the next request",
             "Requests came after a 429 before the quota allowed them",
@@ -84,13 +85,13 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "keeps_token",
         Level::Fail,
-        judge::keeps_token,
+        tokens::keeps_token,
         ("The client kept an access token until it expired", "Token requests came while the last token was valid"),
     ),
     rule(
         "one_token_after_expiry",
         Level::Fail,
-        judge::one_token_after_expiry,
+        tokens::one_token_after_expiry,
         (
             "After a 401, the client fetched exactly one token",
             "After a 401, requests repeated the refused token, or fetched no token or more than one",
@@ -99,7 +100,7 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "token_in_header",
         Level::Warn,
-        judge::token_in_header,
+        tokens::token_in_header,
         (
             "The client sent the access token in the header",
             "Requests sent the access token in the URL, where proxies log it",
@@ -108,25 +109,25 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "pages_to_end",
         Level::Fail,
-        judge::pages_to_end,
+        pages::pages_to_end,
         ("The client read each query to its last page", "The last requests of queries left pages unread"),
     ),
     rule(
         "stops_at_end",
         Level::Fail,
-        judge::stops_at_end,
+        pages::stops_at_end,
         ("The client stopped after the last page", "Requests asked for pages after the end was seen"),
     ),
     rule(
         "no_page_twice",
         Level::Fail,
-        judge::no_page_twice,
+        pages::no_page_twice,
         ("The client read no page twice", "Requests asked for a page that the client had received"),
     ),
     rule(
         "same_query_with_token",
         Level::Fail,
-        judge::same_query_with_token,
+        pages::same_query_with_token,
         (
             "Beside a page token, the client sent the same query",
             "Requests sent another query beside a page token; it was ignored",
@@ -135,13 +136,13 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "no_gaps",
         Level::Fail,
-        judge::no_gaps,
+        windows::no_gaps,
         ("The windows of the client left no gap", "Windows began later than any other one before them ended"),
     ),
     rule(
         "overlaps_lag",
         Level::Fail,
-        judge::overlaps_lag,
+        windows::overlaps_lag,
         (
             "The windows of the client overlapped by at least the lag",
             "Windows began too late for events that were not visible at the last request",
@@ -150,13 +151,13 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "no_future",
         Level::Fail,
-        judge::no_future,
+        windows::no_future,
         ("The client asked for no future", "Windows ended after the time of the account"),
     ),
     rule(
         "retries",
         Level::Fail,
-        judge::retries,
+        attempts::retries,
         (
             "The client repeated a request after a 401, a 429, a 5xx or a broken response",
             "Requests with a 401, a 429, a 5xx or a broken response were not repeated",
@@ -165,25 +166,25 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "growing_waits",
         Level::Warn,
-        judge::growing_waits,
+        attempts::growing_waits,
         ("The waits between repeated attempts grew", "Attempts came sooner after a failure than the attempt before"),
     ),
     rule(
         "bounded_attempts",
         Level::Fail,
-        judge::bounded_attempts,
+        attempts::bounded_attempts,
         ("The client did not repeat a request for ever", "Requests were repeated more often than max_attempts"),
     ),
     rule(
         "valid_requests",
         Level::Fail,
-        judge::valid_requests,
+        requests::valid_requests,
         ("No request was refused with 400, 406 or 415", "Requests were refused with 400, 406 or 415"),
     ),
     rule(
         "poll_interval",
         Level::Warn,
-        judge::poll_interval,
+        windows::poll_interval,
         (
             "The client polled no faster than the data can change",
             "Polls came sooner than min_poll_seconds after the same poll",
@@ -192,19 +193,19 @@ pub(super) const RULES: [Rule; 20] = [
     rule(
         "known_paths",
         Level::Fail,
-        judge::known_paths,
+        requests::known_paths,
         ("The client used existing paths and methods only", "Requests were refused with 404 or 405"),
     ),
     rule(
         "no_ignored_input",
         Level::Warn,
-        judge::no_ignored_input,
+        requests::no_ignored_input,
         ("The client sent nothing that the API ignores", "Requests had fields or values that the API ignores"),
     ),
     rule(
         "faults_applied",
         Level::Fail,
-        judge::faults_applied,
+        requests::faults_applied,
         ("Each fault rule was applied", "Fault rules were never applied, so the test did not test them"),
     ),
 ];
