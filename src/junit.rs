@@ -24,7 +24,7 @@ pub(crate) struct Case {
 pub(crate) enum CaseOutcome {
     Passed,
     /// Passed, with an output.
-    Noted,
+    WithOutput,
     Failed,
     Skipped,
 }
@@ -74,7 +74,7 @@ fn write_case<W: Write>(writer: &mut Writer<W>, suite: &str, case: &Case) -> io:
             writer.create_element("skipped").with_attribute(("message", &**message)).write_empty()?;
             Ok(())
         })?,
-        CaseOutcome::Noted => element.write_inner_content(|writer| {
+        CaseOutcome::WithOutput => element.write_inner_content(|writer| {
             writer.create_element("system-out").write_text_content(BytesText::new(text))?;
             Ok(())
         })?,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::account::profile::IgnoredInput;
 
-/// Times in milliseconds below this are in 1970 or 1971: such a number is meant as seconds.
+/// Times in milliseconds below this are before March 1973: such a number is meant as seconds.
 const FIRST_MILLIS: i64 = 100_000_000_000;
 /// The maximum number of texts, and of characters of a name in one.
 const MAX_TEXTS: usize = 10;

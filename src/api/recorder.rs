@@ -5,6 +5,7 @@
 //! when the response has ended. If the client disconnects before the response, the record has no status.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -166,6 +167,8 @@ impl Recording {
             arrived_after: *arrived_after,
             change: record.page_change,
             is_over_quota: record.is_rate_limited,
+            is_frozen: account.clock().reading().mode == clock::Mode::Frozen,
+            token_hash: presented.as_deref().map(hash),
             token_expires_at: record.token_expires_at,
         };
         JournalEntry { account: account.clone(), epoch: *epoch, request }
@@ -278,6 +281,13 @@ impl Drop for RecordedBody {
     fn drop(&mut self) {
         self.write(Some(Outcome::Abandoned));
     }
+}
+
+/// The hash of a token, which tells tokens apart that are masked as one.
+fn hash(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Truncates a text of a client for the journal.

@@ -62,7 +62,7 @@ pub enum Cause {
         /// The last such request.
         request: u64,
     },
-    /// The journal has dropped requests that may tell.
+    /// The journal has dropped requests that may tell, or has too many.
     Unknown,
 }
 
@@ -88,7 +88,7 @@ pub enum DuplicateCause {
         /// The request.
         request: Option<u64>,
     },
-    /// The journal has dropped requests that may tell.
+    /// The journal has dropped requests that may tell, or has too many.
     Unknown,
 }
 
@@ -168,7 +168,9 @@ impl fmt::Display for Cause {
             }
             Self::Filtered { request } => write!(f, "filtered: the filter of request {request} excludes it"),
             Self::Expired { request } => write!(f, "expired: it was older than the retention at request {request}"),
-            Self::Unknown => f.write_str("unknown: the journal has dropped requests that may tell"),
+            Self::Unknown => {
+                f.write_str("unknown: the journal has dropped requests that may tell, or has too many to tell")
+            }
         }
     }
 }
@@ -189,7 +191,9 @@ impl fmt::Display for DuplicateCause {
             Self::Connector { request: None } => {
                 f.write_str("connector: it was in no response, so the connector doubled it")
             }
-            Self::Unknown => f.write_str("unknown: the journal has dropped requests that may tell"),
+            Self::Unknown => {
+                f.write_str("unknown: the journal has dropped requests that may tell, or has too many to tell")
+            }
         }
     }
 }

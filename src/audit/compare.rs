@@ -34,8 +34,12 @@ const MAX_VALUE: usize = 300;
 const MARGIN_MS: i64 = 26 * 3_600_000;
 /// The minimum number of compared values, besides the times, that tell an event without its time.
 const MIN_TEXTS: usize = 2;
-/// The number of events at the time of a record that are compared with it value by value.
+/// The number of expected events at the time of a record that are compared with it value by value.
 const MAX_CANDIDATES: usize = 256;
+/// The same, with the events that are not expected.
+const MAX_EXAMINED: usize = 4_096;
+/// If more events have the same millisecond, a record is looked up by its hash.
+const MAX_AT_ONCE: usize = 64;
 /// The number of events whose hashes are kept for further records.
 const MAX_CACHED: usize = 100_000;
 /// No event.
@@ -46,6 +50,7 @@ pub(super) struct Comparison<'a> {
     account: &'a Account,
     query: &'a AuditQuery,
     now: Millis,
+    window: Window,
     pub(super) expected: &'a Expected,
     cancellation: &'a Cancellation,
     /// The fields of rows.
@@ -62,8 +67,10 @@ pub(super) struct Comparison<'a> {
     pub(super) matched: u64,
     /// The records that found all equal events taken, with the last such event.
     pub(super) duplicates: Vec<(u64, u32)>,
+    /// Records with a time outside of the window.
+    pub(super) outside_by_time: u64,
     /// Records of events that are not required.
-    pub(super) outside: u64,
+    pub(super) not_expected: u64,
     unmatched: Vec<Unmatched>,
     pub(super) unreadable: Findings<UnreadableRecord>,
     /// The number of rows that have each mapped field.
@@ -97,6 +104,9 @@ struct Unmatched {
     values: Option<Vec<Option<String>>>,
 }
 
+/// The altered events by the identities of their records.
+type AlteredEvents = HashMap<(u64, i64), u32>;
+
 /// What the records that are equal to no event are.
 #[derive(Default)]
 pub(super) struct Leftovers {
@@ -110,6 +120,13 @@ struct FreeEvents(Vec<u32>);
 /// The hashes of the compared texts of events, for the records at their times.
 #[derive(Default)]
 struct TextHashes(HashMap<(u32, Form), Box<[u64]>>);
+
+impl Unmatched {
+    /// What a second record with the same change has in common.
+    fn identity(&self) -> (u64, i64) {
+        (self.key.texts, self.key.time.at.0)
+    }
+}
 
 fn mixed(texts: u64, at: i64, last_seen: Option<i64>) -> u64 {
     let mut mixed = texts;
@@ -134,6 +151,7 @@ impl<'a> Comparison<'a> {
         account: &'a Account,
         query: &'a AuditQuery,
         now: Millis,
+        window: Window,
         expected: &'a Expected,
         compared: ComparedFields,
         cancellation: &'a Cancellation,
@@ -142,6 +160,7 @@ impl<'a> Comparison<'a> {
             account,
             query,
             now,
+            window,
             expected,
             cancellation,
             compared,
@@ -152,7 +171,8 @@ impl<'a> Comparison<'a> {
             received: 0,
             matched: 0,
             duplicates: Vec::new(),
-            outside: 0,
+            outside_by_time: 0,
+            not_expected: 0,
             unmatched: Vec::new(),
             unreadable: Findings::default(),
             mapped: [0; MAX_FIELDS],
@@ -218,14 +238,18 @@ impl<'a> Comparison<'a> {
             Err(why) => return self.unread(why),
         };
         let record = self.count()?;
+        if !self.is_near(key.time) {
+            self.outside_by_time += 1;
+            return Ok(());
+        }
         match self.find(form, &key) {
             Found::Free(event) => {
                 self.is_matched[event as usize] = true;
                 self.matched += u64::from(self.expected.required[event as usize]);
-                self.outside += u64::from(!self.expected.required[event as usize]);
+                self.not_expected += u64::from(!self.expected.required[event as usize]);
             }
             Found::Taken(event) if self.expected.required[event as usize] => self.duplicates.push((record, event)),
-            Found::Taken(_) => self.outside += 1,
+            Found::Taken(_) => self.not_expected += 1,
             Found::None => {
                 if self.unmatched.len() == MAX_UNMATCHED {
                     return Err(InputError::Invalid(format!(
@@ -243,11 +267,25 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
+    /// Whether a record can be an event of the window, perhaps with the time of another time zone.
+    fn is_near(&self, time: RecordTime) -> bool {
+        let Window { from, to } = self.window;
+        time.at.0.saturating_add(time.unit_ms - 1) >= from.0 - MARGIN_MS && time.at.0 <= to.0 + MARGIN_MS
+    }
+
+    /// Whether the time of a record is in the window.
+    fn is_inside(&self, time: RecordTime) -> bool {
+        let Window { from, to } = self.window;
+        (RecordTime::truncated(from, time.unit_ms)..=to.0).contains(&time.at.0)
+    }
+
     /// Finds an event that is equal to a record.
     fn find(&mut self, form: Form, key: &RecordKey) -> Found {
         let unit_ms = key.time.unit_ms;
-        if unit_ms == 1 {
-            return self.find_by_time(form, key);
+        if unit_ms == 1
+            && let Some(found) = self.find_by_time(form, key)
+        {
+            return found;
         }
         let expected = self.expected;
         let events = match form {
@@ -261,16 +299,23 @@ impl<'a> Comparison<'a> {
     }
 
     /// Few events have the same millisecond, and records usually come in the order of time, forwards or backwards. So the
-    /// events beside the last one are tried before a search by time.
-    fn find_by_time(&mut self, form: Form, key: &RecordKey) -> Found {
+    /// events beside the last one are tried before a search by time. `None` if too many events have the millisecond.
+    fn find_by_time(&mut self, form: Form, key: &RecordKey) -> Option<Found> {
         let keys = &self.expected.keys;
         let hashes = &self.events(form).hashes;
         let at = key.time.at;
         let is_there = |nth: &usize| keys.get(*nth).is_some_and(|event| event.at == at);
         let beside = [self.last + 1, self.last.wrapping_sub(1), self.last].into_iter().find(is_there);
         let mut nth = beside.unwrap_or_else(|| keys.partition_point(|event| event.at < at));
+        let start = nth.saturating_sub(MAX_AT_ONCE);
         while nth > 0 && keys[nth - 1].at == at {
             nth -= 1;
+            if nth == start {
+                return None;
+            }
+        }
+        if keys.get(nth + MAX_AT_ONCE).is_some_and(|event| event.at == at) {
+            return None;
         }
         let (mut found, mut last) = (Found::None, self.last);
         while keys.get(nth).is_some_and(|event| event.at == at) {
@@ -287,59 +332,59 @@ impl<'a> Comparison<'a> {
             nth += 1;
         }
         self.last = last;
-        found
+        Some(found)
     }
 
     /// Pairs the records that are equal to no event with the events that no record has.
-    pub(super) fn pair(&mut self, window: Window) -> Leftovers {
+    pub(super) fn pair(&mut self) -> Leftovers {
         let unmatched = std::mem::take(&mut self.unmatched);
         let mut leftovers = Leftovers::default();
-        let is_inside = |time: RecordTime| {
-            let (from, to) = (RecordTime::truncated(window.from, time.unit_ms), window.to.0);
-            (from..=to).contains(&time.at.0)
-        };
-        let unmatched = self.without_events_outside(unmatched, window);
+        let unmatched = self.without_events_outside(unmatched);
         let mut left = Vec::new();
         // The altered record of each event, to tell a second record with the same change.
-        let mut altered: HashMap<(u64, i64), u32> = HashMap::new();
+        let mut altered = AlteredEvents::new();
         let (mut free, mut hashes) =
             (FreeEvents::new(&self.is_matched, &self.expected.required), TextHashes::default());
         for record in unmatched {
             if self.cancellation.is_cancelled() {
                 break;
             }
-            let identity = (record.key.texts, record.key.time.at.0);
-            if is_inside(record.key.time)
+            if self.is_inside(record.key.time)
                 && let Some(event) = self.at_the_same_time(&record, &mut free, &mut hashes)
             {
-                altered.insert(identity, event);
+                altered.insert(record.identity(), event);
                 self.alter(event, &record, &mut leftovers.altered);
                 if self.expected.required[event as usize] {
                     free.remove(event);
                 }
-            } else if let Some(&event) = altered.get(&identity) {
-                if self.expected.required[event as usize] {
-                    self.duplicates.push((record.record, event));
-                } else {
-                    self.outside += 1;
-                }
+            } else if let Some(&event) = altered.get(&record.identity()) {
+                self.duplicate(&record, event);
             } else {
                 left.push(record);
             }
         }
-        let mut left = self.pair_by_texts(left, &mut leftovers.altered);
+        let mut left = self.pair_by_texts(left, &mut altered, &mut leftovers.altered);
         left.sort_unstable_by_key(|record| record.record);
         for record in left {
-            if is_inside(record.key.time) {
+            if self.is_inside(record.key.time) {
                 leftovers.unknown.add(None, self.query.examples, || {
                     let fields = self.fields(&record)?;
                     Some(UnknownRecord { record: record.record, fields })
                 });
             } else {
-                self.outside += 1;
+                self.outside_by_time += 1;
             }
         }
         leftovers
+    }
+
+    /// Records that a record is an event that an earlier record has with the same change.
+    fn duplicate(&mut self, record: &Unmatched, event: u32) {
+        if self.expected.required[event as usize] {
+            self.duplicates.push((record.record, event));
+        } else {
+            self.not_expected += 1;
+        }
     }
 
     /// The free event at the time of a record that has the most values of the record, but at least one.
@@ -349,7 +394,8 @@ impl<'a> Comparison<'a> {
         let keys = &self.expected.keys;
         let mut best: Option<(usize, bool, u32)> = None;
         let mut next = keys.partition_point(|key| key.at.0 < from);
-        for _ in 0..MAX_CANDIDATES {
+        let (mut required, mut all) = (0, 0);
+        while required < MAX_CANDIDATES && all < MAX_EXAMINED {
             let event = free.from(next);
             next = event as usize + 1;
             if keys.get(event as usize).is_none_or(|key| key.at.0 >= from + unit_ms) {
@@ -360,7 +406,8 @@ impl<'a> Comparison<'a> {
             let same = texts.iter().zip(&record.texts).filter(|(one, other)| one == other).count();
             let score = same + record.texts.iter().filter(|text| texts.contains(text)).count();
             let is_required = self.expected.required[event as usize];
-            if score > 0 && best.is_none_or(|(most, required, _)| (score, is_required) > (most, required)) {
+            (required, all) = (required + usize::from(is_required), all + 1);
+            if score > 0 && best.is_none_or(|(most, was_required, _)| (score, is_required) > (most, was_required)) {
                 best = Some((score, is_required, event));
             }
         }
@@ -369,14 +416,13 @@ impl<'a> Comparison<'a> {
 
     /// Removes the records of events just outside of the window, which are not judged. A time that is less precise than
     /// those of the API may be on both sides of an end.
-    fn without_events_outside(&mut self, records: Vec<Unmatched>, window: Window) -> Vec<Unmatched> {
-        let is_near_outside = |record: &Unmatched| {
+    fn without_events_outside(&mut self, records: Vec<Unmatched>) -> Vec<Unmatched> {
+        let window = self.window;
+        let may_be_outside = |record: &Unmatched| {
             let RecordTime { at: Millis(at), unit_ms } = record.key.time;
-            (at < window.from.0 || at + unit_ms - 1 > window.to.0)
-                && at >= window.from.0 - MARGIN_MS
-                && at <= window.to.0 + MARGIN_MS
+            at < window.from.0 || at + unit_ms - 1 > window.to.0
         };
-        let (near, mut left): (Vec<_>, Vec<_>) = records.into_iter().partition(is_near_outside);
+        let (near, mut left): (Vec<_>, Vec<_>) = records.into_iter().partition(may_be_outside);
         if near.is_empty() {
             return left;
         }
@@ -404,7 +450,7 @@ impl<'a> Comparison<'a> {
                 index.is_some_and(|index| index.first.contains_key(&hash))
             });
             if is_event {
-                self.outside += 1;
+                self.outside_by_time += 1;
             } else {
                 left.push(record);
             }
@@ -414,7 +460,12 @@ impl<'a> Comparison<'a> {
     }
 
     /// Pairs records and missing events that are equal but for their times, both in the order of time.
-    fn pair_by_texts(&mut self, records: Vec<Unmatched>, altered: &mut Findings<AlteredRecord>) -> Vec<Unmatched> {
+    fn pair_by_texts(
+        &mut self,
+        records: Vec<Unmatched>,
+        altered: &mut AlteredEvents,
+        findings: &mut Findings<AlteredRecord>,
+    ) -> Vec<Unmatched> {
         let mut left = Vec::new();
         let mut of_form: BTreeMap<Form, Vec<Unmatched>> = BTreeMap::new();
         for record in records {
@@ -433,21 +484,25 @@ impl<'a> Comparison<'a> {
             }
             records.sort_by_key(|record| record.key.time.at);
             for record in records {
-                match free.get_mut(&record.key.texts).and_then(VecDeque::pop_front) {
-                    Some(event) => self.alter(event, &record, altered),
-                    None => left.push(record),
+                if let Some(&event) = altered.get(&record.identity()) {
+                    self.duplicate(&record, event);
+                } else if let Some(event) = free.get_mut(&record.key.texts).and_then(VecDeque::pop_front) {
+                    altered.insert(record.identity(), event);
+                    self.alter(event, &record, findings);
+                } else {
+                    left.push(record);
                 }
             }
         }
         left
     }
 
-    /// Notes that a record is an altered event. One of an event that is not required is not judged.
+    /// Records that a record is an altered event. One of an event that is not required is not judged.
     fn alter(&mut self, event: u32, record: &Unmatched, altered: &mut Findings<AlteredRecord>) {
         let nth = event as usize;
         self.is_matched[nth] = true;
         if !self.expected.required[nth] {
-            self.outside += 1;
+            self.not_expected += 1;
             return;
         }
         altered.add(None, self.query.examples, || {

@@ -41,7 +41,7 @@ fn junit(suite: &str, report: &str, parts: Vec<Part>, at: Instant) -> String {
     let has_hints = head.len() > 1;
     let case = |part: Part| {
         let outcome = match part.count {
-            0 if has_hints => CaseOutcome::Noted,
+            0 if has_hints => CaseOutcome::WithOutput,
             0 => CaseOutcome::Passed,
             _ => CaseOutcome::Failed,
         };

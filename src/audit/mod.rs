@@ -6,6 +6,7 @@
 
 mod cause;
 mod compare;
+mod error;
 mod expected;
 mod fields;
 mod formats;
@@ -16,18 +17,14 @@ mod report;
 mod served;
 mod time;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    io::{self, BufRead},
-    ops::Range,
-};
+use std::{collections::BTreeMap, io::BufRead, ops::Range};
 
 use serde::Serialize;
 
 pub(crate) use self::served::delivered_ids;
 pub use self::{
     cause::{Cause, DuplicateCause},
+    error::AuditError,
     fields::{FieldMap, FieldMapError},
     input::RecordFormat,
     query::{AuditQuery, DEFAULT_EXAMPLES, MAX_EXAMPLES},
@@ -40,24 +37,13 @@ use self::{
     compare::{Comparison, Leftovers, MAX_RECORDS},
     expected::Expected,
     fields::{ComparedFields, shown},
-    input::InputError,
-    served::ServedPages,
+    served::{ServedPages, numbers},
 };
 use crate::{
     account::Account,
     clock::Instant,
     world::{Cancellation, Category, Millis, Window},
 };
-
-/// Why an audit is not possible. `Display` is a sentence.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AuditError {
-    /// The query or the records as a whole are invalid; the message.
-    Invalid(String),
-    /// The records could not be read to their end.
-    Io(io::Error),
-}
 
 impl Account {
     /// Compares what a connector stored with the events of a category in a window, whose end is excluded. The records are
@@ -121,19 +107,20 @@ impl Account {
         let served = ServedPages::of(self, query.category, cancellation);
         let window = window_of(query, &served)?;
         let expected = self.expected(query, window, now, &served)?;
-        let mut comparison = Comparison::new(self, query, now, &expected, compared.clone(), cancellation);
+        let mut comparison = Comparison::new(self, query, now, window, &expected, compared.clone(), cancellation);
         input::read(records, format, &compared, &mut comparison)?;
-        let Leftovers { altered, unknown } = comparison.pair(window);
+        let Leftovers { altered, unknown } = comparison.pair();
         let mut hints: Vec<String> = comparison
             .absent()
             .map(|(field, place)| format!("No record has {field} at {}. Check map.", shown(place)))
             .collect();
-        let Comparison { is_matched, received, matched, outside, duplicates, unreadable, .. } = comparison;
-        hints.extend(hint(expected.count, received, [outside, unknown.count, unreadable.count]));
+        let Comparison { is_matched, received, matched, duplicates, unreadable, .. } = comparison;
+        let outside = comparison.outside_by_time + comparison.not_expected;
+        hints.extend(hint(expected.count, received, [comparison.outside_by_time, unknown.count, unreadable.count]));
         let lost: Vec<usize> =
             (0..expected.keys.len()).filter(|&nth| expected.required[nth] && !is_matched[nth]).collect();
-        let missing = missing(query, &served, &expected, &lost);
-        let duplicated = duplicated(query, &served, &expected, &duplicates);
+        let missing = missing(query, &served, &expected, &lost)?;
+        let duplicated = duplicated(query, &served, &expected, &duplicates)?;
         let findings = missing.count + duplicated.count + altered.count + unknown.count + unreadable.count;
         Ok(AuditReport {
             account: self.name().to_owned(),
@@ -184,11 +171,11 @@ impl Account {
                 missed_events.push(event);
             } else if requests.len() > 1 {
                 repeated.add(None, query.examples, || {
-                    let requests = requests.iter().map(|request| request.number).collect();
-                    Some(RepeatedEvent { event: expected.row(event)?, requests })
+                    let times = requests.len() as u64;
+                    Some(RepeatedEvent { event: expected.row(event)?, times, requests: numbers(requests) })
                 });
             }
-        });
+        })?;
         Ok(ServedReport {
             account: self.name().to_owned(),
             category: query.category,
@@ -199,7 +186,7 @@ impl Account {
             is_complete: missed_events.is_empty(),
             expected: expected.count,
             served,
-            missed: missing(query, &pages, &expected, &missed_events),
+            missed: missing(query, &pages, &expected, &missed_events)?,
             repeated,
         })
     }
@@ -277,12 +264,17 @@ fn window_of(query: &AuditQuery, served: &ServedPages) -> Result<Window, AuditEr
     }
 }
 
-fn missing(query: &AuditQuery, served: &ServedPages, expected: &Expected, events: &[usize]) -> Findings<MissingEvent> {
+fn missing(
+    query: &AuditQuery,
+    served: &ServedPages,
+    expected: &Expected,
+    events: &[usize],
+) -> Result<Findings<MissingEvent>, AuditError> {
     let mut missing = Findings::default();
-    for (&event, cause) in events.iter().zip(served.causes(expected, events)) {
+    for (&event, cause) in events.iter().zip(served.causes(expected, events)?) {
         missing.add(Some(cause.code()), query.examples, || Some(MissingEvent { event: expected.row(event)?, cause }));
     }
-    missing
+    Ok(missing)
 }
 
 fn duplicated(
@@ -290,11 +282,11 @@ fn duplicated(
     served: &ServedPages,
     expected: &Expected,
     doubles: &[(u64, u32)],
-) -> Findings<DuplicatedRecord> {
+) -> Result<Findings<DuplicatedRecord>, AuditError> {
     let mut events: Vec<usize> = doubles.iter().map(|&(_, event)| event as usize).collect();
     events.sort_unstable();
     events.dedup();
-    let causes: BTreeMap<usize, DuplicateCause> = served.duplicate_causes(expected, &events).into_iter().collect();
+    let causes: BTreeMap<usize, DuplicateCause> = served.duplicate_causes(expected, &events)?.into_iter().collect();
     let mut findings = Findings::default();
     for &(record, event) in doubles {
         let cause = causes.get(&(event as usize)).cloned().unwrap_or(DuplicateCause::Unknown);
@@ -302,31 +294,5 @@ fn duplicated(
             Some(DuplicatedRecord { record, event: expected.row(event as usize)?, cause })
         });
     }
-    findings
-}
-
-impl fmt::Display for AuditError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(why) => f.write_str(why),
-            Self::Io(error) => write!(f, "The records cannot be read: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for AuditError {}
-
-impl From<FieldMapError> for AuditError {
-    fn from(error: FieldMapError) -> Self {
-        Self::Invalid(error.to_string())
-    }
-}
-
-impl From<InputError> for AuditError {
-    fn from(error: InputError) -> Self {
-        match error {
-            InputError::Invalid(why) => Self::Invalid(why),
-            InputError::Io(error) => Self::Io(error),
-        }
-    }
+    Ok(findings)
 }

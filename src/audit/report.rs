@@ -27,7 +27,7 @@ pub struct AuditReport {
     pub now: Instant,
     /// What to check first, if nothing is as it should be. Sentences.
     pub hints: Vec<String>,
-    /// Whether there is no finding: each event is among the records once and unchanged, and nothing else is.
+    /// Whether there is no finding: each event is among the records once and unchanged, and nothing else that is judged.
     pub is_complete: bool,
     /// The number of events that the connector should have.
     pub expected: u64,
@@ -188,7 +188,9 @@ pub struct UnreadableRecord {
 pub struct RepeatedEvent {
     /// The event.
     pub event: EventRow,
-    /// The numbers of the requests.
+    /// How often it was served.
+    pub times: u64,
+    /// The numbers of the requests, at most ten.
     pub requests: Vec<u64>,
 }
 
@@ -290,7 +292,7 @@ impl fmt::Display for AuditReport {
             category.code()
         )?;
         if self.outside > 0 {
-            write!(f, ", {} of them outside of the window", self.outside)?;
+            write!(f, ", {} of them not judged", self.outside)?;
         }
         hints(f, &self.hints)?;
         findings(f, "unreadable", &self.unreadable, |found| {
@@ -323,7 +325,7 @@ impl fmt::Display for ServedReport {
         findings(f, "missed", &self.missed, |found| format!("{}: {}", found.event, found.cause))?;
         findings(f, "repeated", &self.repeated, |found| {
             let requests: Vec<String> = found.requests.iter().map(u64::to_string).collect();
-            format!("{} in requests {}", found.event, requests.join(", "))
+            format!("{} {} times, in requests {}", found.event, found.times, requests.join(", "))
         })
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     cause::{Cause, DuplicateCause},
+    error::AuditError,
     expected::Expected,
 };
 use crate::{
@@ -26,6 +27,8 @@ use crate::{
 
 /// The maximum number of requests in the cause of a duplicate.
 const MAX_REQUESTS: usize = 10;
+const TOO_LONG: &str =
+    "The journal has too many pages for so many events; audit a shorter window, or reset the account earlier";
 /// The maximum number of windows that are examined for the causes of one audit. The causes after that are unknown.
 const MAX_STEPS: u64 = 50_000_000;
 
@@ -34,8 +37,7 @@ pub(super) struct ServedPages {
     pages: Vec<ServedPage>,
     /// The pages that the client received, by their first events.
     received: HashMap<EventKey, Vec<usize>>,
-    /// The worlds of the pages.
-    worlds: HashMap<WorldConfig, Arc<World>>,
+    cancellation: Cancellation,
     /// The journal may have dropped requests up to this time.
     dropped_until: Millis,
 }
@@ -43,6 +45,8 @@ pub(super) struct ServedPages {
 /// A page that a request asked for.
 struct ServedPage {
     request: Arc<Request>,
+    /// `None` for a page whose events are counted only.
+    world: Option<Arc<World>>,
     /// The first and the last event of the page, in its order. `None` if the page has none.
     ends: Option<(EventKey, EventKey)>,
 }
@@ -57,20 +61,32 @@ enum Selected {
     Filtered,
 }
 
+/// The numbers of some requests, each once, at most [`MAX_REQUESTS`].
+pub(super) fn numbers(requests: &[&Arc<Request>]) -> Vec<u64> {
+    let mut numbers: Vec<u64> = requests.iter().map(|request| request.number).collect();
+    numbers.dedup();
+    numbers.truncate(MAX_REQUESTS);
+    numbers
+}
+
 /// The ids of the events that a response delivered, in the order of the page before a fault reordered it. `None` if the
 /// request asked for no page.
-pub(crate) fn delivered_ids(account: &Account, request: &Arc<Request>) -> Option<Vec<String>> {
+pub(crate) fn delivered_ids(
+    account: &Account,
+    request: &Arc<Request>,
+    cancellation: &Cancellation,
+) -> Option<Vec<String>> {
     let page = request.page.as_deref()?;
     if request.delivered().is_none() {
         return Some(Vec::new());
     }
     let world = account.world_of(page.config.settings.world);
     let injected_events = page.query.injected_events(&account.injected);
-    let listing = page.query.list(&world, injected_events, &Cancellation::default());
+    let listing = page.query.list(&world, injected_events, cancellation);
     let keys: Vec<EventKey> = listing.events.iter().map(PageEvent::key).collect();
     let (Some(&first), Some(&last)) = (keys.first(), keys.last()) else { return Some(Vec::new()) };
     let ends = Some((first, last));
-    let page = ServedPage { request: request.clone(), ends };
+    let page = ServedPage { request: request.clone(), world: None, ends };
     let repeated = keys.iter().flat_map(|key| std::iter::repeat_n(key.id.to_string(), page.delivered(*key)));
     Some(repeated.collect())
 }
@@ -81,9 +97,8 @@ impl ServedPages {
     pub(super) fn of(account: &Account, category: Category, cancellation: &Cancellation) -> Self {
         let current = account.config().settings.world;
         let journal = account.journal.snapshot();
-        let mut worlds = HashMap::new();
+        let mut worlds: HashMap<WorldConfig, Arc<World>> = HashMap::new();
         let mut pages: Vec<ServedPage> = Vec::new();
-        let oldest = journal.requests.first().map(|request| request.at.millis());
         for request in journal.requests {
             let Some(page) = request.page.as_deref().filter(|_| !cancellation.is_cancelled()) else { continue };
             let world = page.config.settings.world;
@@ -91,23 +106,23 @@ impl ServedPages {
                 continue;
             }
             let world = worlds.entry(world).or_insert_with(|| account.world_of(world));
-            let listing =
-                page.query.list(world, page.query.injected_events(&account.injected), &Cancellation::default());
+            let listing = page.query.list(world, page.query.injected_events(&account.injected), cancellation);
+            let world = Some(world.clone());
             let ends = match (listing.events.first(), listing.events.last()) {
                 (Some(first), Some(last)) => Some((first.key(), last.key())),
                 _ => None,
             };
-            pages.push(ServedPage { request, ends });
+            pages.push(ServedPage { request, world, ends });
         }
-        let is_whole = journal.is_whole && !account.injected.has_dropped();
-        let dropped_until = if is_whole { Millis(i64::MIN) } else { oldest.unwrap_or(Millis(i64::MAX)) };
+        // Without the injected events of a page, its places are not known any more.
+        let dropped_until = if account.injected.has_dropped() { Millis(i64::MAX) } else { journal.dropped_until };
         let mut received: HashMap<EventKey, Vec<usize>> = HashMap::new();
         for (nth, page) in pages.iter().enumerate().filter(|(_, page)| !page.is_failed()) {
             if let Some((first, _)) = page.ends {
                 received.entry(first).or_default().push(nth);
             }
         }
-        Self { pages, received, worlds, dropped_until }
+        Self { pages, received, cancellation: cancellation.clone(), dropped_until }
     }
 
     /// The format of the rows of the last page.
@@ -123,7 +138,17 @@ impl ServedPages {
     }
 
     /// Calls `found` for each of some events, in order, with the indexes of the pages that contain the event.
-    fn containing(&self, expected: &Expected, events: &[usize], mut found: impl FnMut(usize, &[usize])) {
+    ///
+    /// # Errors
+    ///
+    /// If there are too many pages whose intervals contain an event.
+    fn containing(
+        &self,
+        expected: &Expected,
+        events: &[usize],
+        mut found: impl FnMut(usize, &[usize]),
+    ) -> Result<(), AuditError> {
+        let mut steps = 0;
         let mut pages: Vec<(EventKey, EventKey, usize)> = Vec::with_capacity(self.pages.len());
         for (nth, page) in self.pages.iter().enumerate() {
             if let Some((first, last)) = page.ends {
@@ -139,6 +164,10 @@ impl ServedPages {
             while let Some((_, end, nth)) = next.next_if(|(start, _, _)| *start <= key) {
                 active.push((*end, *nth));
             }
+            steps += active.len() as u64;
+            if steps > MAX_STEPS || self.cancellation.is_cancelled() {
+                return Err(AuditError::Invalid(TOO_LONG.to_owned()));
+            }
             active.retain(|(end, _)| *end >= key);
             containing.clear();
             if !active.is_empty()
@@ -150,6 +179,7 @@ impl ServedPages {
             }
             found(event, &containing);
         }
+        Ok(())
     }
 
     /// How often each of some events was delivered, with the numbers of the requests.
@@ -158,7 +188,7 @@ impl ServedPages {
         expected: &Expected,
         events: &[usize],
         mut found: impl FnMut(usize, &[&Arc<Request>]),
-    ) {
+    ) -> Result<(), AuditError> {
         self.containing(expected, events, |event, pages| {
             let mut requests: Vec<&Arc<Request>> = Vec::new();
             for &nth in pages {
@@ -166,16 +196,18 @@ impl ServedPages {
                 requests.extend(std::iter::repeat_n(&page.request, page.delivered(expected.keys[event])));
             }
             found(event, &requests);
-        });
+        })
     }
 
     /// The causes of duplicates of some events, given in order.
-    pub(super) fn duplicate_causes(&self, expected: &Expected, events: &[usize]) -> HashMap<usize, DuplicateCause> {
+    pub(super) fn duplicate_causes(
+        &self,
+        expected: &Expected,
+        events: &[usize],
+    ) -> Result<HashMap<usize, DuplicateCause>, AuditError> {
         let mut causes = HashMap::new();
         self.deliveries(expected, events, |event, requests| {
-            let mut numbers: Vec<u64> = requests.iter().map(|request| request.number).collect();
-            numbers.dedup();
-            numbers.truncate(MAX_REQUESTS);
+            let numbers = numbers(requests);
             let cause = match (requests, &*numbers) {
                 ([] | [_], _) if self.may_have_dropped(expected, event) => DuplicateCause::Unknown,
                 ([], _) => DuplicateCause::Connector { request: None },
@@ -189,12 +221,12 @@ impl ServedPages {
                 _ => DuplicateCause::Overlap { requests: numbers },
             };
             causes.insert(event, cause);
-        });
-        causes
+        })?;
+        Ok(causes)
     }
 
     /// The causes for which some events are missing. The events are given in order, and so are the causes.
-    pub(super) fn causes(&self, expected: &Expected, events: &[usize]) -> Vec<Cause> {
+    pub(super) fn causes(&self, expected: &Expected, events: &[usize]) -> Result<Vec<Cause>, AuditError> {
         let mut causes = Vec::with_capacity(events.len());
         let mut windows = Windows::new(&self.pages);
         let mut steps = 0;
@@ -214,8 +246,8 @@ impl ServedPages {
             } else {
                 self.cause_off_page(expected, event, &windows, &mut steps)
             });
-        });
-        causes
+        })?;
+        Ok(causes)
     }
 
     /// The cause for which an event that is on no requested page is missing.
@@ -300,8 +332,7 @@ impl ServedPages {
     }
 
     fn world(&self, nth: usize) -> Option<&World> {
-        let page = self.pages[nth].request.page.as_deref()?;
-        self.worlds.get(&page.config.settings.world).map(|world| &**world)
+        self.pages[nth].world.as_deref()
     }
 }
 
@@ -338,7 +369,13 @@ impl ServedPage {
     fn failure(&self) -> Cause {
         let Request { number, status, outcome, fault, change, .. } = &*self.request;
         let request = *number;
-        if *change != PageChange::Unchanged || *outcome == Outcome::Cut {
+        let is_by_fault = match change {
+            PageChange::Unchanged => false,
+            // The API refused the request by itself.
+            PageChange::ContentType | PageChange::PageToken => *status == Some(200),
+            PageChange::Entries(_) | PageChange::Broken => true,
+        };
+        if *outcome != Outcome::Abandoned && (is_by_fault || *outcome == Outcome::Cut) {
             return Cause::Fault { request, rule: fault.clone().unwrap_or_default() };
         }
         match (outcome, status) {

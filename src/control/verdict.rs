@@ -12,6 +12,7 @@ use super::{
 use crate::{
     offload::offload,
     verdict::{Verdict, VerdictError, VerdictSettings},
+    world::Cancellation,
 };
 
 #[derive(Default, Deserialize)]
@@ -33,7 +34,16 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let format = Format::of(params.format.as_deref(), &headers)?;
     let settings = params.settings();
-    let verdict = offload(move || account.verdict_with(&settings)).await?;
+    // The semaphore is never closed.
+    let permit = account.shared.audits.clone().acquire_owned().await;
+    let cancellation = Cancellation::default();
+    let _cancelled = cancellation.cancel_on_drop();
+    let verdict = offload(move || {
+        let verdict = account.verdict_cancellable(&settings, &cancellation);
+        drop(permit);
+        verdict
+    });
+    let verdict = verdict.await?;
     let is_passed = verdict.is_passed;
     let report =
         Report { value: &verdict, is_passed, is_long: false, junit: Verdict::to_junit, markdown: Verdict::to_markdown };

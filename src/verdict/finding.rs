@@ -65,3 +65,8 @@ pub(super) fn token_requests(seen: &Seen) -> impl Iterator<Item = &Request> {
 pub(super) fn at(request: &Request) -> i64 {
     request.at.millis().0
 }
+
+/// The client of a token request. `None` if it authenticated with HTTP Basic.
+pub(super) fn client_of(request: &Request) -> Option<String> {
+    request.parameters.get("client_id").map(|id| id.to_string())
+}

@@ -15,7 +15,7 @@ impl Verdict {
             outcome: match rule.result {
                 RuleOutcome::Pass => CaseOutcome::Passed,
                 RuleOutcome::Fail => CaseOutcome::Failed,
-                RuleOutcome::Warn => CaseOutcome::Noted,
+                RuleOutcome::Warn => CaseOutcome::WithOutput,
                 RuleOutcome::NotSeen => CaseOutcome::Skipped,
             },
             message: rule.sentence.clone(),

@@ -21,7 +21,7 @@ use self::{
     seen::Seen,
 };
 pub use self::{rules::RuleOutcome, settings::VerdictSettings};
-use crate::{account::Account, clock::Instant};
+use crate::{account::Account, clock::Instant, world::Cancellation};
 
 /// The maximum number of requests that a result names.
 const MAX_REQUESTS: usize = 20;
@@ -72,7 +72,7 @@ impl Account {
     /// Judges the requests of the journal by all rules, with the default settings.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.judged(&VerdictSettings::default())
+        self.judged(&VerdictSettings::default(), &Cancellation::default())
     }
 
     /// Like [`verdict`](Self::verdict), with other settings.
@@ -81,9 +81,18 @@ impl Account {
     ///
     /// If a rule that is switched off does not exist.
     pub fn verdict_with(&self, settings: &VerdictSettings) -> Result<Verdict, VerdictError> {
+        self.verdict_cancellable(settings, &Cancellation::default())
+    }
+
+    /// The same, with a verdict that is of no use after a cancellation.
+    pub(crate) fn verdict_cancellable(
+        &self,
+        settings: &VerdictSettings,
+        cancellation: &Cancellation,
+    ) -> Result<Verdict, VerdictError> {
         let names = || RULES.iter().map(|rule| rule.name);
         match settings.disabled.iter().find(|name| names().all(|known| known != *name)) {
-            None => Ok(self.judged(settings)),
+            None => Ok(self.judged(settings, cancellation)),
             Some(unknown) => {
                 let shown: String = unknown.chars().take(60).collect();
                 let known = names().collect::<Vec<_>>().join(", ");
@@ -92,8 +101,8 @@ impl Account {
         }
     }
 
-    fn judged(&self, settings: &VerdictSettings) -> Verdict {
-        let seen = Seen::of(self);
+    fn judged(&self, settings: &VerdictSettings, cancellation: &Cancellation) -> Verdict {
+        let seen = Seen::of(self, cancellation);
         let is_enabled = |rule: &&Rule| !settings.disabled.iter().any(|name| name == rule.name);
         let rules: Vec<RuleResult> =
             RULES.iter().filter(is_enabled).map(|rule| RuleResult::new(rule, (rule.judge)(&seen, settings))).collect();
@@ -129,7 +138,11 @@ impl RuleResult {
                 let first: Vec<String> = numbers.chain(names).take(MAX_REQUESTS).collect();
                 let more = violations - first.len() as u64;
                 let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-                let texts = if texts.is_empty() { String::new() } else { format!(" ({})", texts.join("; ")) };
+                let texts = if texts.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", texts.join("; ").replace(char::is_control, "\u{FFFD}"))
+                };
                 format!("{}: {}{rest}{texts}.", rule.violation, first.join(", "))
             }
         };

@@ -14,7 +14,6 @@ use crate::{
         journal::{Outcome, PageChange, Request},
         listing::{PageEvent, PageQuery, PageStart, Position},
     },
-    clock::Mode,
     world::{Cancellation, Category, Filter, Millis, Order, Window, World, WorldConfig},
 };
 
@@ -36,8 +35,6 @@ pub(super) struct Seen {
     /// The reads of each API that differ only in their windows, in order.
     pub(super) groups: Vec<Vec<usize>>,
     pub(super) faults: Vec<FaultStatus>,
-    /// Whether the clock is frozen, so that the client's waits do not show.
-    pub(super) is_frozen: bool,
 }
 
 /// One read of a query: the requests from its first page on. A later request for the first page begins another read, unless
@@ -91,7 +88,7 @@ struct GroupKey {
 }
 
 impl Seen {
-    pub(super) fn of(account: &Account) -> Self {
+    pub(super) fn of(account: &Account, cancellation: &Cancellation) -> Self {
         let journal = account.journal.snapshot();
         let mut seen = Self {
             requests: journal.requests,
@@ -99,7 +96,6 @@ impl Seen {
             reads: Vec::new(),
             groups: Vec::new(),
             faults: account.faults(),
-            is_frozen: account.clock().reading().mode == Mode::Frozen,
         };
         let mut groups: HashMap<GroupKey, usize> = HashMap::new();
         for (nth, request) in seen.requests.iter().enumerate() {
@@ -125,14 +121,17 @@ impl Seen {
             });
             seen.reads[at].push(nth, request, query);
         }
-        seen.find_ends(account);
+        seen.find_ends(account, cancellation);
         seen
     }
 
     /// Finds whether each query was read to its end.
-    fn find_ends(&mut self, account: &Account) {
+    fn find_ends(&mut self, account: &Account, cancellation: &Cancellation) {
         let mut worlds: HashMap<WorldConfig, Arc<World>> = HashMap::new();
         for read in &mut self.reads {
+            if cancellation.is_cancelled() {
+                return;
+            }
             let delivered = || read.pages.iter().filter(|page| page.is_delivered);
             if delivered().any(|page| page.entries.is_some_and(|entries| entries < page.take)) {
                 read.is_read_to_end = true;
@@ -156,7 +155,7 @@ impl Seen {
             let world = worlds.entry(config).or_insert_with(|| account.world_of(config));
             let listed = |begin: PageStart, take: usize| {
                 let query = PageQuery { begin, take, ..page.query.clone() };
-                query.list(world, query.injected_events(&account.injected), &Cancellation::default())
+                query.list(world, query.injected_events(&account.injected), cancellation)
             };
             let last = listed(final_page.begin, final_page.take);
             read.is_read_to_end = listed(PageStart::At(last.end), 1).events.is_empty();

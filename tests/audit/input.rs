@@ -112,7 +112,6 @@ async fn a_hint_says_what_to_check_first() {
     for method in ["GET", "POST"] {
         let (_, report) = lab.control(method, &format!("/audit?category=device&{nothing}"), "").await;
         assert_eq!((&report["hints"], &report["is_complete"]), (&json!([hint]), &json!(true)), "{report}");
-        let (_, report) = lab.control(method, &format!("/audit?category=device&{nothing}"), "").await;
         assert_eq!(report["expected"], 0);
     }
 }
@@ -256,4 +255,66 @@ async fn a_failure_of_another_read_does_not_change_a_cause() {
     let report = lab.audit(&params).await;
     assert_eq!(findings(&report), before, "{report}");
     assert_eq!(report["missing"]["examples"][0]["cause"], "not_paged");
+}
+
+#[tokio::test]
+async fn a_store_of_many_days_hides_no_lost_event_of_one_day() {
+    let mut lab = Lab::new();
+    // The connector has three weeks, and lost all of the last day.
+    lab.collect(NOW - 21 * 24 * HOUR, NOW - 2 * 24 * HOUR).await;
+    let params = between(NOW - 24 * HOUR, NOW);
+    let lines: Vec<String> = lab.stored.iter().map(Value::to_string).collect();
+    let map = "map=timestamp:/timestamp,event:/event,device_group:/device_group";
+    let (_, report) =
+        post(&lab, &format!("category=device&{params}&{map}"), "application/x-ndjson", lines.join("\n")).await;
+    assert_eq!(report["outside"], json!(lines.len()), "{}", report["outside"]);
+    assert_eq!((&report["altered"]["count"], &report["missing"]["count"]), (&json!(0), &report["expected"]));
+    // The farthest time that is a number.
+    let far = json!({"timestamp":i64::MAX,"event":"added"}).to_string();
+    let (status, report) = post(&lab, &format!("category=device&{params}"), "application/x-ndjson", far).await;
+    assert_eq!((status, &report["outside"]), (200, &json!(1)), "{report}");
+}
+
+#[tokio::test]
+async fn records_with_another_time_that_come_twice_are_doubled() {
+    let lab = whole().await;
+    let local = |entry: &Value| {
+        let at: opswat_mock::clock::Instant = entry["timestamp"].as_str().expect("a time").parse().expect("an instant");
+        let mut entry = entry.clone();
+        entry["timestamp"] = json!(at.millis().0 - 5 * HOUR);
+        entry
+    };
+    let stored: Vec<Value> = lab.stored.iter().flat_map(|entry| [local(entry), local(entry)]).collect();
+    let report = audit(&lab, "", "application/json", Value::from(stored).to_string()).await;
+    assert_eq!(report["altered"]["count"], report["expected"], "{report}");
+    assert_eq!((&report["duplicated"]["count"], &report["unknown"]["count"]), (&report["expected"], &json!(0)));
+}
+
+#[tokio::test]
+async fn many_equal_records_of_one_millisecond_are_found_at_once() {
+    let lab = Lab::new();
+    let event = |nth: usize| json!({"category":"device","event":"added","timestamp":"2026-01-15T11:00:00Z","device_id":format!("D{nth}")});
+    lab.inject(Value::Array((0..3_000).map(event).collect())).await;
+    let (_, truth) =
+        lab.control("GET", "/events?category=device&from=2026-01-15T11:00:00Z&to=2026-01-15T11:00:00Z", "").await;
+    let rows: Vec<String> = truth["events"].as_array().expect("events").iter().map(Value::to_string).collect();
+    let params = format!("category=device&{}", between(NOW - HOUR, NOW - HOUR + 1));
+    let (_, report) = post(&lab, &params, "application/x-ndjson", rows.join("\n")).await;
+    assert_eq!(report["matched"], 3_000, "{}", report["matched"]);
+    assert_eq!(report["unknown"]["count"], 0);
+}
+
+#[tokio::test]
+async fn an_abandoned_or_refused_page_is_not_the_fault_of_a_harmless_rule() {
+    let mut lab = Lab::of(opswat_mock::Mock::builder().now("2026-01-15T12:00:00Z"));
+    lab.fault(json!({"name":"html","fault":{"content_type":"text/html"}})).await;
+    let mut query = window(NOW - 24 * HOUR, NOW);
+    query["limit"] = json!(5);
+    while let (200, Some(page)) = lab.ask(&query).await {
+        lab.stored.extend(page["data"].as_array().expect("data").clone());
+        query["token"] = page["token"].clone();
+    }
+    let report = lab.audit(&between(NOW - 24 * HOUR, NOW)).await;
+    let left = report["expected"].as_u64().expect("a count") - 50;
+    assert_eq!(findings(&report), json!({"missing":{"refused":left}}), "{report}");
 }

@@ -274,7 +274,7 @@ async fn bad_input_gets_a_problem_that_names_it() {
 #[tokio::test]
 async fn control_characters_of_records_do_not_break_a_report() {
     let lab = Lab::new();
-    let name = "X\u{1}<&\n]]>missing: 5|";
+    let name = "X\u{1}<&]]>\nmissing: 5|";
     lab.inject(json!({"category":"device","event":"added","device_name":name})).await;
     let record = json!({"timestamp":"2026-01-15T11:00:00.001Z","event":"added","device_name":name}).to_string();
     let report = async |format: &str| {
@@ -286,6 +286,7 @@ async fn control_characters_of_records_do_not_break_a_report() {
     let text = report("text").await;
     assert_eq!(text.lines().filter(|line| line.starts_with("missing: ")).count(), 1, "{text}");
     let junit = report("junit").await;
-    assert!(!junit.contains('\u{1}') && junit.contains("X\u{FFFD}&lt;&amp;\u{FFFD}"), "{junit}");
-    assert!(report("markdown").await.lines().all(|line| !line.starts_with("missing")));
+    assert!(!junit.contains('\u{1}') && junit.contains("X\u{FFFD}&lt;&amp;]]&gt;\u{FFFD}"), "{junit}");
+    let markdown = report("markdown").await;
+    assert!(markdown.lines().all(|line| !line.starts_with("missing")), "{markdown}");
 }

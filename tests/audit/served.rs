@@ -90,20 +90,26 @@ async fn ids_are_the_same_in_every_run() {
 
 #[tokio::test]
 async fn a_test_waits_for_requests_and_for_rules() {
-    let lab = std::sync::Arc::new(Lab::new());
-    lab.fault(json!({"name":"once","match":{"nth":2},"fault":{"status":503}})).await;
-    for noun in ["/requests?wait=10s&count=3", "/requests?wait=10s&fault=once"] {
-        let waiting = tokio::spawn({
+    for (noun, count) in [("/requests?wait=60s&count=3", 3), ("/requests?wait=60s&fault=once", 2)] {
+        let lab = std::sync::Arc::new(Lab::new());
+        lab.fault(json!({"name":"once","match":{"nth":2},"fault":{"status":503}})).await;
+        let mut waiting = tokio::spawn({
             let lab = lab.clone();
             async move { lab.control("GET", noun, "").await }
         });
-        tokio::task::yield_now().await;
-        for _ in 0..3 {
+        for _ in 1..count {
             lab.ask(&window(NOW - HOUR, NOW)).await;
+            let early = tokio::time::timeout(Duration::from_millis(20), &mut waiting).await;
+            assert!(early.is_err(), "{noun} must wait for {count}");
         }
-        let (status, journal) = waiting.await.expect("no panic");
-        assert_eq!(status, 200);
-        assert!(journal["requests"].as_array().expect("requests").len() >= 2, "{journal}");
+        lab.ask(&window(NOW - HOUR, NOW)).await;
+        let answered = tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("an answer before the time");
+        let (status, journal) = answered.expect("no panic");
+        assert_eq!((status, journal["requests"].as_array().map(Vec::len)), (200, Some(count)), "{journal}");
+    }
+    let lab = Lab::new();
+    for _ in 0..6 {
+        lab.ask(&window(NOW - HOUR, NOW)).await;
     }
     // The time is over: the requests so far.
     let (status, journal) = lab.control("GET", "/requests?wait=1ms&count=100", "").await;
@@ -141,11 +147,10 @@ async fn a_rust_test_is_told_the_first_cause() {
         message.starts_with("The device records from 2026-01-15T11:00:00Z to 2026-01-15T12:00:00Z are not complete"),
         "{message}"
     );
-    account_waits_follow_the_machine().await;
 }
 
-/// A wait of a fault follows the machine's clock by default, also where the account's clock is frozen.
-async fn account_waits_follow_the_machine() {
+#[tokio::test]
+async fn waits_of_faults_follow_the_machine_by_default() {
     let lab = Lab::new();
     lab.fault(json!({"fault":{"delay_ms":10}})).await;
     let asked = tokio::time::timeout(Duration::from_secs(60), async { lab.ask(&window(NOW - HOUR, NOW)).await }).await;

@@ -205,3 +205,42 @@ async fn a_client_that_a_fault_sends_in_a_circle_may_stop() {
     lab.ask(&query).await;
     assert_eq!(violations(&lab, "").await, json!({}));
 }
+
+#[tokio::test]
+async fn clients_with_their_own_failures_are_judged_one_by_one() {
+    let lab = Lab::of(running());
+    lab.fault(json!({"match":{"api":"token"},"times":12,"fault":{"status":503}})).await;
+    let ask = async |client: usize| {
+        let form = format!("grant_type=client_credentials&client_id=client-{client}&client_secret=x");
+        let request = Request::post("/o/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+        lab.local.answer(request.body(form.into()).expect("a request")).await.expect("an answer");
+    };
+    for client in 0..12 {
+        ask(client).await;
+    }
+    assert_ne!(result(&lab, "bounded_attempts").await["result"], "fail");
+}
+
+#[tokio::test]
+async fn a_frozen_time_is_not_judged_after_the_clock_runs() {
+    let lab = Lab::new();
+    for _ in 0..3 {
+        lab.read(json!({"event_category":"device","age":3600,"limit":100})).await;
+    }
+    let (status, _) = lab.control("PUT", "/clock", r#"{"mode":"scaled","rate":0.001}"#).await;
+    assert_eq!(status, 200);
+    assert_eq!(violations(&lab, "").await, json!({}));
+}
+
+/// Names of fields come from clients.
+#[tokio::test]
+async fn a_verdict_keeps_texts_of_clients_in_one_line() {
+    let lab = Lab::new();
+    lab.patch(json!({"profile":{"ignored_input":"flag"}})).await;
+    lab.ask(&json!({"event_category":"device","x\nfail     retries: forged":1})).await;
+    let text = lab.local.account().verdict().to_string();
+    assert!(
+        text.contains("forged") && text.lines().all(|line| !line.starts_with("fail     retries: forged")),
+        "{text}"
+    );
+}

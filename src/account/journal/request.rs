@@ -57,6 +57,12 @@ pub struct Request {
     /// How a fault changed the response.
     #[serde(skip)]
     pub(crate) change: PageChange,
+    /// Whether the account's clock stood still, so that the client's waits do not show.
+    #[serde(skip)]
+    pub(crate) is_frozen: bool,
+    /// The hash of the access token: short tokens are masked as one.
+    #[serde(skip)]
+    pub(crate) token_hash: Option<u64>,
     /// Whether the quota refused the request.
     #[serde(skip)]
     pub(crate) is_over_quota: bool,
@@ -179,6 +185,11 @@ impl Request {
             .page
             .as_ref()
             .map_or(0, |page| size_of::<RequestedPage>() + page.query.filter.search.as_ref().map_or(0, String::len));
-        size_of::<Self>() + page + texts.into_iter().flatten().map(String::len).sum::<usize>() + self.parameters.bytes()
+        let ignored = self.ignored.iter().flatten().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+        size_of::<Self>()
+            + page
+            + ignored
+            + texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + self.parameters.bytes()
     }
 }

@@ -13,11 +13,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::request::Request;
+use crate::world::Millis;
 
 /// The number of bytes that all journals of a server share. Beyond it, a journal above its equal share drops its oldest
 /// requests when it records a new one. A journal never drops requests of another one. Large journals that stay idle can
 /// therefore keep the total above this number.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// No request was dropped.
+const NONE_DROPPED: Millis = Millis(i64::MIN);
 /// The value of [`Journal::subscribe`] after the account is deleted.
 pub(crate) const CLOSED: u64 = u64::MAX;
 
@@ -45,6 +48,8 @@ struct State {
     requests: VecDeque<Arc<Request>>,
     bytes: usize,
     noted: u64,
+    /// The latest arrival of a dropped request.
+    dropped_until: Millis,
     capacity: usize,
     /// The epoch of the account.
     epoch: u64,
@@ -57,6 +62,8 @@ pub(crate) struct Snapshot {
     pub(crate) requests: Vec<Arc<Request>>,
     /// Whether the journal has dropped no request since the last reset.
     pub(crate) is_whole: bool,
+    /// The latest arrival of a dropped request; far in the past if none was.
+    pub(crate) dropped_until: Millis,
 }
 
 /// A part of a journal.
@@ -81,7 +88,14 @@ impl Total {
 
 impl Journal {
     pub(crate) fn new(capacity: u32, total: Arc<Total>) -> Self {
-        let state = State { requests: VecDeque::new(), bytes: 0, noted: 0, capacity: capacity as usize, epoch: 0 };
+        let state = State {
+            requests: VecDeque::new(),
+            bytes: 0,
+            noted: 0,
+            dropped_until: NONE_DROPPED,
+            capacity: capacity as usize,
+            epoch: 0,
+        };
         Self { state: Mutex::new(state), noted: AtomicU64::new(0), last: watch::Sender::new(0), total }
     }
 
@@ -161,7 +175,7 @@ impl Journal {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state();
         let requests: Vec<Arc<Request>> = state.requests.iter().cloned().collect();
-        Snapshot { is_whole: state.noted == requests.len() as u64, requests }
+        Snapshot { is_whole: state.noted == requests.len() as u64, dropped_until: state.dropped_until, requests }
     }
 
     /// A receiver that yields the number of the last request whenever it changes.
@@ -173,7 +187,7 @@ impl Journal {
     pub(crate) fn reset(&self, epoch: u64) {
         let mut state = self.state();
         self.clear(&mut state);
-        (state.noted, state.epoch) = (0, epoch);
+        (state.noted, state.dropped_until, state.epoch) = (0, NONE_DROPPED, epoch);
         self.noted.store(0, Ordering::Release);
         drop(state);
         self.notify(0);
@@ -206,7 +220,9 @@ impl Journal {
 impl State {
     /// Drops the oldest request, and returns its size in bytes.
     fn evict_oldest(&mut self) -> usize {
-        let bytes = self.requests.pop_front().map_or(0, |request| request.bytes());
+        let Some(request) = self.requests.pop_front() else { return 0 };
+        self.dropped_until = self.dropped_until.max(request.at.millis());
+        let bytes = request.bytes();
         self.bytes -= bytes;
         bytes
     }
@@ -247,6 +263,8 @@ mod tests {
             arrived_after: 0,
             change: PageChange::Unchanged,
             is_over_quota: false,
+            is_frozen: false,
+            token_hash: None,
             token_expires_at: None,
         }
     }

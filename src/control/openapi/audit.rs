@@ -118,7 +118,7 @@ pub(super) fn audit_schemas() -> Map<String, Value> {
     let differences = json!({ "type": "array", "items": object(&difference, &[]) });
     let altered = json!({ "record": count(), "event": event, "differences": differences });
     let fields = json!({ "type": "object", "additionalProperties": { "type": ["string", "null"] } });
-    let repeated = json!({ "event": event, "requests": { "type": "array", "items": count() } });
+    let repeated = json!({ "event": event, "times": count(), "requests": { "type": "array", "items": count() } });
     let audit = json!({
         "account": text(), "category": category, "from": instant(), "to": instant(), "now": instant(),
         "hints": { "type": "array", "items": text() }, "is_complete": is_complete,

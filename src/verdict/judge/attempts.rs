@@ -1,9 +1,9 @@
 //! The attempts after failures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
-    finding::{Finding, at, number, seconds, token_requests},
+    finding::{Finding, at, client_of, number, seconds, token_requests},
     seen::{QueryRead, Seen, is_failure},
     settings::VerdictSettings,
 };
@@ -29,8 +29,13 @@ fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
         }
     }
     // Token requests have no pages. Each one that fails is followed by another.
-    let tokens: Vec<&Request> = token_requests(seen).collect();
-    all.extend(tokens.split_inclusive(|request| !is_failure(request)).map(|attempts| (None, attempts.to_vec())));
+    let mut tokens: BTreeMap<Option<String>, Vec<&Request>> = BTreeMap::new();
+    for request in token_requests(seen) {
+        tokens.entry(client_of(request)).or_default().push(request);
+    }
+    for requests in tokens.values() {
+        all.extend(requests.split_inclusive(|request| !is_failure(request)).map(|attempts| (None, attempts.to_vec())));
+    }
     all
 }
 
@@ -101,14 +106,12 @@ pub(in crate::verdict) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {
 /// From the third attempt on, the wait is compared with the one before.
 pub(in crate::verdict) fn growing_waits(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    if seen.is_frozen {
-        return finding;
-    }
     let mut shortest_ms = i64::MAX;
     for (_, attempts) in attempts(seen) {
         for three in attempts.windows(3) {
             let [first, second, third] = three else { continue };
-            if is_failure(first) && is_failure(second) {
+            let is_frozen = first.is_frozen || second.is_frozen || third.is_frozen;
+            if is_failure(first) && is_failure(second) && !is_frozen {
                 let (before_ms, after_ms) = (at(second) - at(first), at(third) - at(second));
                 finding.is_seen = true;
                 shortest_ms = shortest_ms.min(after_ms);

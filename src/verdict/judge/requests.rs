@@ -19,18 +19,18 @@ pub(in crate::verdict) fn within_quota(seen: &Seen, _: &VerdictSettings) -> Find
 /// The first request of a token to an API that knows of a 429 must find the quota open; after a 429 of a fault, it must come
 /// when that 429 said. A 429 for too many requests at once says nothing about the next one.
 pub(in crate::verdict) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> Finding {
-    let mut last: HashMap<(Option<&str>, Option<&str>), &Request> = HashMap::new();
+    let mut last: HashMap<(Option<&str>, Option<u64>), &Request> = HashMap::new();
     let mut finding = Finding::default();
     let mut shortest_ms = i64::MAX;
     for request in api_requests(seen) {
-        let key = (request.api, request.token.as_deref());
+        let key = (request.api, request.token_hash);
         if let Some(refused) = last.get(&key).filter(|refused| knew(request, refused)) {
             let is_early = if refused.is_over_quota {
                 request.is_over_quota
             } else {
                 // On a frozen clock, the wait of the client does not show.
                 let until = refused.quota.map_or(i64::MIN, |quota| quota.reset_seconds);
-                !seen.is_frozen && at(request).div_euclid(1000) < until
+                !refused.is_frozen && !request.is_frozen && at(request).div_euclid(1000) < until
             };
             finding.is_seen = true;
             shortest_ms = shortest_ms.min(at(request) - at(refused));

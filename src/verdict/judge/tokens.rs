@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::{
-    finding::{Finding, api_requests, at, number},
+    finding::{Finding, api_requests, at, client_of, number},
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
@@ -26,7 +26,7 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
         finding.is_seen = true;
         let is_after_401 = refusals > 0;
         refusals = refusals.saturating_sub(1);
-        let client = request.parameters.get("client_id").map(|id| id.to_string());
+        let client = client_of(request);
         let Some(previous) = issued.insert(client, request) else { continue };
         let life_ms = previous.token_expires_at.map_or(0, |expires| expires.0 - at(previous));
         // A client may refuse a response with another content type.
@@ -48,9 +48,9 @@ fn is_issued(request: &Request) -> bool {
 /// only that was accepted before, or that a fault refused: a client can do nothing about a wrong one.
 pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    let mut accepted: HashSet<&str> = HashSet::new();
+    let mut accepted: HashSet<u64> = HashSet::new();
     // The first 401 of each token.
-    let mut refused: HashMap<&str, &Request> = HashMap::new();
+    let mut refused: HashMap<u64, &Request> = HashMap::new();
     // The 401 after which the client has no other token yet, and the tokens that may and that were fetched since.
     let mut waiting: Option<&Request> = None;
     let (mut allowed, mut fetched) = (0, 0);
@@ -67,16 +67,16 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
             }
             continue;
         }
-        let Some(token) = request.token.as_deref().filter(|_| request.api.is_some()) else { continue };
+        let Some(token) = request.token_hash.filter(|_| request.api.is_some()) else { continue };
         if request.status != Some(401) {
-            let is_other = refused.is_empty() || !refused.contains_key(token);
+            let is_other = refused.is_empty() || !refused.contains_key(&token);
             if request.status.is_some() && is_other {
                 (waiting, allowed, fetched) = (None, 0, 0);
             }
             accepted.insert(token);
             continue;
         }
-        match refused.get(token) {
+        match refused.get(&token) {
             Some(first) if knew(request, first) => finding.requests.push(request.number),
             // Another worker got the same 401 at the same time.
             Some(_) => allowed += 1,
@@ -84,7 +84,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
                 finding.is_seen = true;
                 refused.insert(token, request);
                 allowed += 1;
-                if accepted.contains(token) || request.fault.is_some() {
+                if accepted.contains(&token) || request.fault.is_some() {
                     waiting = Some(request);
                 }
             }

@@ -72,9 +72,6 @@ pub(in crate::verdict) fn no_future(seen: &Seen, settings: &VerdictSettings) -> 
 
 pub(in crate::verdict) fn poll_interval(seen: &Seen, settings: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    if seen.is_frozen {
-        return finding;
-    }
     let mut shortest_ms = i64::MAX;
     // The time of the first attempt at the first page.
     let begun_at = |read: &QueryRead| read.pages.first().map(|page| seen.request(page));
@@ -83,6 +80,9 @@ pub(in crate::verdict) fn poll_interval(seen: &Seen, settings: &VerdictSettings)
         let polls: Vec<&Request> = polls.into_iter().filter(|read| read.is_poll()).filter_map(begun_at).collect();
         for pair in polls.windows(2) {
             let [before, after] = pair else { continue };
+            if before.is_frozen || after.is_frozen {
+                continue;
+            }
             let interval_ms = at(after) - at(before);
             finding.is_seen = true;
             shortest_ms = shortest_ms.min(interval_ms);
