@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     account::{
-        journal::PageChange,
         listing::{PageQuery, PageStart, Position},
         profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
     },
@@ -39,7 +38,7 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
         0 => String::new(),
         _ => {
             if repeats_token {
-                context.recorder.page_change(PageChange::PageToken);
+                context.recorder.change(|change| change.is_token_repeated = true);
             }
             let PageStart::At(begin) = query.begin else { return Err(ApiError::ServerError) };
             page_token::seal(&query, if repeats_token { begin } else { rows.end }, &context.config)

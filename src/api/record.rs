@@ -13,7 +13,7 @@ use super::masking::{masked_body, masked_pairs};
 use crate::{
     account::{
         Account, AccountConfig,
-        journal::{MAX_PARAMETER_BYTES, PageChange},
+        journal::{MAX_PARAMETER_BYTES, ResponseChange},
         listing::PageQuery,
         quota::QuotaStatus,
     },
@@ -50,7 +50,7 @@ pub(super) struct RequestRecord {
     pub(super) form: Vec<(String, String)>,
     /// The page that the request asks for.
     pub(super) page: Option<PageQuery>,
-    pub(super) page_change: PageChange,
+    pub(super) change: ResponseChange,
     /// The fields and values that the API ignores.
     pub(super) ignored: Option<Vec<String>>,
     pub(super) entries: Option<u64>,
@@ -94,10 +94,9 @@ impl Recorder {
         self.0.lock().ignored = Some(ignored);
     }
 
-    /// Notes a change of the response by a fault. The one that changes most is kept.
-    pub(super) fn page_change(&self, change: PageChange) {
-        let mut record = self.0.lock();
-        record.page_change = record.page_change.max(change);
+    /// Records a change of the response by a fault.
+    pub(super) fn change(&self, change: impl FnOnce(&mut ResponseChange)) {
+        change(&mut self.0.lock().change);
     }
 
     pub(super) fn entries(&self, count: u64) {

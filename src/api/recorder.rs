@@ -165,7 +165,7 @@ impl Recording {
                 .map(|query| Box::new(RequestedPage { query, config: config.clone() })),
             duration_us: after_us,
             arrived_after: *arrived_after,
-            change: record.page_change,
+            change: record.change,
             is_over_quota: record.is_rate_limited,
             is_frozen: account.clock().reading().mode == clock::Mode::Frozen,
             token_hash: presented.as_deref().map(hash),

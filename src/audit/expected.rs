@@ -2,7 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{fields::ComparedFields, query::AuditQuery, record::hash_texts, report::EventRow};
+use super::{
+    fields::ComparedFields,
+    query::AuditQuery,
+    record::{hash_texts, split_v2_line},
+    report::EventRow,
+};
 use crate::{
     account::{
         Account, TrueEvent,
@@ -125,9 +130,8 @@ impl Expected {
             Form::Rows => rows::with_row(record, format, |_, values| read(values)),
             Form::Lines => {
                 let (day, line) = rows::v2_line(record, format).unwrap_or_default();
-                let mut parts = line.splitn(3, '|');
-                let (time, half) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-                read(&[&format!("{} {time} {half}", day.trim()), parts.next().unwrap_or_default()]);
+                let (time, rest) = split_v2_line(&day, &line);
+                read(&[&time, rest.unwrap_or_default()]);
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct AuditQuery {
     pub filter: Filter,
     /// Where the records have the fields; by default they are rows of the API.
     pub map: Option<FieldMap>,
-    /// The maximum number of examples of each finding, at most [`MAX_EXAMPLES`].
+    /// The maximum number of examples of each finding. The control surface takes at most [`MAX_EXAMPLES`].
     pub examples: usize,
 }
 

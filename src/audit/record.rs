@@ -144,12 +144,18 @@ pub(super) fn from_json<'a>(json: &'a [u8], compared: &ComparedFields) -> Result
 
 /// A line of `GET /o/api/v2/logs` as values of the form [`ComparedFields::v2`].
 fn v2_values<'a>(day: &str, line: &str) -> Values<'a> {
+    let (time, rest) = split_v2_line(day, line);
+    let mut values = Values::default();
+    values.0[0] = Some(Cow::Owned(time));
+    values.0[1] = rest.map(|rest| Cow::Owned(rest.to_owned()));
+    values
+}
+
+/// The time of a line of `GET /o/api/v2/logs` with its day, and the rest of the line.
+pub(super) fn split_v2_line<'l>(day: &str, line: &'l str) -> (String, Option<&'l str>) {
     let mut parts = line.splitn(3, '|');
     let (time, half) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let mut values = Values::default();
-    values.0[0] = Some(Cow::Owned(format!("{} {time} {half}", day.trim())));
-    values.0[1] = parts.next().map(|rest| Cow::Owned(rest.to_owned()));
-    values
+    (format!("{} {time} {half}", day.trim()), parts.next())
 }
 
 fn text_of(value: &Value) -> Option<String> {

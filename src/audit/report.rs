@@ -172,7 +172,7 @@ pub struct UnknownRecord {
     pub fields: Vec<(&'static str, Option<String>)>,
 }
 
-/// A record that cannot be read.
+/// A record that cannot be read. Each line of a day of v2 counts as a record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UnreadableRecord {

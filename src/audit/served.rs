@@ -18,7 +18,7 @@ use crate::{
     account::{
         Account,
         fault::Entries,
-        journal::{Outcome, PageChange, Request, RequestedPage},
+        journal::{Outcome, Request, RequestedPage, ResponseChange},
         listing::{EventKey, PageEvent, PageQuery},
         profile::RowFormat,
     },
@@ -215,7 +215,7 @@ impl ServedPages {
                 ([one, ..], [number]) => {
                     DuplicateCause::Fault { request: *number, rule: one.fault.clone().unwrap_or_default() }
                 }
-                ([first, .., _], _) if first.change == PageChange::PageToken => {
+                ([first, .., _], _) if first.change.is_token_repeated => {
                     DuplicateCause::Fault { request: first.number, rule: first.fault.clone().unwrap_or_default() }
                 }
                 _ => DuplicateCause::Overlap { requests: numbers },
@@ -234,7 +234,7 @@ impl ServedPages {
             let key = expected.keys[event];
             windows.advance(&self.pages, key.at);
             let delivered = || pages.iter().rev().map(|&nth| &self.pages[nth]).filter(|page| page.delivered(key) > 0);
-            let is_plain = |page: &&ServedPage| page.request.change != PageChange::ContentType;
+            let is_plain = |page: &&ServedPage| !page.request.change.is_type_changed;
             causes.push(if let Some(page) = delivered().find(is_plain) {
                 Cause::Served { request: page.request.number }
             } else if let Some(page) = delivered().next() {
@@ -271,7 +271,7 @@ impl ServedPages {
                 }
                 Selected::Yes if page.is_before(key) => {
                     // The page of the event comes after this page.
-                    if page.request.change == PageChange::PageToken {
+                    if page.request.change.is_token_repeated {
                         return page.failure();
                     }
                     if !page.is_failed() {
@@ -349,14 +349,11 @@ impl ServedPage {
     /// How often the response has an event of the page.
     fn delivered(&self, key: EventKey) -> usize {
         let (Some(_), Some((first, last))) = (self.request.delivered(), self.ends) else { return 0 };
-        match self.request.change {
-            PageChange::Broken | PageChange::Entries(Entries::Empty) => 0,
-            PageChange::Entries(Entries::Drop) => usize::from(key != first),
-            PageChange::Entries(Entries::Duplicate) => 1 + usize::from(key == last),
-            PageChange::Entries(Entries::Reorder)
-            | PageChange::ContentType
-            | PageChange::PageToken
-            | PageChange::Unchanged => 1,
+        match self.request.change.entries {
+            Some(Entries::Empty) => 0,
+            Some(Entries::Drop) => usize::from(key != first),
+            Some(Entries::Duplicate) => 1 + usize::from(key == last),
+            Some(Entries::Reorder) | None => 1,
         }
     }
 
@@ -369,12 +366,9 @@ impl ServedPage {
     fn failure(&self) -> Cause {
         let Request { number, status, outcome, fault, change, .. } = &*self.request;
         let request = *number;
-        let is_by_fault = match change {
-            PageChange::Unchanged => false,
-            // The API refused the request by itself.
-            PageChange::ContentType | PageChange::PageToken => *status == Some(200),
-            PageChange::Entries(_) | PageChange::Broken => true,
-        };
+        // The content type and the page token of a refusal by the API are of no matter.
+        let is_harmless = !change.is_broken && change.entries.is_none() && *status != Some(200);
+        let is_by_fault = *change != ResponseChange::default() && !is_harmless;
         if *outcome != Outcome::Abandoned && (is_by_fault || *outcome == Outcome::Cut) {
             return Cause::Fault { request, rule: fault.clone().unwrap_or_default() };
         }

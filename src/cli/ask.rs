@@ -40,7 +40,7 @@ pub(super) struct Target {
 enum ReportFormat {
     /// Sentences, with the first findings
     Text,
-    /// JSON, with all examples
+    /// JSON, with the first 20 examples of each finding
     Json,
     /// JUnit XML, for CI systems
     Junit,
@@ -67,6 +67,17 @@ impl Question {
 }
 
 impl Target {
+    /// Asks a question without a body, see [`ask`](Self::ask).
+    pub(super) fn get(&self, question: Question) -> ExitCode {
+        self.ask(question, |agent, url, bearer| {
+            let request = agent.get(url);
+            match bearer {
+                Some(bearer) => request.header("authorization", bearer).call(),
+                None => request.call(),
+            }
+        })
+    }
+
     /// Sends a question, prints the report, and returns the exit code.
     pub(super) fn ask(
         &self,

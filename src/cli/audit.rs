@@ -88,13 +88,7 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitC
         .with("search", audit.search.as_ref())
         .with("examples", audit.examples);
     let Some(path) = &audit.file else {
-        return Ok(audit.target.ask(question, |agent, url, bearer| {
-            let request = agent.get(url);
-            match bearer {
-                Some(bearer) => request.header("authorization", bearer).call(),
-                None => request.call(),
-            }
-        }));
+        return Ok(audit.target.get(question));
     };
     let mut records: Box<dyn Read> = match open(path) {
         Ok(records) => records,

@@ -43,11 +43,5 @@ pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitC
         .with("future_seconds", command.future_seconds)
         .with("max_attempts", command.max_attempts)
         .with("min_poll_seconds", command.min_poll_seconds);
-    Ok(command.target.ask(question, |agent, url, bearer| {
-        let request = agent.get(url);
-        match bearer {
-            Some(bearer) => request.header("authorization", bearer).call(),
-            None => request.call(),
-        }
-    }))
+    Ok(command.target.get(question))
 }

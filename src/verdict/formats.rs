@@ -54,7 +54,7 @@ impl Verdict {
 
 impl RuleResult {
     /// The measured figure with its unit, or nothing.
-    fn figure(&self) -> String {
+    pub(super) fn figure(&self) -> String {
         match (self.measured, self.measure) {
             (Some(measured), Some(measure)) => format!("{measured} {measure}"),
             _ => String::new(),

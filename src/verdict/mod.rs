@@ -163,10 +163,11 @@ impl fmt::Display for Verdict {
             f.write_str("; the journal has dropped earlier ones")?;
         }
         for outcome in [RuleOutcome::Fail, RuleOutcome::Warn, RuleOutcome::Pass] {
-            for RuleResult { rule, sentence, measured, measure, .. } in self.of(outcome) {
-                write!(f, "\n{:<8} {rule}: {sentence}", outcome.code())?;
-                if let (Some(measured), Some(measure)) = (measured, measure) {
-                    write!(f, " ({measured} {measure})")?;
+            for result in self.of(outcome) {
+                write!(f, "\n{:<8} {}: {}", outcome.code(), result.rule, result.sentence)?;
+                match result.figure() {
+                    figure if figure.is_empty() => {}
+                    figure => write!(f, " ({figure})")?,
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::{
         Account,
         fault::{Entries, FaultStatus},
         injected::Snapshot,
-        journal::{Outcome, PageChange, Request},
+        journal::{Outcome, Request},
         listing::{PageEvent, PageQuery, PageStart, Position},
     },
     world::{Cancellation, Category, Filter, Millis, Order, Window, World, WorldConfig},
@@ -146,11 +146,8 @@ impl Seen {
             let request = &self.requests[final_page.request];
             let Some(page) = request.page.as_deref() else { continue };
             let is_by_number = !final_page.begin.is_by_token();
-            read.is_ended_by_fault = match request.change {
-                PageChange::PageToken => true,
-                PageChange::Entries(Entries::Empty | Entries::Drop) => is_by_number,
-                _ => false,
-            };
+            let looks_like_the_end = matches!(request.change.entries, Some(Entries::Empty | Entries::Drop));
+            read.is_ended_by_fault = request.change.is_token_repeated || is_by_number && looks_like_the_end;
             let config = page.config.settings.world;
             let world = worlds.entry(config).or_insert_with(|| account.world_of(config));
             let listed = |begin: PageStart, take: usize| {
@@ -181,9 +178,9 @@ fn entries_of(request: &Request) -> Option<usize> {
         return Some(0);
     }
     let page = request.page.as_deref()?;
-    match (request.entries, request.change) {
+    match (request.entries, request.change.entries) {
         // A fault has changed the number of entries.
-        (Some(_), PageChange::Entries(_)) => Some(page.query.take),
+        (Some(_), Some(_)) => Some(page.query.take),
         (Some(entries), _) => usize::try_from(entries).ok(),
         (None, _) => None,
     }
@@ -238,7 +235,7 @@ impl QueryRead {
         if is_delivered {
             self.delivered.insert(*begin);
         }
-        self.is_last_token_repeated = request.change == PageChange::PageToken;
+        self.is_last_token_repeated = request.change.is_token_repeated;
         let entries = entries_of(request);
         self.pages.push(PageRequest { request: nth, begin: *begin, take: *take, entries, is_delivered });
     }
@@ -322,7 +319,7 @@ pub(super) fn is_failure(request: &Request) -> bool {
     match request.status {
         _ if request.outcome == Outcome::Abandoned => false,
         None | Some(500..) => true,
-        Some(200) => request.outcome == Outcome::Cut || request.change == PageChange::Broken,
+        Some(200) => request.outcome == Outcome::Cut || request.change.is_broken,
         Some(_) => false,
     }
 }

@@ -12,7 +12,7 @@ pub use self::{
     store::Requests,
 };
 pub(crate) use self::{
-    request::{PageChange, RequestedPage},
+    request::{RequestedPage, ResponseChange},
     store::{CLOSED, Journal, Total},
 };
 pub use super::settings::{DEFAULT_JOURNAL, MAX_JOURNAL};

@@ -56,7 +56,7 @@ pub struct Request {
     pub(crate) arrived_after: u64,
     /// How a fault changed the response.
     #[serde(skip)]
-    pub(crate) change: PageChange,
+    pub(crate) change: ResponseChange,
     /// Whether the account's clock stood still, so that the client's waits do not show.
     #[serde(skip)]
     pub(crate) is_frozen: bool,
@@ -100,19 +100,17 @@ impl PartialEq for RequestedPage {
     }
 }
 
-/// How a fault changed a response. A later variant changes more.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum PageChange {
-    #[default]
-    Unchanged,
+/// How a fault changed a response.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ResponseChange {
+    /// The response is not that of the API, is incomplete, or cannot be read.
+    pub(crate) is_broken: bool,
+    /// The entries of the page changed.
+    pub(crate) entries: Option<Entries>,
+    /// The page token is that of the request, so the client cannot get any further with it.
+    pub(crate) is_token_repeated: bool,
     /// The content type is another one. The body is intact, but a client may refuse it.
-    ContentType,
-    /// The page token is that of the request. The entries are intact, but the client cannot get any further with it.
-    PageToken,
-    /// The entries changed; the response is otherwise valid.
-    Entries(Entries),
-    /// The response is not the page, is incomplete, or cannot be read.
-    Broken,
+    pub(crate) is_type_changed: bool,
 }
 
 /// The parameters of a request.
@@ -175,7 +173,7 @@ impl Request {
 
     /// Whether the client received a whole response with status 200.
     pub(crate) fn is_whole_200(&self) -> bool {
-        self.status == Some(200) && self.outcome == Outcome::Completed && self.change != PageChange::Broken
+        self.status == Some(200) && self.outcome == Outcome::Completed && !self.change.is_broken
     }
 
     /// The approximate size in memory, in bytes.

@@ -238,7 +238,7 @@ impl Drop for Journal {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::request::{Outcome, PageChange, Parameters},
+        super::request::{Outcome, Parameters, ResponseChange},
         *,
     };
 
@@ -261,7 +261,7 @@ mod tests {
             page: None,
             duration_us: 1,
             arrived_after: 0,
-            change: PageChange::Unchanged,
+            change: ResponseChange::default(),
             is_over_quota: false,
             is_frozen: false,
             token_hash: None,

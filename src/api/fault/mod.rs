@@ -28,7 +28,6 @@ use crate::{
     abort::ConnectionAbortedError,
     account::{
         fault::{Applied, Close, Fault, WaitClock},
-        journal::PageChange,
         quota::QuotaStatus,
     },
     api_name::ApiName,
@@ -74,7 +73,7 @@ pub(super) async fn apply_fault(
     context.recorder.fault(applied.name.clone());
     let response = match replacement(fault, context) {
         Some(response) => {
-            context.recorder.page_change(PageChange::Broken);
+            context.recorder.change(|change| change.is_broken = true);
             response
         }
         None => whole.await,
@@ -139,7 +138,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     let fault = &*applied.fault;
     if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, text);
-        context.recorder.page_change(PageChange::ContentType);
+        context.recorder.change(|change| change.is_type_changed = true);
     }
     let aborts_body = fault.close == Some(Close::MidBody);
     // These statuses have no body and no `Content-Length`.
@@ -161,7 +160,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
         && let Some((changed, count)) = entries::changed(&bytes, change, applied.chance)
     {
         context.recorder.entries(count);
-        context.recorder.page_change(PageChange::Entries(change));
+        context.recorder.change(|response| response.entries = Some(change));
         bytes = changed.into();
     }
     if fault.invalid_utf8 {
@@ -178,7 +177,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
         bytes.truncate(usize::try_from(at).unwrap_or(usize::MAX));
     }
     if fault.invalid_utf8 || aborts_body || bytes.len() < whole {
-        context.recorder.page_change(PageChange::Broken);
+        context.recorder.change(|change| change.is_broken = true);
     }
     // For an empty body, one byte is announced that is never sent.
     let announced = if aborts_body { whole.max(1) } else { bytes.len() };

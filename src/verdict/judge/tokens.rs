@@ -7,7 +7,7 @@ use super::super::{
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
-use crate::account::journal::{PageChange, Request};
+use crate::account::journal::{Request, ResponseChange};
 
 /// A token request is premature if the client's last token was not refused since, and lives for longer than a tenth of its
 /// life: good clients fetch the next token a little early.
@@ -30,7 +30,7 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
         let Some(previous) = issued.insert(client, request) else { continue };
         let life_ms = previous.token_expires_at.map_or(0, |expires| expires.0 - at(previous));
         // A client may refuse a response with another content type.
-        let is_usable = previous.change == PageChange::Unchanged;
+        let is_usable = previous.change == ResponseChange::default();
         if !is_after_401 && is_usable && knew(request, previous) && at(request) - at(previous) < life_ms / 10 * 9 {
             finding.requests.push(request.number);
         }
@@ -59,7 +59,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
         if request.api == Some("token") {
             if allowed > 0 && is_issued(request) {
                 // A client may refuse a response with another content type.
-                fetched += u32::from(request.change == PageChange::Unchanged);
+                fetched += u32::from(request.change == ResponseChange::default());
                 waiting = None;
                 if fetched > allowed {
                     finding.requests.push(request.number);
