@@ -47,6 +47,7 @@ impl RequestContext {
         let target = RequestTarget {
             epoch,
             arrived_after: account.journal.noted(),
+            arrival: account.journal.arrive(),
             now: account.clock().now(),
             config: account.config(),
             account: account.clone(),

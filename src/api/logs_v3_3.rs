@@ -114,6 +114,7 @@ fn open(text: &str, category: Category, context: &RequestContext) -> Result<Page
     };
     let life_seconds = i64::from(context.config.profile().page_token_life_seconds);
     if life_seconds > 0 && context.now.0 - token.seen_at.0 >= life_seconds * 1000 {
+        context.recorder.unforeseeable();
         let wanted = format!("the token of a first page that was read less than {life_seconds} s ago");
         return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     }

@@ -166,6 +166,7 @@ fn list(
     if context.config.profile().more_than_limit == MoreThanLimit::Refused
         && merged.after(Position::default(), query.take + 1).events.len() > query.take
     {
+        context.recorder.unforeseeable();
         return Err(ApiError::MoreThanLimit { limit: query.take });
     }
     Ok(merged.page(query.begin, query.take))

@@ -13,7 +13,7 @@ use super::masking::{masked_body, masked_pairs};
 use crate::{
     account::{
         Account, AccountConfig,
-        journal::{MAX_PARAMETER_BYTES, ResponseChange},
+        journal::{MAX_PARAMETER_BYTES, ResponseChange, TokenLife},
         listing::PageQuery,
         quota::QuotaStatus,
     },
@@ -33,6 +33,8 @@ pub(super) struct RequestTarget {
     pub(super) epoch: u64,
     /// The number of the last request of the journal when the request arrived.
     pub(super) arrived_after: u64,
+    /// The place of the request in the order of arrival.
+    pub(super) arrival: u64,
 }
 
 /// A handle to the record of a request. Clones share the record.
@@ -56,8 +58,10 @@ pub(super) struct RequestRecord {
     pub(super) entries: Option<u64>,
     pub(super) quota: Option<QuotaStatus>,
     pub(super) fault: Option<Arc<str>>,
-    /// When the issued token expires.
-    pub(super) token_expires_at: Option<Millis>,
+    /// The issued token.
+    pub(super) token_life: Option<TokenLife>,
+    /// The API refused what a client can learn only from the refusal.
+    pub(super) is_unforeseeable: bool,
     /// The quota rejected the request.
     pub(super) is_rate_limited: bool,
     /// The flag name of the server limit that the request exceeded.
@@ -111,9 +115,14 @@ impl Recorder {
         self.0.lock().fault = Some(name);
     }
 
-    /// Sets the time at which the issued token expires.
-    pub(super) fn token_expires_at(&self, at: Millis) {
-        self.0.lock().token_expires_at = Some(at);
+    /// Sets the issued token.
+    pub(super) fn token_life(&self, token_life: TokenLife) {
+        self.0.lock().token_life = Some(token_life);
+    }
+
+    /// Records that the API refuses what a client can learn only from the refusal.
+    pub(super) fn unforeseeable(&self) {
+        self.0.lock().is_unforeseeable = true;
     }
 
     pub(super) fn limited(&self, limit: &'static str) {

@@ -122,7 +122,7 @@ impl Recording {
     fn entry(&mut self, record: RequestRecord, status: Option<u16>, outcome: Outcome) -> JournalEntry {
         self.is_written = true;
         let Self { context, method, uri, api, presented, stopwatch, .. } = &*self;
-        let RequestTarget { account, now, epoch, config, arrived_after } =
+        let RequestTarget { account, now, epoch, config, arrived_after, arrival } =
             record.target.as_ref().unwrap_or(&context.target);
         let after = stopwatch.elapsed();
         let after_us = clock::micros(after);
@@ -165,11 +165,13 @@ impl Recording {
                 .map(|query| Box::new(RequestedPage { query, config: config.clone() })),
             duration_us: after_us,
             arrived_after: *arrived_after,
+            arrival: *arrival,
             change: record.change,
             is_over_quota: record.is_rate_limited,
             is_frozen: account.clock().reading().mode == clock::Mode::Frozen,
             token_hash: presented.as_deref().map(hash),
-            token_expires_at: record.token_expires_at,
+            token_life: record.token_life,
+            is_unforeseeable: record.is_unforeseeable,
         };
         JournalEntry { account: account.clone(), epoch: *epoch, request }
     }

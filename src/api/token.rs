@@ -13,7 +13,10 @@ use serde::Serialize;
 
 use super::{body, client::FormBytes, context::RequestContext, error::ApiError, page, params::Params};
 use crate::{
-    account::tokens::{Grant, Issued},
+    account::{
+        journal::TokenLife,
+        tokens::{Grant, Issued},
+    },
     clock::after,
 };
 
@@ -77,7 +80,10 @@ fn grant(context: &RequestContext, headers: &HeaderMap, params: &Params<'_>) -> 
         }
         Some(other) => return Err(ApiError::UnsupportedGrantType(other.to_owned())),
     };
-    context.recorder.token_expires_at(after(context.now, issued.expires_in_seconds.unsigned_abs() * 1000));
+    context.recorder.token_life(TokenLife {
+        expires_at: after(context.now, issued.expires_in_seconds.unsigned_abs() * 1000),
+        life_ms: i64::from(profile.token_life_seconds.get()) * 1000,
+    });
     Ok(response(&issued, settings.client_id.as_str()))
 }
 

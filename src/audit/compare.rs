@@ -98,6 +98,8 @@ struct Unmatched {
     record: u64,
     form: Form,
     key: RecordKey,
+    /// The event that is equal and taken, for a time that may be outside of the window.
+    taken: Option<u32>,
     /// The hashes of the compared texts, in order.
     texts: Box<[u64]>,
     /// The values of the compared fields, for the first of these records.
@@ -248,9 +250,10 @@ impl<'a> Comparison<'a> {
                 self.matched += u64::from(self.expected.required[event as usize]);
                 self.not_expected += u64::from(!self.expected.required[event as usize]);
             }
-            Found::Taken(event) if self.expected.required[event as usize] => self.duplicates.push((record, event)),
-            Found::Taken(_) => self.not_expected += 1,
-            Found::None => {
+            Found::Taken(event) if !self.expected.required[event as usize] => self.not_expected += 1,
+            Found::Taken(event) if !self.may_be_outside(key.time) => self.duplicates.push((record, event)),
+            found => {
+                let taken = if let Found::Taken(event) = found { Some(event) } else { None };
                 if self.unmatched.len() == MAX_UNMATCHED {
                     return Err(InputError::Invalid(format!(
                         "More than {MAX_UNMATCHED} records match no event; category, window and map must be those of the records"
@@ -261,7 +264,7 @@ impl<'a> Comparison<'a> {
                 let shortened = |text: &str| -> String { text.chars().take(MAX_VALUE).collect() };
                 let kept = || (0..compared.names.len()).map(|nth| values.get(nth).map(shortened)).collect();
                 let values = (self.unmatched.len() < MAX_KEPT).then(kept);
-                self.unmatched.push(Unmatched { record, form, key, texts, values });
+                self.unmatched.push(Unmatched { record, form, key, taken, texts, values });
             }
         }
         Ok(())
@@ -271,6 +274,11 @@ impl<'a> Comparison<'a> {
     fn is_near(&self, time: RecordTime) -> bool {
         let Window { from, to } = self.window;
         time.at.0.saturating_add(time.unit_ms - 1) >= from.0 - MARGIN_MS && time.at.0 <= to.0 + MARGIN_MS
+    }
+
+    /// Whether a part of what the time of a record can be is outside of the window.
+    fn may_be_outside(&self, time: RecordTime) -> bool {
+        time.at < self.window.from || time.at.0.saturating_add(time.unit_ms - 1) > self.window.to.0
     }
 
     /// Whether the time of a record is in the window.
@@ -418,10 +426,7 @@ impl<'a> Comparison<'a> {
     /// those of the API may be on both sides of an end.
     fn without_events_outside(&mut self, records: Vec<Unmatched>) -> Vec<Unmatched> {
         let window = self.window;
-        let may_be_outside = |record: &Unmatched| {
-            let RecordTime { at: Millis(at), unit_ms } = record.key.time;
-            at < window.from.0 || at + unit_ms - 1 > window.to.0
-        };
+        let may_be_outside = |record: &Unmatched| self.may_be_outside(record.key.time);
         let (near, mut left): (Vec<_>, Vec<_>) = records.into_iter().partition(may_be_outside);
         if near.is_empty() {
             return left;
@@ -451,6 +456,8 @@ impl<'a> Comparison<'a> {
             });
             if is_event {
                 self.outside_by_time += 1;
+            } else if let Some(event) = record.taken {
+                self.duplicates.push((record.record, event));
             } else {
                 left.push(record);
             }

@@ -62,7 +62,13 @@ impl RecordTime {
         }
         let at: Timestamp = text.parse().ok()?;
         // Some languages omit the zeros at the end of a fraction, so a short fraction is exact.
-        let unit_ms = if text.contains('.') { 1 } else { SECOND_MS };
+        let clock = text.split_once(['T', 't', ' ']).map_or(text, |(_, clock)| clock);
+        let clock = clock.split(['Z', 'z', '+', '-', '[']).next().unwrap_or_default();
+        let unit_ms = match clock.matches(':').count() {
+            _ if clock.contains(['.', ',']) => 1,
+            2.. => SECOND_MS,
+            _ => MINUTE_MS,
+        };
         Some(Self { at: Millis(at.as_millisecond()), unit_ms })
     }
 
@@ -129,6 +135,7 @@ mod tests {
             ("2026-01-15 08:55:12.279+00:00", AT, 1),
             ("2026-01-15T08:55:12.2Z", AT - 79, 1),
             ("2026-01-15T08:55:12Z", AT - 279, SECOND_MS),
+            ("2026-01-15T10:55+02:00", AT - 12_279, MINUTE_MS),
             ("1768467312279", AT, 1),
             ("1768467312", AT - 279, SECOND_MS),
             ("1768467312.279", AT, 1),

@@ -80,6 +80,10 @@ pub(super) async fn compare(
     let is_long = params.examples.is_some();
     let query = params.query(account.clock())?;
     let format = record_format(&headers)?;
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| coding.as_bytes() != b"identity") {
+        let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
+        return Err(Problem::unsupported(invalid_text("Content-Encoding", "must be identity", &coding)));
+    }
     let announced = body.size_hint().exact().unwrap_or_default();
     if announced > MAX_BYTES && headers.contains_key(header::EXPECT) {
         return Err(too_large());
@@ -209,8 +213,12 @@ impl AuditParams {
 }
 
 fn invalid(name: &str, wanted: &str, got: &str) -> Problem {
+    Problem::invalid(invalid_text(name, wanted, got))
+}
+
+fn invalid_text(name: &str, wanted: &str, got: &str) -> String {
     let shown: String = got.chars().take(60).collect();
-    Problem::invalid(format!("{name} {wanted}, got {shown}"))
+    format!("{name} {wanted}, got {shown}")
 }
 
 /// The format of the records: the content type, or JSON where curl sends a form.

@@ -62,6 +62,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// 415: a body has a form that is not read.
+    pub(super) fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
     /// 503: there are too many such requests; the next attempt may be after this many seconds.
     pub(super) fn busy(detail: impl Into<String>, wait_seconds: u64) -> Self {
         Self { retry_after: Some(wait_seconds), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }

@@ -40,7 +40,6 @@ pub(super) struct Seen {
 /// One read of a query: the requests from its first page on. A later request for the first page begins another read, unless
 /// it repeats one that failed.
 pub(super) struct QueryRead {
-    pub(super) category: Category,
     pub(super) api: Option<&'static str>,
     /// The window that the client requested, and the readable part of it. A repeated request for the first page replaces
     /// them.
@@ -56,12 +55,23 @@ pub(super) struct QueryRead {
     delivered: HashSet<PageStart>,
     /// Whether the last response has the page token of its request.
     is_last_token_repeated: bool,
-    /// Whether the client has seen the end: a page is not full, or there is nothing after the last page that it read.
-    pub(super) is_read_to_end: bool,
-    /// Whether a fault hid the next page or made the last one look like the end.
-    pub(super) is_ended_by_fault: bool,
+    /// What the client knows of the end.
+    pub(super) end: ReadEnd,
+    /// Whether pages between those that the client received are missing.
+    pub(super) skips_pages: bool,
     /// The time of the last entry of the last page that the client received, if it is not the end.
     reached: Option<Millis>,
+}
+
+/// What a client knows of the end of a read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ReadEnd {
+    /// A page is not full, or there is nothing after the last page that it read.
+    Seen,
+    /// A fault hid the next page, or made the last one look like the end.
+    HiddenByFault,
+    /// There are further pages.
+    Ahead,
 }
 
 /// A request for a page.
@@ -98,7 +108,11 @@ impl Seen {
             faults: account.faults(),
         };
         let mut groups: HashMap<GroupKey, usize> = HashMap::new();
-        for (nth, request) in seen.requests.iter().enumerate() {
+        // Requests of workers end in another order than they are sent.
+        let mut order: Vec<usize> = (0..seen.requests.len()).collect();
+        order.sort_by_key(|&nth| seen.requests[nth].arrival);
+        for nth in order {
+            let request = &seen.requests[nth];
             let Some(page) = request.page.as_deref() else { continue };
             let query = &page.query;
             let group = *groups.entry(GroupKey::of(request.api, query)).or_insert_with(|| {
@@ -110,7 +124,9 @@ impl Seen {
                 begin if begin.is_first() => open().find(|(_, read)| read.is_repeated_by(query)),
                 begin => {
                     let continued = || open().filter(|(_, read)| read.is_continued_by(query));
-                    continued().find(|(_, read)| !read.delivered.contains(&begin)).or_else(|| continued().next())
+                    // A page number after the end belongs to another read, of which the first page may come later.
+                    let again = || continued().next().filter(|(_, read)| begin.is_by_token() || !read.has_end());
+                    continued().find(|(_, read)| !read.delivered.contains(&begin)).or_else(again)
                 }
             };
             let found = found.map(|(at, _)| at);
@@ -133,8 +149,9 @@ impl Seen {
                 return;
             }
             let delivered = || read.pages.iter().filter(|page| page.is_delivered);
+            read.skips_pages = skips_pages(delivered(), self.is_whole);
             if delivered().any(|page| page.entries.is_some_and(|entries| entries < page.take)) {
-                read.is_read_to_end = true;
+                read.end = ReadEnd::Seen;
                 continue;
             }
             // All pages are full. The last one may end where the query ends. Page numbers may be read in any order.
@@ -147,7 +164,7 @@ impl Seen {
             let Some(page) = request.page.as_deref() else { continue };
             let is_by_number = !final_page.begin.is_by_token();
             let looks_like_the_end = matches!(request.change.entries, Some(Entries::Empty | Entries::Drop));
-            read.is_ended_by_fault = request.change.is_token_repeated || is_by_number && looks_like_the_end;
+            let is_by_fault = request.change.is_token_repeated || is_by_number && looks_like_the_end;
             let config = page.config.settings.world;
             let world = worlds.entry(config).or_insert_with(|| account.world_of(config));
             let listed = |begin: PageStart, take: usize| {
@@ -155,9 +172,18 @@ impl Seen {
                 query.list(world, query.injected_events(&account.injected), cancellation)
             };
             let last = listed(final_page.begin, final_page.take);
-            read.is_read_to_end = listed(PageStart::At(last.end), 1).events.is_empty();
+            read.end = match listed(PageStart::At(last.end), 1).events.len() {
+                0 => ReadEnd::Seen,
+                _ if is_by_fault => ReadEnd::HiddenByFault,
+                _ => ReadEnd::Ahead,
+            };
             read.reached = last.events.last().map(PageEvent::at);
         }
+    }
+
+    /// Whether the last request of a read failed, so that the next read may repeat it at once.
+    pub(super) fn is_failed(&self, read: &QueryRead) -> bool {
+        read.pages.last().is_some_and(|page| is_failure(self.request(page)))
     }
 
     pub(super) fn request(&self, page: &PageRequest) -> &Request {
@@ -170,6 +196,25 @@ impl Seen {
             group.iter().map(|&at| &self.reads[at]).filter(|read| !read.delivered.is_empty()).collect::<Vec<_>>()
         })
     }
+}
+
+/// Whether pages by number are missing before the last one. Without the earlier part of the journal, the first pages may be
+/// missing there.
+fn skips_pages<'p>(delivered: impl Iterator<Item = &'p PageRequest>, is_whole: bool) -> bool {
+    let by_number = |page: &PageRequest| match page.begin {
+        PageStart::Skip(skip) => Some((skip, page.take as u64)),
+        PageStart::At(_) => None,
+    };
+    let has_entries = |page: &&PageRequest| page.entries != Some(0);
+    let mut pages: Vec<(u64, u64)> = delivered.filter(has_entries).filter_map(by_number).collect();
+    pages.sort_unstable();
+    let Some(&(first, _)) = pages.first() else { return false };
+    let mut end = if is_whole { 0 } else { first };
+    pages.into_iter().any(|(skip, take)| {
+        let starts_late = skip > end;
+        end = end.max(skip.saturating_add(take));
+        starts_late
+    })
 }
 
 /// The number of entries of the page of a request, before faults.
@@ -206,9 +251,8 @@ impl GroupKey {
 
 impl QueryRead {
     fn new(api: Option<&'static str>, query: &PageQuery, lag_ms: i64) -> Self {
-        let PageQuery { category, asked, window, order, seen_at, snapshot, .. } = query;
+        let PageQuery { asked, window, order, seen_at, snapshot, .. } = query;
         Self {
-            category: *category,
             api,
             asked: *asked,
             window: *window,
@@ -219,8 +263,8 @@ impl QueryRead {
             pages: Vec::new(),
             delivered: HashSet::new(),
             is_last_token_repeated: false,
-            is_read_to_end: false,
-            is_ended_by_fault: false,
+            end: ReadEnd::Ahead,
+            skips_pages: false,
             reached: None,
         }
     }
@@ -278,7 +322,13 @@ impl QueryRead {
 
     /// Whether the window ends now or, for a client that leaves out what may come late, the lag before now.
     pub(super) fn is_poll(&self) -> bool {
-        self.asked.to.0 >= self.seen_at.0 - NOW_TOLERANCE_MS - self.lag_ms
+        let settled = self.seen_at.0 - self.lag_ms;
+        self.ends_now() || (self.asked.to.0 - settled).abs() <= NOW_TOLERANCE_MS
+    }
+
+    /// Whether the client has received a page that is not full.
+    fn has_end(&self) -> bool {
+        self.pages.iter().any(|page| page.is_delivered && page.entries.is_some_and(|entries| entries < page.take))
     }
 
     /// Whether the client can choose a window.
@@ -294,7 +344,7 @@ impl QueryRead {
     /// The part of the window that the client received, both ends included.
     pub(super) fn received(&self) -> (Millis, Millis) {
         let Window { from, to } = self.window;
-        match (self.is_read_to_end, self.reached, self.order) {
+        match (self.end == ReadEnd::Seen, self.reached, self.order) {
             (true, ..) => (from, to),
             // Other events of the last millisecond may be on the next page.
             (false, Some(reached), Order::NewestFirst) => (Millis(reached.0 + 1), to),

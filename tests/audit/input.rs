@@ -318,3 +318,36 @@ async fn an_abandoned_or_refused_page_is_not_the_fault_of_a_harmless_rule() {
     let left = report["expected"].as_u64().expect("a count") - 50;
     assert_eq!(findings(&report), json!({"missing":{"refused":left}}), "{report}");
 }
+
+#[tokio::test]
+async fn equal_lines_on_both_sides_of_an_end_are_not_doubled() {
+    let lab = Lab::new();
+    for at in ["11:00:10", "11:00:40"] {
+        let at = format!("2026-01-15T{at}.000Z");
+        lab.inject(json!({"category":"device","event":"compliant","timestamp":at,"device_name":"Y","device_id":"y"}))
+            .await;
+    }
+    let mut days = Vec::new();
+    for page in 1.. {
+        let path = format!("/o/api/v2/logs?limit=50&page={page}");
+        let request = http::Request::get(path).header("authorization", format!("Bearer {}", crate::connector::TOKEN));
+        let answer = lab.local.answer(request.body(bytes::Bytes::new()).expect("a request")).await.expect("an answer");
+        let Ok(body) = serde_json::from_slice::<Value>(answer.body()) else { break };
+        let Some(logs) = body["logs"].as_array().filter(|_| page < 4) else { break };
+        days.extend(logs.clone());
+    }
+    let params = format!("category=device&{}", between(NOW - HOUR + 30_000, NOW));
+    let (_, report) = post(&lab, &params, "application/json", Value::from(days).to_string()).await;
+    assert_eq!(findings(&report), json!({}), "{report}");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused() {
+    let lab = Lab::new();
+    let path = format!("/_mock/accounts/default/audit?category=device&{}", between(NOW - HOUR, NOW));
+    let request = http::Request::post(path).header("host", "localhost").header("content-encoding", "gzip");
+    let answer = lab.local.answer(request.body(bytes::Bytes::new()).expect("a request")).await.expect("an answer");
+    let problem: Value = serde_json::from_slice(answer.body()).expect("JSON");
+    let detail = "Content-Encoding must be identity, got gzip";
+    assert_eq!((answer.status().as_u16(), problem["detail"].as_str()), (415, Some(detail)));
+}

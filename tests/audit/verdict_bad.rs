@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     connector::{HOUR, Lab, NOW, window},
-    verdict::{get_token, result, running, violations},
+    verdict::{get, get_token, result, running, violations},
 };
 
 #[tokio::test]
@@ -88,4 +88,49 @@ async fn a_hole_in_a_backfill_that_goes_backwards_is_found() {
     }
     let gaps = result(&lab, "no_gaps").await;
     assert_eq!((&gaps["result"], &gaps["measured"]), (&json!("fail"), &json!(172_799.999)), "{gaps}");
+}
+
+#[tokio::test]
+async fn pages_that_are_skipped_by_number_are_found() {
+    let lab = Lab::of(running());
+    for page in [1, 3, 5] {
+        assert_eq!(get(&lab, &format!("/o/api/v2/logs?limit=20&page={page}")).await, 200);
+    }
+    assert_eq!(violations(&lab, "").await, json!({"pages_to_end":[3]}));
+}
+
+#[tokio::test]
+async fn another_window_or_filter_is_no_repetition_of_a_failure() {
+    // The next window.
+    let lab = Lab::of(running());
+    lab.fault(json!({"match":{"nth":1},"fault":{"status":503}})).await;
+    lab.ask(&window(NOW - 2 * HOUR, NOW - HOUR)).await;
+    lab.read(window(NOW - HOUR, NOW)).await;
+    assert_eq!(violations(&lab, "").await, json!({"retries":[1]}));
+
+    // Another filter.
+    let lab = Lab::of(running());
+    lab.fault(json!({"match":{"nth":1},"fault":{"status":503}})).await;
+    for code in ["added", "compliant"] {
+        let mut query = window(NOW - HOUR, NOW);
+        query["filter"] = json!({"events":code});
+        lab.ask(&query).await;
+        lab.advance(30);
+    }
+    assert_eq!(result(&lab, "retries").await["requests"], json!([1]));
+}
+
+#[tokio::test]
+async fn a_client_that_starts_again_for_ever_is_found() {
+    let lab = Lab::of(running());
+    lab.fault(json!({"match":{"every":2},"fault":{"status":503}})).await;
+    for _ in 0..15 {
+        let mut query = window(NOW - 6 * HOUR, NOW);
+        query["limit"] = json!(10);
+        let (_, page) = lab.ask(&query).await;
+        query["token"] = page.expect("a page")["token"].clone();
+        assert_eq!(lab.ask(&query).await.0, 503);
+    }
+    let attempts = result(&lab, "bounded_attempts").await;
+    assert_eq!((&attempts["result"], &attempts["measured"]), (&json!("fail"), &json!(15.0)), "{attempts}");
 }

@@ -244,3 +244,86 @@ async fn a_verdict_keeps_texts_of_clients_in_one_line() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn workers_may_read_the_pages_of_a_poll_side_by_side() {
+    let lab = Lab::of(running().dense(100));
+    let page = async |nth: u32| get(&lab, &format!("/o/api/v2/logs?limit=20&page={nth}")).await;
+    for nth in 1..=5 {
+        assert_eq!(page(nth).await, 200);
+    }
+    lab.advance(60);
+    // The first page is sent first, and ends last.
+    lab.fault(json!({"match":{"nth":1},"fault":{"delay_ms":50}})).await;
+    tokio::join!(page(1), page(2), page(3), page(4), page(5));
+    let found = violations(&lab, "").await;
+    assert_eq!(found, json!({}));
+}
+
+#[tokio::test]
+async fn a_token_that_is_issued_again_is_as_old_as_it_is() {
+    let lab = Lab::of(running());
+    lab.patch(json!({"profile":{"token_life_seconds":3600}})).await;
+    get_token(&lab).await;
+    lab.advance(3550);
+    for _ in 0..4 {
+        get_token(&lab).await;
+        lab.advance(10);
+    }
+    assert_eq!(violations(&lab, "").await, json!({}));
+}
+
+#[tokio::test]
+async fn workers_of_two_apis_may_each_get_a_401() {
+    let lab = Lab::of(running());
+    let token = get_token(&lab).await;
+    let query = window(NOW - HOUR, NOW);
+    lab.ask_as(&token, &query).await;
+    lab.advance(12 * 3600);
+    assert_eq!(lab.ask_as(&token, &query).await.0, 401);
+    let request = Request::get("/o/api/v2/logs").header("authorization", format!("Bearer {token}"));
+    lab.local.answer(request.body(Bytes::new()).expect("a request")).await.expect("an answer");
+    let token = get_token(&lab).await;
+    lab.ask_as(&token, &query).await;
+    assert_eq!(result(&lab, "one_token_after_expiry").await["result"], "pass");
+}
+
+#[tokio::test]
+async fn what_a_client_learns_from_a_refusal_is_no_wrong_request() {
+    let lab = Lab::of(running());
+    lab.patch(json!({"profile":{"more_than_limit":"406","page_token_life_seconds":60}})).await;
+    let mut query = window(NOW - 24 * HOUR, NOW);
+    query["limit"] = json!(5);
+    assert_eq!(lab.ask(&query).await.0, 406);
+    lab.patch(json!({"profile":{"more_than_limit":"page"}})).await;
+    let (_, page) = lab.ask(&query).await;
+    query["token"] = page.map_or(Value::Null, |page| page["token"].clone());
+    lab.advance(90);
+    assert_eq!(lab.ask(&query).await.0, 400);
+    let found = violations(&lab, "").await;
+    assert!(found["valid_requests"].is_null(), "{found}");
+}
+
+#[tokio::test]
+async fn an_equal_filter_beside_a_page_token_is_the_same_query() {
+    let lab = Lab::of(running());
+    let mut query = window(NOW - 24 * HOUR, NOW);
+    query["limit"] = json!(5);
+    query["filter"] = json!({"events":["added","compliant"]});
+    let (_, page) = lab.ask(&query).await;
+    query["token"] = page.expect("a page")["token"].clone();
+    query["filter"] = json!({"events":["compliant","added"],"search":""});
+    lab.read(query).await;
+    assert_eq!(violations(&lab, "").await, json!({}));
+}
+
+#[tokio::test]
+async fn windows_of_a_client_that_catches_up_are_no_polls() {
+    let lab = Lab::of(running().lag("3600"));
+    for ten in 0..5 {
+        let from = NOW - HOUR + ten * 600_000;
+        lab.read(window(from, from + 600_000)).await;
+    }
+    let found = violations(&lab, "disable=overlaps_lag").await;
+    assert_eq!(found, json!({}));
+}

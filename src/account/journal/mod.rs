@@ -12,7 +12,7 @@ pub use self::{
     store::Requests,
 };
 pub(crate) use self::{
-    request::{RequestedPage, ResponseChange},
+    request::{RequestedPage, ResponseChange, TokenLife},
     store::{CLOSED, Journal, Total},
 };
 pub use super::settings::{DEFAULT_JOURNAL, MAX_JOURNAL};

@@ -50,6 +50,9 @@ pub struct Request {
     pub(crate) page: Option<Box<RequestedPage>>,
     /// The time until the response, in microseconds of the machine's time.
     pub duration_us: u64,
+    /// The place in the order of arrival.
+    #[serde(skip)]
+    pub(crate) arrival: u64,
     /// The number of the last request that had ended when this one arrived. The client can know the results up to this one
     /// only.
     #[serde(skip)]
@@ -66,9 +69,20 @@ pub struct Request {
     /// Whether the quota refused the request.
     #[serde(skip)]
     pub(crate) is_over_quota: bool,
-    /// When the token of the response expires, if it has one.
+    /// The token of the response, if it has one.
     #[serde(skip)]
-    pub(crate) token_expires_at: Option<Millis>,
+    pub(crate) token_life: Option<TokenLife>,
+    /// Whether the API refused what a client can learn only from the refusal.
+    #[serde(skip)]
+    pub(crate) is_unforeseeable: bool,
+}
+
+/// The life of an issued token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TokenLife {
+    pub(crate) expires_at: Millis,
+    /// How long a new token lives. The issued one may be older.
+    pub(crate) life_ms: i64,
 }
 
 /// The end of a request.

@@ -28,6 +28,8 @@ pub(crate) const CLOSED: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
+    /// The number of requests that have arrived.
+    arrivals: AtomicU64,
     /// The number of recorded requests, readable without the lock.
     noted: AtomicU64,
     /// The number of the last recorded request.
@@ -96,7 +98,13 @@ impl Journal {
             capacity: capacity as usize,
             epoch: 0,
         };
-        Self { state: Mutex::new(state), noted: AtomicU64::new(0), last: watch::Sender::new(0), total }
+        Self {
+            state: Mutex::new(state),
+            arrivals: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
+            last: watch::Sender::new(0),
+            total,
+        }
     }
 
     /// Records a request of an epoch, and assigns its number. A request of another epoch is ignored.
@@ -169,6 +177,11 @@ impl Journal {
     /// The number of requests recorded since the last reset.
     pub(crate) fn noted(&self) -> u64 {
         self.noted.load(Ordering::Acquire)
+    }
+
+    /// Counts a request that arrives, and returns its number in the order of arrival.
+    pub(crate) fn arrive(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
     /// All stored requests, oldest first.
@@ -260,12 +273,14 @@ mod tests {
             ignored: None,
             page: None,
             duration_us: 1,
+            arrival: 0,
             arrived_after: 0,
             change: ResponseChange::default(),
             is_over_quota: false,
             is_frozen: false,
             token_hash: None,
-            token_expires_at: None,
+            token_life: None,
+            is_unforeseeable: false,
         }
     }
 

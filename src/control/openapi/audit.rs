@@ -31,7 +31,7 @@ pub(super) fn audit_paths() -> Map<String, Value> {
     let summary = "Compares the records of a connector with the events of a window, its end excluded";
     let answered = ("200", report("What was found.", "AuditReport"));
     let mut compared =
-        with_parameters(operation("audit", summary, answered, &["400", "404", "413", "503"]), &parameters);
+        with_parameters(operation("audit", summary, answered, &["400", "404", "413", "415", "503"]), &parameters);
     compared["requestBody"] = json!({ "content": {
         "application/x-ndjson": { "schema": text() },
         "application/json": { "schema": { "type": "array", "items": { "type": "object" } } },

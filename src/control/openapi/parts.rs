@@ -13,6 +13,7 @@ pub(super) fn operation(id: &str, summary: &str, (status, response): (&str, Valu
             "429" => "There were too many wrong control tokens.",
             "404" => "Nothing has that name.",
             "413" => "The body is too large.",
+            "415" => "The body is compressed.",
             "503" => "There are too many such requests at once; Retry-After has the seconds until the next attempt.",
             _ => "It conflicts with what exists.",
         };

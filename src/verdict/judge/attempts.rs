@@ -4,28 +4,42 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
     finding::{Finding, at, client_of, number, seconds, token_requests},
-    seen::{QueryRead, Seen, is_failure},
+    seen::{QueryRead, Seen, is_failure, knew},
     settings::VerdictSettings,
 };
-use crate::{
-    account::{journal::Request, listing::PageStart},
-    world::{Category, Millis},
-};
+use crate::account::{journal::Request, listing::PageStart};
 
 /// A wait of this many milliseconds need not grow.
 const LONG_WAIT_MS: i64 = 30_000;
 
-/// The attempts at each page, with the index of the read: a failed request is followed by one for the same page.
+/// The number of later reads in which the repetition of a request is looked for.
+const MAX_LATER_READS: usize = 256;
+
+/// The attempts at each page, with the index of the last read: a failed request is followed by one for the same page, in the
+/// same read or in the next one, if that begins the same query again.
 fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
     let mut all: Vec<(Option<usize>, Vec<&Request>)> = Vec::new();
-    for (read, QueryRead { pages, .. }) in seen.reads.iter().enumerate() {
-        let mut starts: HashMap<PageStart, usize> = HashMap::new();
-        for page in pages {
-            let nth = *starts.entry(page.begin).or_insert_with(|| {
-                all.push((Some(read), Vec::new()));
-                all.len() - 1
-            });
-            all[nth].1.push(seen.request(page));
+    for group in &seen.groups {
+        let mut previous: Option<(&QueryRead, HashMap<PageStart, usize>)> = None;
+        for &nth in group {
+            let read = &seen.reads[nth];
+            let before = previous.take().filter(|(before, _)| before.has_window_of(read.asked, read.seen_at));
+            let failed = |begin: &PageStart, all: &[(Option<usize>, Vec<&Request>)]| {
+                let chain = *before.as_ref()?.1.get(begin)?;
+                all[chain].1.last().filter(|last| is_failure(last)).map(|_| chain)
+            };
+            let mut starts: HashMap<PageStart, usize> = HashMap::new();
+            for page in &read.pages {
+                let chain = *starts.entry(page.begin).or_insert_with(|| {
+                    failed(&page.begin, &all).unwrap_or_else(|| {
+                        all.push((None, Vec::new()));
+                        all.len() - 1
+                    })
+                });
+                all[chain].0 = Some(nth);
+                all[chain].1.push(seen.request(page));
+            }
+            previous = Some((read, starts));
         }
     }
     // Token requests have no pages. Each one that fails is followed by another.
@@ -39,49 +53,23 @@ fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
     all
 }
 
-/// The requests that begin a read again after a failure.
-struct Restarts<'s> {
-    seen: &'s Seen,
-    /// For each API and category, the number of the last request that a request for a first page knew.
-    first_pages: HashMap<(Option<&'s str>, Category), u64>,
-    /// For each read, the next one of its group, and the earliest start of a window of all later ones.
-    later: Vec<Option<(usize, Millis)>>,
+/// For each read, the later ones of its group, in order.
+fn later_reads(seen: &Seen) -> HashMap<usize, &[usize]> {
+    let mut later = HashMap::new();
+    for group in &seen.groups {
+        later.extend(group.iter().enumerate().map(|(at, &nth)| (nth, &group[at + 1..])));
+    }
+    later
 }
 
-impl<'s> Restarts<'s> {
-    fn of(seen: &'s Seen) -> Self {
-        let mut first_pages: HashMap<(Option<&str>, Category), u64> = HashMap::new();
-        for read in &seen.reads {
-            let known = read.pages.iter().filter(|page| page.begin.is_first());
-            if let Some(last) = known.map(|page| seen.request(page).arrived_after).max() {
-                let latest = first_pages.entry((read.api, read.category)).or_default();
-                *latest = last.max(*latest);
-            }
-        }
-        let mut later = vec![None; seen.reads.len()];
-        for group in &seen.groups {
-            let mut following: Option<(usize, Millis)> = None;
-            for &nth in group.iter().rev() {
-                later[nth] = following;
-                let from = seen.reads[nth].asked.from;
-                following = Some((nth, following.map_or(from, |(_, earliest)| earliest.min(from))));
-            }
-        }
-        Self { seen, first_pages, later }
-    }
-
-    /// Whether the client began to read again what a failed request of a read asked for.
-    fn has(&self, nth: usize, failed: &Request) -> bool {
-        let read = &self.seen.reads[nth];
-        let is_first = failed.page.as_deref().is_some_and(|page| page.query.begin.is_first());
-        // A first page may be repeated with another window, as a client does that asks for the last hour.
-        if is_first {
-            return self.first_pages.get(&(read.api, read.category)).is_some_and(|last| *last >= failed.number);
-        }
-        self.later[nth].is_some_and(|(next, earliest)| {
-            earliest <= read.asked.from || self.seen.reads[next].has_window_of(read.asked, read.seen_at)
-        })
-    }
+/// Whether the client began to read again what a failed request of a read asked for: the same window, one that has moved with
+/// the time, or one that contains it.
+fn is_read_again(seen: &Seen, read: &QueryRead, later: &[usize], failed: &Request) -> bool {
+    later.iter().take(MAX_LATER_READS).map(|&nth| &seen.reads[nth]).any(|later| {
+        let contains = later.asked.from <= read.asked.from && later.asked.to >= read.asked.to;
+        let mut firsts = later.pages.iter().filter(|page| page.begin.is_first()).map(|page| seen.request(page));
+        (contains || later.has_window_of(read.asked, read.seen_at)) && firsts.any(|first| knew(first, failed))
+    })
 }
 
 /// A 401, 429 or 5xx, or a response that is cut or cannot be read.
@@ -91,11 +79,15 @@ fn is_to_be_repeated(request: &Request) -> bool {
 
 pub(in crate::verdict) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
-    let restarts = Restarts::of(seen);
+    let later = later_reads(seen);
     for (read, attempts) in attempts(seen) {
         finding.is_seen |= attempts.iter().any(|request| is_to_be_repeated(request));
         let Some(last) = attempts.last().filter(|last| is_to_be_repeated(last)) else { continue };
-        if read.is_none_or(|nth| !restarts.has(nth, last)) {
+        let is_repeated = read.is_some_and(|nth| {
+            let later = later.get(&nth).copied().unwrap_or_default();
+            is_read_again(seen, &seen.reads[nth], later, last)
+        });
+        if !is_repeated {
             finding.requests.push(last.number);
         }
     }

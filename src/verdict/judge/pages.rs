@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::super::{
     finding::{Finding, number},
-    seen::{NOW_TOLERANCE_MS, PageRequest, QueryRead, Seen, knew},
+    seen::{NOW_TOLERANCE_MS, PageRequest, QueryRead, ReadEnd, Seen, knew},
     settings::VerdictSettings,
     spans::Spans,
 };
@@ -33,11 +35,12 @@ pub(in crate::verdict) fn pages_to_end(seen: &Seen, _: &VerdictSettings) -> Find
                 from = from.max(received.start().unwrap_or(to));
             }
             let missing_ms = received.missing(from, to);
-            finding.is_seen |= read.has_window() || read.is_read_to_end || missing_ms == 0;
+            finding.is_seen |= read.has_window() || read.end == ReadEnd::Seen || missing_ms == 0;
             // The window of a client that asks for the last hour moves until it reads it again.
             let is_read_again = |next: &&QueryRead| next.has_window_of(read.asked, read.seen_at);
             let has_moved = missing_ms <= NOW_TOLERANCE_MS && polls.get(nth + 1).is_some_and(is_read_again);
-            if !read.is_read_to_end && !read.is_ended_by_fault && missing_ms > 0 && !has_moved {
+            let is_cut_short = read.end == ReadEnd::Ahead && missing_ms > 0 && !has_moved;
+            if is_cut_short || read.skips_pages {
                 finding.requests.extend(read.pages.last().map(|page| seen.request(page).number));
             }
         }
@@ -89,7 +92,10 @@ pub(in crate::verdict) fn same_query_with_token(seen: &Seen, _: &VerdictSettings
             finding.is_seen = true;
             let first = first_fields.get_or_insert_with(|| seen.request(first).parameters.json().unwrap_or_default());
             let fields = seen.request(page).parameters.json().unwrap_or_default();
-            let differs = |name: &str| fields.get(name).is_some_and(|value| first.get(name) != Some(value));
+            let differs = |name: &str| {
+                let wanted = fields.get(name).map(normal);
+                wanted.is_some_and(|wanted| wanted != first.get(name).map_or(Value::Null, normal))
+            };
             if FIELDS.into_iter().any(differs) {
                 finding.requests.push(seen.request(page).number);
             }
@@ -97,4 +103,28 @@ pub(in crate::verdict) fn same_query_with_token(seen: &Seen, _: &VerdictSettings
     }
     let count = finding.requests.len();
     finding.measure(number(count), "requests with another query")
+}
+
+/// A value without what is the same as nothing, and with lists in order.
+fn normal(value: &Value) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    let normal = match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(normal).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), normal(value)));
+            Value::Object(fields.filter(|(_, value)| !is_empty(value)).collect())
+        }
+        other => other.clone(),
+    };
+    if is_empty(&normal) { Value::Null } else { normal }
 }

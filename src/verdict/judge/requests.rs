@@ -47,7 +47,9 @@ pub(in crate::verdict) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> F
 }
 
 pub(in crate::verdict) fn valid_requests(seen: &Seen, _: &VerdictSettings) -> Finding {
-    let is_refused = |request: &Request| matches!(request.status, Some(400 | 406 | 415)) && request.fault.is_none();
+    let is_refused = |request: &Request| {
+        matches!(request.status, Some(400 | 406 | 415)) && request.fault.is_none() && !request.is_unforeseeable
+    };
     let all = seen.requests.iter().map(|request| &**request).filter(|request| request.api.is_some());
     Finding::of(all.map(|request| (request, is_refused(request))), "refused requests")
 }

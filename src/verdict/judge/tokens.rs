@@ -7,7 +7,7 @@ use super::super::{
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
-use crate::account::journal::{Request, ResponseChange};
+use crate::account::journal::{Request, ResponseChange, TokenLife};
 
 /// A token request is premature if the client's last token was not refused since, and lives for longer than a tenth of its
 /// life: good clients fetch the next token a little early.
@@ -28,10 +28,12 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
         refusals = refusals.saturating_sub(1);
         let client = client_of(request);
         let Some(previous) = issued.insert(client, request) else { continue };
-        let life_ms = previous.token_expires_at.map_or(0, |expires| expires.0 - at(previous));
+        let Some(TokenLife { expires_at, life_ms }) = previous.token_life else { continue };
+        // A valid token may have been issued again, with the rest of its life.
+        let is_premature = expires_at.0 - at(request) > life_ms / 10;
         // A client may refuse a response with another content type.
         let is_usable = previous.change == ResponseChange::default();
-        if !is_after_401 && is_usable && knew(request, previous) && at(request) - at(previous) < life_ms / 10 * 9 {
+        if !is_after_401 && is_usable && is_premature && knew(request, previous) {
             finding.requests.push(request.number);
         }
     }
@@ -41,7 +43,7 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
 
 /// The client received a token.
 fn is_issued(request: &Request) -> bool {
-    request.token_expires_at.is_some() && request.is_whole_200()
+    request.token_life.is_some() && request.is_whole_200()
 }
 
 /// After a 401, each client that got one must fetch one token, and must not repeat the refused one. A 401 counts for a token
@@ -49,8 +51,8 @@ fn is_issued(request: &Request) -> bool {
 pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSettings) -> Finding {
     let mut finding = Finding::default();
     let mut accepted: HashSet<u64> = HashSet::new();
-    // The first 401 of each token.
-    let mut refused: HashMap<u64, &Request> = HashMap::new();
+    // The first 401 of each token at each API, which workers of their own may read.
+    let mut refused: HashMap<(u64, Option<&str>), &Request> = HashMap::new();
     // The 401 after which the client has no other token yet, and the tokens that may and that were fetched since.
     let mut waiting: Option<&Request> = None;
     let (mut allowed, mut fetched) = (0, 0);
@@ -69,20 +71,20 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
         }
         let Some(token) = request.token_hash.filter(|_| request.api.is_some()) else { continue };
         if request.status != Some(401) {
-            let is_other = refused.is_empty() || !refused.contains_key(&token);
+            let is_other = !refused.keys().any(|(known, _)| *known == token);
             if request.status.is_some() && is_other {
                 (waiting, allowed, fetched) = (None, 0, 0);
             }
             accepted.insert(token);
             continue;
         }
-        match refused.get(&token) {
+        match refused.get(&(token, request.api)) {
             Some(first) if knew(request, first) => finding.requests.push(request.number),
             // Another worker got the same 401 at the same time.
             Some(_) => allowed += 1,
             None => {
                 finding.is_seen = true;
-                refused.insert(token, request);
+                refused.insert((token, request.api), request);
                 allowed += 1;
                 if accepted.contains(&token) || request.fault.is_some() {
                     waiting = Some(request);

@@ -77,7 +77,8 @@ pub(in crate::verdict) fn poll_interval(seen: &Seen, settings: &VerdictSettings)
     let begun_at = |read: &QueryRead| read.pages.first().map(|page| seen.request(page));
     for polls in seen.polls() {
         // Windows of different times may be read at once. A poll asks up to now.
-        let polls: Vec<&Request> = polls.into_iter().filter(|read| read.is_poll()).filter_map(begun_at).collect();
+        let polls: Vec<&Request> =
+            polls.into_iter().filter(|read| read.is_poll() && !seen.is_failed(read)).filter_map(begun_at).collect();
         for pair in polls.windows(2) {
             let [before, after] = pair else { continue };
             if before.is_frozen || after.is_frozen {
