@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
+
 use crate::{
     account::{
         Account,
@@ -52,7 +54,7 @@ pub(super) struct QueryRead {
     pub(super) lag_ms: i64,
     pub(super) pages: Vec<PageRequest>,
     /// The starts of the pages that the client received.
-    delivered: HashSet<PageStart>,
+    delivered: HashSet<PageStart, FixedState>,
     /// Whether the last response has the page token of its request.
     is_last_token_repeated: bool,
     /// What the client knows of the end.
@@ -261,7 +263,7 @@ impl QueryRead {
             snapshot: *snapshot,
             lag_ms,
             pages: Vec::new(),
-            delivered: HashSet::new(),
+            delivered: HashSet::default(),
             is_last_token_repeated: false,
             end: ReadEnd::Ahead,
             skips_pages: false,

@@ -15,8 +15,8 @@ const LONG_WAIT_MS: i64 = 30_000;
 /// The number of later reads in which the repetition of a request is looked for.
 const MAX_LATER_READS: usize = 256;
 
-/// The attempts at each page, with the index of the last read: a failed request is followed by one for the same page, in the
-/// same read or in the next one, if that begins the same query again.
+/// The attempts at each page of reads with failures, with the index of the last read: a failed request is followed by one for
+/// the same page, in the same read or in the next one, if that begins the same query again.
 fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
     let mut all: Vec<(Option<usize>, Vec<&Request>)> = Vec::new();
     for group in &seen.groups {
@@ -29,7 +29,11 @@ fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
                 all[chain].1.last().filter(|last| is_failure(last)).map(|_| chain)
             };
             let mut starts: HashMap<PageStart, usize> = HashMap::new();
-            for page in &read.pages {
+            // Most reads have no failure, and follow none.
+            let has_failure = read.pages.iter().any(|page| is_to_be_repeated(seen.request(page)));
+            let follows_failure = before.as_ref().is_some_and(|(_, starts)| !starts.is_empty());
+            let pages = if has_failure || follows_failure { &*read.pages } else { &[] };
+            for page in pages {
                 let chain = *starts.entry(page.begin).or_insert_with(|| {
                     failed(&page.begin, &all).unwrap_or_else(|| {
                         all.push((None, Vec::new()));
@@ -54,10 +58,12 @@ fn attempts(seen: &Seen) -> Vec<(Option<usize>, Vec<&Request>)> {
 }
 
 /// For each read, the later ones of its group, in order.
-fn later_reads(seen: &Seen) -> HashMap<usize, &[usize]> {
-    let mut later = HashMap::new();
+fn later_reads(seen: &Seen) -> Vec<&[usize]> {
+    let mut later: Vec<&[usize]> = vec![&[]; seen.reads.len()];
     for group in &seen.groups {
-        later.extend(group.iter().enumerate().map(|(at, &nth)| (nth, &group[at + 1..])));
+        for (at, &nth) in group.iter().enumerate() {
+            later[nth] = &group[at + 1..];
+        }
     }
     later
 }
@@ -83,10 +89,7 @@ pub(in crate::verdict) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {
     for (read, attempts) in attempts(seen) {
         finding.is_seen |= attempts.iter().any(|request| is_to_be_repeated(request));
         let Some(last) = attempts.last().filter(|last| is_to_be_repeated(last)) else { continue };
-        let is_repeated = read.is_some_and(|nth| {
-            let later = later.get(&nth).copied().unwrap_or_default();
-            is_read_again(seen, &seen.reads[nth], later, last)
-        });
+        let is_repeated = read.is_some_and(|nth| is_read_again(seen, &seen.reads[nth], later[nth], last));
         if !is_repeated {
             finding.requests.push(last.number);
         }

@@ -64,6 +64,9 @@ pub(in crate::verdict) fn stops_at_end(seen: &Seen, _: &VerdictSettings) -> Find
 /// not counted.
 pub(in crate::verdict) fn no_page_twice(seen: &Seen, _: &VerdictSettings) -> Finding {
     fn again(seen: &Seen, read: &QueryRead) -> Vec<PageRequest> {
+        if read.pages.len() < 2 {
+            return Vec::new();
+        }
         let mut received: HashMap<PageStart, &Request> = HashMap::new();
         let mut twice = Vec::new();
         for page in &read.pages {
