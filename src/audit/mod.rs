@@ -10,12 +10,15 @@ mod error;
 mod expected;
 mod fields;
 mod formats;
+mod index;
 mod input;
+mod pairs;
 mod query;
 mod record;
 mod report;
 mod served;
 mod time;
+mod windows;
 
 use std::{collections::BTreeMap, io::BufRead, ops::Range};
 
@@ -34,9 +37,10 @@ pub use self::{
     },
 };
 use self::{
-    compare::{Comparison, Leftovers, MAX_RECORDS},
+    compare::{Comparison, MAX_RECORDS},
     expected::Expected,
     fields::{ComparedFields, shown},
+    pairs::Leftovers,
     served::{ServedPages, numbers},
 };
 use crate::{

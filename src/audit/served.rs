@@ -4,15 +4,13 @@
 //! stores no events. For many events at once, a sweep in the order of the events keeps the set of pages whose interval,
 //! and of windows whose span, contains the current event.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     cause::{Cause, DuplicateCause},
     error::AuditError,
     expected::Expected,
+    windows::Windows,
 };
 use crate::{
     account::{
@@ -45,8 +43,7 @@ pub(super) struct ServedPages {
 /// A page that a request asked for.
 struct ServedPage {
     request: Arc<Request>,
-    /// `None` for a page whose events are counted only.
-    world: Option<Arc<World>>,
+    world: Arc<World>,
     /// The first and the last event of the page, in its order. `None` if the page has none.
     ends: Option<(EventKey, EventKey)>,
 }
@@ -86,7 +83,7 @@ pub(crate) fn delivered_ids(
     let keys: Vec<EventKey> = listing.events.iter().map(PageEvent::key).collect();
     let (Some(&first), Some(&last)) = (keys.first(), keys.last()) else { return Some(Vec::new()) };
     let ends = Some((first, last));
-    let page = ServedPage { request: request.clone(), world: None, ends };
+    let page = ServedPage { request: request.clone(), world, ends };
     let repeated = keys.iter().flat_map(|key| std::iter::repeat_n(key.id.to_string(), page.delivered(*key)));
     Some(repeated.collect())
 }
@@ -107,7 +104,7 @@ impl ServedPages {
             }
             let world = worlds.entry(world).or_insert_with(|| account.world_of(world));
             let listing = page.query.list(world, page.query.injected_events(&account.injected), cancellation);
-            let world = Some(world.clone());
+            let world = world.clone();
             let ends = match (listing.events.first(), listing.events.last()) {
                 (Some(first), Some(last)) => Some((first.key(), last.key())),
                 _ => None,
@@ -228,11 +225,11 @@ impl ServedPages {
     /// The causes for which some events are missing. The events are given in order, and so are the causes.
     pub(super) fn causes(&self, expected: &Expected, events: &[usize]) -> Result<Vec<Cause>, AuditError> {
         let mut causes = Vec::with_capacity(events.len());
-        let mut windows = Windows::new(&self.pages);
+        let mut windows = Windows::new(self.pages.iter().map(ServedPage::query));
         let mut steps = 0;
         self.containing(expected, events, |event, pages| {
             let key = expected.keys[event];
-            windows.advance(&self.pages, key.at);
+            windows.advance(key.at);
             let delivered = || pages.iter().rev().map(|&nth| &self.pages[nth]).filter(|page| page.delivered(key) > 0);
             let is_plain = |page: &&ServedPage| !page.request.change.is_type_changed;
             causes.push(if let Some(page) = delivered().find(is_plain) {
@@ -290,7 +287,11 @@ impl ServedPages {
             let &(_, nth) = windows.hidden.open.last()?;
             Some(Cause::Expired { request: self.pages[nth].request.number })
         };
-        other_page.or(late).or(filtered).or_else(expired).unwrap_or_else(|| windows.gap(&self.pages, key.at))
+        other_page.or(late).or(filtered).or_else(expired).unwrap_or_else(|| {
+            let (before, after) = windows.around(key.at);
+            let number = |nth: usize| self.pages[nth].request.number;
+            Cause::Gap { after_request: before.map(number), before_request: after.map(number) }
+        })
     }
 
     /// The request of a page with the same first event that the client received, of a query that has another event.
@@ -317,7 +318,7 @@ impl ServedPages {
             return Selected::NotYet;
         }
         let passes = match event {
-            PageEvent::Generated(event) => self.world(nth).is_none_or(|world| world.passes(event, &query.filter)),
+            PageEvent::Generated(event) => self.pages[nth].world.passes(event, &query.filter),
             PageEvent::Injected(event) if !event.is_in(query.snapshot) => return Selected::NotYet,
             PageEvent::Injected(event) => event.passes(&query.filter),
         };
@@ -326,13 +327,9 @@ impl ServedPages {
 
     fn visible_at(&self, nth: usize, event: &PageEvent) -> Millis {
         match event {
-            PageEvent::Generated(event) => self.world(nth).map_or(event.at(), |world| world.visible_at(event)),
+            PageEvent::Generated(event) => self.pages[nth].world.visible_at(event),
             PageEvent::Injected(event) => event.visible_at,
         }
-    }
-
-    fn world(&self, nth: usize) -> Option<&World> {
-        self.pages[nth].world.as_deref()
     }
 }
 
@@ -384,77 +381,5 @@ impl ServedPage {
             Order::NewestFirst => key <= first,
             Order::OldestFirst => key >= first,
         })
-    }
-}
-
-/// The windows of the pages, for an instant that only advances.
-struct Windows {
-    /// The readable windows.
-    readable: Spans,
-    /// The parts of the requested windows that the retention hides.
-    hidden: Spans,
-}
-
-/// Spans of time, and those of them that contain an instant, which only advances.
-struct Spans {
-    /// The starts, with the indexes of the pages.
-    starts: Vec<(Millis, usize)>,
-    /// The ends, included.
-    ends: Vec<(Millis, usize)>,
-    started: usize,
-    ended: usize,
-    /// The spans that contain the instant, ordered by the time at which they were read, then by request.
-    open: BTreeSet<(Millis, usize)>,
-}
-
-impl Windows {
-    fn new(pages: &[ServedPage]) -> Self {
-        let readable = pages.iter().map(|page| page.query().window);
-        let hidden = pages.iter().map(|page| {
-            let PageQuery { asked, window, .. } = page.query();
-            Window { from: asked.from, to: Millis(window.from.0 - 1).min(asked.to) }
-        });
-        Self { readable: Spans::new(readable), hidden: Spans::new(hidden) }
-    }
-
-    fn advance(&mut self, pages: &[ServedPage], at: Millis) {
-        self.readable.advance(pages, at);
-        self.hidden.advance(pages, at);
-    }
-
-    /// The cause of an event that no window contains.
-    fn gap(&self, pages: &[ServedPage], at: Millis) -> Cause {
-        let Spans { starts, ends, .. } = &self.readable;
-        let before = ends.partition_point(|(to, _)| *to < at);
-        let after = starts.partition_point(|(from, _)| *from <= at);
-        let number = |&(_, nth): &(Millis, usize)| pages[nth].request.number;
-        Cause::Gap {
-            after_request: before.checked_sub(1).map(|last| number(&ends[last])),
-            before_request: starts.get(after).map(number),
-        }
-    }
-}
-
-impl Spans {
-    fn new(windows: impl Iterator<Item = Window>) -> Self {
-        let (mut starts, mut ends) = (Vec::new(), Vec::new());
-        for (nth, window) in windows.enumerate().filter(|(_, window)| window.from <= window.to) {
-            starts.push((window.from, nth));
-            ends.push((window.to, nth));
-        }
-        starts.sort_unstable();
-        ends.sort_unstable();
-        Self { starts, ends, started: 0, ended: 0, open: BTreeSet::new() }
-    }
-
-    fn advance(&mut self, pages: &[ServedPage], at: Millis) {
-        while let Some(&(_, nth)) = self.starts.get(self.started).filter(|(from, _)| *from <= at) {
-            self.open.insert((pages[nth].query().seen_at, nth));
-            self.started += 1;
-        }
-        while let Some(&(_, nth)) = self.ends.get(self.ended).filter(|(to, _)| *to < at) {
-            self.open.remove(&(pages[nth].query().seen_at, nth));
-            self.ended += 1;
-        }
     }
 }
