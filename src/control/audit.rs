@@ -1,56 +1,29 @@
 //! `/_mock/accounts/{account}/audit`: whether a connector lost, doubled or changed a log, and why.
 
-use std::{
-    io::{self, BufReader, Read},
-    sync::Arc,
-    time::Duration,
-};
-
 use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, header},
     response::Response,
 };
-use bytes::{Buf, Bytes};
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
-};
 
 use super::{
     body::QueryParams,
+    compute::compute,
     events,
     format::{Format, Report},
     problem::Problem,
     state::{ControlState, NamedAccount},
+    upload::Upload,
 };
 use crate::{
-    account::journal::CLOSED,
     audit::{
         AuditError, AuditQuery, AuditReport, DEFAULT_EXAMPLES, FieldMap, MAX_EXAMPLES, RecordFormat, ServedReport,
     },
     clock::{Clock, Instant},
-    limits::Seconds,
-    offload::offload,
-    world::{AgentType, Cancellation, Category, Filter},
+    world::{AgentType, Category, Filter},
 };
-
-/// The maximum size of the records, in bytes.
-const MAX_BYTES: u64 = 1024 * 1024 * 1024;
-/// The number of bytes that are read of a body, so that a client whose records are refused gets the reason.
-const MAX_DRAINED_BYTES: u64 = 4 * MAX_BYTES;
-/// The maximum time for the records to arrive.
-const MAX_TIME: Duration = Duration::from_secs(600);
-/// The number of parts of a body that are read ahead of the comparison.
-const READ_AHEAD: usize = 8;
-/// The size of the buffer from which the records are read.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,38 +57,12 @@ pub(super) async fn compare(
         let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
         return Err(Problem::unsupported(invalid_text("Content-Encoding", "must be identity", &coding)));
     }
-    let announced = body.size_hint().exact().unwrap_or_default();
-    if announced > MAX_BYTES && headers.contains_key(header::EXPECT) {
-        return Err(too_large());
-    }
-    let Ok(upload) = account.shared.audit_uploads.clone().try_acquire_owned() else {
-        return Err(Problem::busy("Too many audits receive records; the next one must wait until one has ended", 1));
-    };
-    let mut deleted = account.journal.subscribe();
-    let permit = AuditPermit::acquire(account.shared.audits.clone()).await;
-    let (parts, received) = mpsc::channel(READ_AHEAD);
-    let reader = BodyReader { received, part: Bytes::new(), is_ended: false, permit: permit.clone() };
-    let cancellation = Cancellation::default();
-    let _cancelled = cancellation.cancel_on_drop();
-    let compared = offload(move || {
-        let records = BufReader::with_capacity(BUFFER_BYTES, reader);
-        let report = account.audit_cancellable(&query, format, records, &cancellation);
-        drop((permit, upload));
-        report
-    });
-    // Whenever this ends, the sender of the parts is dropped, and the comparison with it.
-    let sent = async {
-        tokio::select! {
-            sent = timeout(MAX_TIME, send_parts(body, parts, control.body_seconds)) => match sent {
-                Ok(sent) => sent,
-                Err(_) => Err(Problem::invalid(format!("The body was not complete after {} s", MAX_TIME.as_secs()))),
-            },
-            _ = deleted.wait_for(|last| *last == CLOSED) => {
-                Err(Problem::not_found("The account was deleted while its records arrived"))
-            }
-        }
-    };
-    let (sent, report) = tokio::join!(sent, compared);
+    let upload = Upload::begin(&account, &headers, body)?;
+    let (sent, report) = upload
+        .read_by(control.body_seconds, move |records, cancellation| {
+            account.audit_cancellable(&query, format, records, cancellation)
+        })
+        .await;
     // A comparison that ends early does not read the rest, so its error comes first.
     match (report, sent) {
         // Without the whole body, there is no report.
@@ -127,10 +74,6 @@ pub(super) async fn compare(
             Ok(Report { value: &report, is_passed, is_long, junit, markdown }.into_response(answer))
         }
     }
-}
-
-fn too_large() -> Problem {
-    Problem::too_large(format!("The body must have at most {MAX_BYTES} bytes, got more"))
 }
 
 /// Compares what was served with the events of a window.
@@ -145,15 +88,8 @@ pub(super) async fn served(
     }
     let is_long = params.examples.is_some();
     let query = params.query(account.clock())?;
-    let permit = AuditPermit::acquire(account.shared.audits.clone()).await;
-    let cancellation = Cancellation::default();
-    let _cancelled = cancellation.cancel_on_drop();
-    let report = offload(move || {
-        let report = account.audit_served_cancellable(&query, &cancellation);
-        drop(permit);
-        report
-    });
-    let report = report.await?;
+    let report =
+        compute(account, move |account, cancellation| account.audit_served_cancellable(&query, cancellation)).await?;
     let is_passed = report.is_complete;
     let (junit, markdown) = (ServedReport::to_junit as fn(&_) -> _, ServedReport::to_markdown as fn(&_) -> _);
     Ok(Report { value: &report, is_passed, is_long, junit, markdown }.into_response(answer))
@@ -235,88 +171,6 @@ fn record_format(headers: &HeaderMap) -> Result<RecordFormat, Problem> {
         | "application/octet-stream" => Ok(RecordFormat::Json),
         "text/csv" => Ok(RecordFormat::Csv),
         other => Err(invalid("The content type", "must be application/x-ndjson, application/json or text/csv", other)),
-    }
-}
-
-/// Sends the parts of a body to the comparison, as fast as it reads them, and an empty part at the end. When the comparison
-/// ends early, the rest is read, so that the client gets its answer.
-async fn send_parts(mut body: Body, parts: mpsc::Sender<io::Result<Bytes>>, time: Seconds) -> Result<(), Problem> {
-    let mut bytes: u64 = 0;
-    let mut result = Ok(());
-    let mut is_sending = true;
-    loop {
-        let part = match timeout(time.get(), body.frame()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-            Ok(Some(Err(_))) => return Err(Problem::invalid("The body ended before it was complete")),
-            Err(_) => return Err(Problem::invalid(format!("No part of the body came for {time}"))),
-        };
-        bytes += part.len() as u64;
-        if bytes > MAX_DRAINED_BYTES {
-            break;
-        }
-        if bytes > MAX_BYTES && is_sending {
-            is_sending = false;
-            result = Err(too_large());
-            // An error means that the comparison has ended.
-            let _ = parts.send(Err(io::Error::other("the body is too large"))).await;
-        }
-        if is_sending && !part.is_empty() {
-            is_sending = parts.send(Ok(part)).await.is_ok();
-        }
-    }
-    if is_sending {
-        // The same.
-        let _ = parts.send(Ok(Bytes::new())).await;
-    }
-    result
-}
-
-/// The permit of an audit to compute. While it waits for records, others compute. Clones share the permit.
-#[derive(Clone)]
-struct AuditPermit {
-    permits: Arc<Semaphore>,
-    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-}
-
-impl AuditPermit {
-    async fn acquire(permits: Arc<Semaphore>) -> Self {
-        // The semaphore is never closed.
-        let held = permits.clone().acquire_owned().await.ok();
-        Self { permits, held: Arc::new(Mutex::new(held)) }
-    }
-
-    /// Calls a function that waits, without the permit. Blocks until it has the permit again.
-    fn release_while<T>(&self, wait: impl FnOnce() -> T) -> T {
-        drop(self.held.lock().take());
-        let done = wait();
-        let held = Handle::current().block_on(self.permits.clone().acquire_owned()).ok();
-        *self.held.lock() = held;
-        done
-    }
-}
-
-/// Reads the parts of a body on a blocking thread.
-struct BodyReader {
-    received: mpsc::Receiver<io::Result<Bytes>>,
-    part: Bytes,
-    is_ended: bool,
-    permit: AuditPermit,
-}
-
-impl Read for BodyReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.part.is_empty() && !self.is_ended {
-            let received = match self.received.try_recv() {
-                Ok(part) => Some(part),
-                Err(_) => self.permit.release_while(|| self.received.blocking_recv()),
-            };
-            self.part = received.unwrap_or_else(|| Err(io::Error::other("the client has left")))?;
-            self.is_ended = self.part.is_empty();
-        }
-        let taken = self.part.len().min(into.len());
-        self.part.split_to(taken).copy_to_slice(&mut into[..taken]);
-        Ok(taken)
     }
 }
 

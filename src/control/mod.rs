@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod body;
 mod clock;
+mod compute;
 mod events;
 mod faults;
 mod format;
@@ -20,6 +21,7 @@ mod quota;
 mod requests;
 mod state;
 mod tokens;
+mod upload;
 mod verdict;
 
 use std::sync::Arc;

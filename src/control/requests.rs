@@ -14,15 +14,13 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 
-use super::{body::QueryParams, problem::Problem, state::NamedAccount};
+use super::{body::QueryParams, compute::compute, problem::Problem, state::NamedAccount};
 use crate::{
     account::{
         Account,
         journal::{CLOSED, Request, Requests},
     },
     audit::delivered_ids,
-    offload::offload,
-    world::Cancellation,
 };
 
 /// The default number of requests in a response.
@@ -101,16 +99,11 @@ pub(super) async fn list(
     if !is_with_events {
         return Ok(Json(requests).into_response());
     }
-    // The semaphore is never closed. Pages of searches take time.
-    let permit = account.shared.audits.clone().acquire_owned().await;
-    let cancellation = Cancellation::default();
-    let _cancelled = cancellation.cancel_on_drop();
-    let listed = offload(move || {
-        let _permit = permit;
+    let listed = compute(account, move |account, cancellation| {
         let Requests { requests, next_after, noted, epoch } = requests;
         let requests = requests
             .into_iter()
-            .map(|request| WithEvents { events: delivered_ids(&account, &request, &cancellation), request })
+            .map(|request| WithEvents { events: delivered_ids(account, &request, cancellation), request })
             .collect();
         RequestsWithEvents { requests, next_after, noted, epoch }
     });

@@ -5,15 +5,12 @@ use serde::Deserialize;
 
 use super::{
     body::QueryParams,
+    compute::compute,
     format::{Format, Report},
     problem::Problem,
     state::NamedAccount,
 };
-use crate::{
-    offload::offload,
-    verdict::{Verdict, VerdictError, VerdictSettings},
-    world::Cancellation,
-};
+use crate::verdict::{Verdict, VerdictError, VerdictSettings};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,16 +31,8 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let format = Format::of(params.format.as_deref(), &headers)?;
     let settings = params.settings();
-    // The semaphore is never closed.
-    let permit = account.shared.audits.clone().acquire_owned().await;
-    let cancellation = Cancellation::default();
-    let _cancelled = cancellation.cancel_on_drop();
-    let verdict = offload(move || {
-        let verdict = account.verdict_cancellable(&settings, &cancellation);
-        drop(permit);
-        verdict
-    });
-    let verdict = verdict.await?;
+    let verdict =
+        compute(account, move |account, cancellation| account.verdict_cancellable(&settings, cancellation)).await?;
     let is_passed = verdict.is_passed;
     let report =
         Report { value: &verdict, is_passed, is_long: false, junit: Verdict::to_junit, markdown: Verdict::to_markdown };
