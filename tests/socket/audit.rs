@@ -1,6 +1,6 @@
 //! Records that arrive slowly, or that are refused before they have arrived.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Served, answer, in_time, serve};
 
@@ -82,23 +82,15 @@ async fn an_upload_ends_with_its_account() {
     );
     let mut stream = served.send(&create).await;
     assert!(answer(&mut stream).await.0.starts_with("HTTP/1.1 201 "));
-    let mut upload = served.send(&(head("short", 1_000) + "timestamp,event\n")).await;
-    in_time(async {
-        // The upload has found its account before it is deleted.
-        while served
-            .mock
-            .local()
-            .accounts()
-            .get("short")
-            .is_some_and(|account| std::sync::Arc::strong_count(&account) < 3)
-        {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    // The server asks for the body when the upload has begun.
+    let begin = head("short", 1_000).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    let mut upload = served.send(&begin).await;
+    let mut go_on = [0; 25];
+    in_time(upload.read_exact(&mut go_on)).await.expect("an interim response");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     let mut stream = served.send("DELETE /_mock/accounts/short HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let mut status = [0; 12];
-    in_time(tokio::io::AsyncReadExt::read_exact(&mut stream, &mut status)).await.expect("a status");
+    in_time(stream.read_exact(&mut status)).await.expect("a status");
     assert_eq!(&status, b"HTTP/1.1 204");
     let (head, body) = answer(&mut upload).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
