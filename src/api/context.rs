@@ -11,6 +11,7 @@ use super::{
 use crate::{
     account::{Account, fault::Fault},
     bodies::Bodies,
+    clock::Mode,
 };
 
 /// The context of a request, an extractor. It dereferences to [`RequestTarget`]: the account, its effective
@@ -44,11 +45,13 @@ impl RequestContext {
     pub(super) fn new(account: &Arc<Account>, recorder: Recorder, bodies: Arc<Bodies>) -> Self {
         // The epoch is read first. If a reset happens in between, the request belongs to the old epoch.
         let epoch = account.epoch();
+        let reading = account.clock().reading();
         let target = RequestTarget {
             epoch,
             arrived_after: account.journal.noted(),
             arrival: account.journal.arrive(),
-            now: account.clock().now(),
+            now: reading.now.millis(),
+            is_frozen: reading.mode == Mode::Frozen,
             config: account.config(),
             account: account.clone(),
         };

@@ -29,6 +29,8 @@ pub(super) struct RequestTarget {
     pub(super) account: Arc<Account>,
     pub(super) config: Arc<AccountConfig>,
     pub(super) now: Millis,
+    /// Whether the account's clock stood still then.
+    pub(super) is_frozen: bool,
     /// The epoch of the account when the request arrived.
     pub(super) epoch: u64,
     /// The number of the last request of the journal when the request arrived.

@@ -122,7 +122,7 @@ impl Recording {
     fn entry(&mut self, record: RequestRecord, status: Option<u16>, outcome: Outcome) -> JournalEntry {
         self.is_written = true;
         let Self { context, method, uri, api, presented, stopwatch, .. } = &*self;
-        let RequestTarget { account, now, epoch, config, arrived_after, arrival } =
+        let RequestTarget { account, now, epoch, config, arrived_after, arrival, is_frozen } =
             record.target.as_ref().unwrap_or(&context.target);
         let after = stopwatch.elapsed();
         let after_us = clock::micros(after);
@@ -168,7 +168,7 @@ impl Recording {
             arrival: *arrival,
             change: record.change,
             is_over_quota: record.is_rate_limited,
-            is_frozen: account.clock().reading().mode == clock::Mode::Frozen,
+            is_frozen: *is_frozen,
             token_hash: presented.as_deref().map(hash),
             token_life: record.token_life,
             is_unforeseeable: record.is_unforeseeable,

@@ -34,8 +34,13 @@ impl Finding {
                 finding.requests.push(request.number);
             }
         }
-        let count = finding.requests.len();
-        finding.measure(number(count), what)
+        finding.counted(what)
+    }
+
+    /// With the number of the requests that violate the rule as the figure.
+    pub(super) fn counted(self, what: &'static str) -> Self {
+        let count = number(self.requests.len());
+        self.measure(count, what)
     }
 
     pub(super) fn measure(self, value: f64, what: &'static str) -> Self {

@@ -94,8 +94,7 @@ pub(in crate::verdict) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {
             finding.requests.push(last.number);
         }
     }
-    let count = finding.requests.len();
-    finding.measure(number(count), "failures not repeated")
+    finding.counted("failures not repeated")
 }
 
 /// From the third attempt on, the wait is compared with the one before.

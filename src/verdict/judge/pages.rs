@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::super::{
-    finding::{Finding, number},
+    finding::Finding,
     seen::{NOW_TOLERANCE_MS, PageRequest, QueryRead, ReadEnd, Seen, knew},
     settings::VerdictSettings,
     spans::Spans,
@@ -18,8 +18,7 @@ fn by_read(seen: &Seen, violations: fn(&Seen, &QueryRead) -> Vec<PageRequest>, w
     for read in &seen.reads {
         finding.requests.extend(violations(seen, read).iter().map(|page| seen.request(page).number));
     }
-    let count = finding.requests.len();
-    finding.measure(number(count), what)
+    finding.counted(what)
 }
 
 /// A read of which no page was received is not judged here: its failure is judged by other rules. What a read leaves unread
@@ -45,8 +44,7 @@ pub(in crate::verdict) fn pages_to_end(seen: &Seen, _: &VerdictSettings) -> Find
             }
         }
     }
-    let count = finding.requests.len();
-    finding.measure(number(count), "queries not read to the end")
+    finding.counted("queries not read to the end")
 }
 
 /// After a page without entries, or after a page number beyond the end, there is no further page.
@@ -104,8 +102,7 @@ pub(in crate::verdict) fn same_query_with_token(seen: &Seen, _: &VerdictSettings
             }
         }
     }
-    let count = finding.requests.len();
-    finding.measure(number(count), "requests with another query")
+    finding.counted("requests with another query")
 }
 
 /// A value without what is the same as nothing, and with lists in order.

@@ -25,17 +25,16 @@ pub(in crate::verdict) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> F
     for request in api_requests(seen) {
         let key = (request.api, request.token_hash);
         if let Some(refused) = last.get(&key).filter(|refused| knew(request, refused)) {
-            let is_early = if refused.is_over_quota {
-                request.is_over_quota
-            } else {
-                // On a frozen clock, the wait of the client does not show.
+            // On a frozen clock, the wait after a fault does not show.
+            if refused.is_over_quota || !refused.is_frozen && !request.is_frozen {
                 let until = refused.quota.map_or(i64::MIN, |quota| quota.reset_seconds);
-                !refused.is_frozen && !request.is_frozen && at(request).div_euclid(1000) < until
-            };
-            finding.is_seen = true;
-            shortest_ms = shortest_ms.min(at(request) - at(refused));
-            if is_early {
-                finding.requests.push(request.number);
+                let is_before = at(request).div_euclid(1000) < until;
+                let is_early = if refused.is_over_quota { request.is_over_quota } else { is_before };
+                finding.is_seen = true;
+                shortest_ms = shortest_ms.min(at(request) - at(refused));
+                if is_early {
+                    finding.requests.push(request.number);
+                }
             }
             last.remove(&key);
         }
@@ -60,18 +59,20 @@ pub(in crate::verdict) fn known_paths(seen: &Seen, _: &VerdictSettings) -> Findi
 }
 
 pub(in crate::verdict) fn no_ignored_input(seen: &Seen, _: &VerdictSettings) -> Finding {
-    let judged = seen.requests.iter().filter(|request| request.ignored.is_some());
-    let ignored = |request: &Request| request.ignored.clone().unwrap_or_default();
-    let mut finding = Finding::of(
-        judged.clone().map(|request| (&**request, !ignored(request).is_empty())),
-        "requests with ignored input",
-    );
-    for text in judged.flat_map(|request| ignored(request)) {
-        if finding.texts.len() < MAX_TEXTS && !finding.texts.contains(&text) {
-            finding.texts.push(text);
+    let mut finding = Finding::default();
+    for request in &seen.requests {
+        let Some(ignored) = &request.ignored else { continue };
+        finding.is_seen = true;
+        if !ignored.is_empty() {
+            finding.requests.push(request.number);
+        }
+        for text in ignored {
+            if finding.texts.len() < MAX_TEXTS && !finding.texts.contains(text) {
+                finding.texts.push(text.clone());
+            }
         }
     }
-    finding
+    finding.counted("requests with ignored input")
 }
 
 pub(in crate::verdict) fn faults_applied(seen: &Seen, _: &VerdictSettings) -> Finding {

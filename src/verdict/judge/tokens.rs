@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::{
-    finding::{Finding, api_requests, at, client_of, number},
+    finding::{Finding, api_requests, at, client_of},
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
@@ -37,8 +37,7 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
             finding.requests.push(request.number);
         }
     }
-    let count = finding.requests.len();
-    finding.measure(number(count), "token requests too many")
+    finding.counted("token requests too many")
 }
 
 /// The client received a token.
@@ -53,6 +52,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
     let mut accepted: HashSet<u64> = HashSet::new();
     // The first 401 of each token at each API, which workers of their own may read.
     let mut refused: HashMap<(u64, Option<&str>), &Request> = HashMap::new();
+    let mut refused_tokens: HashSet<u64> = HashSet::new();
     // The 401 after which the client has no other token yet, and the tokens that may and that were fetched since.
     let mut waiting: Option<&Request> = None;
     let (mut allowed, mut fetched) = (0, 0);
@@ -71,8 +71,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
         }
         let Some(token) = request.token_hash.filter(|_| request.api.is_some()) else { continue };
         if request.status != Some(401) {
-            let is_other = !refused.keys().any(|(known, _)| *known == token);
-            if request.status.is_some() && is_other {
+            if request.status.is_some() && !refused_tokens.contains(&token) {
                 (waiting, allowed, fetched) = (None, 0, 0);
             }
             accepted.insert(token);
@@ -85,6 +84,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
             None => {
                 finding.is_seen = true;
                 refused.insert((token, request.api), request);
+                refused_tokens.insert(token);
                 allowed += 1;
                 if accepted.contains(&token) || request.fault.is_some() {
                     waiting = Some(request);
@@ -93,8 +93,7 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
         }
     }
     finding.requests.extend(waiting.map(|request| request.number));
-    let count = finding.requests.len();
-    finding.measure(number(count), "requests too many or too few after a 401")
+    finding.counted("requests too many or too few after a 401")
 }
 
 pub(in crate::verdict) fn token_in_header(seen: &Seen, _: &VerdictSettings) -> Finding {

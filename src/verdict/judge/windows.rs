@@ -8,25 +8,25 @@ use super::super::{
 };
 use crate::{account::journal::Request, world::Millis};
 
-/// What is missing between the earliest and the latest of the windows of each group. It is a violation of the request whose
-/// window comes after it.
-fn windows(
+/// The spans between those that `judged` gives for the reads of each group, without the spans of `excused`.
+/// Each is a violation of the request whose window comes after it.
+fn gaps(
     seen: &Seen,
-    covered: impl Fn(&QueryRead) -> (Millis, Millis),
-    missing_ms: impl Fn(&[&QueryRead], (Millis, Millis)) -> i64,
+    judged: impl Fn(&QueryRead) -> (Millis, Millis),
+    excused: impl Fn(&[&QueryRead]) -> Spans,
     what: &'static str,
 ) -> Finding {
     let mut finding = Finding::default();
     let mut largest_ms = 0;
     for mut polls in seen.polls().filter(|polls| polls.len() > 1) {
         finding.is_seen = true;
-        polls.sort_by_key(|read| covered(read).0);
-        let union = Spans::union(polls.iter().map(|read| covered(read)));
-        for gap in union.gaps() {
-            let missing_ms = missing_ms(&polls, gap);
+        polls.sort_by_key(|read| judged(read).0);
+        let excused = excused(&polls);
+        for (from, to) in Spans::union(polls.iter().map(|read| judged(read))).gaps() {
+            let missing_ms = excused.missing(from, to);
             if missing_ms > 0 {
                 largest_ms = largest_ms.max(missing_ms);
-                let after = polls.partition_point(|read| covered(read).0 <= gap.1);
+                let after = polls.partition_point(|read| judged(read).0 <= to);
                 let page = polls.get(after).and_then(|read| read.pages.first());
                 finding.requests.extend(page.map(|page| seen.request(page).number));
             }
@@ -36,7 +36,7 @@ fn windows(
 }
 
 pub(in crate::verdict) fn no_gaps(seen: &Seen, _: &VerdictSettings) -> Finding {
-    windows(seen, QueryRead::covered, |_, (from, to)| to.0 - from.0 + 1, "seconds, the largest gap")
+    gaps(seen, QueryRead::covered, |_| Spans::default(), "seconds, the largest gap")
 }
 
 /// Events of the last `lag` before a request may not be visible yet, so another window must have them again. A time that no
@@ -46,13 +46,13 @@ pub(in crate::verdict) fn overlaps_lag(seen: &Seen, _: &VerdictSettings) -> Find
         let (from, to) = read.covered();
         (from, to.min(Millis(read.seen_at.0 - read.lag_ms)))
     };
-    let missing_ms = |polls: &[&QueryRead], (from, to): (Millis, Millis)| {
-        let gaps_ms = Spans::union(polls.iter().map(|read| read.covered())).missing(from, to);
-        to.0 - from.0 + 1 - gaps_ms
+    let uncovered = |polls: &[&QueryRead]| {
+        let covered = Spans::union(polls.iter().map(|read| read.covered()));
+        Spans::union(covered.gaps())
     };
     let has_lag = seen.reads.iter().any(|read| read.lag_ms > 0);
     let what = "seconds, the largest missing overlap";
-    if has_lag { windows(seen, settled, missing_ms, what) } else { Finding::default() }
+    if has_lag { gaps(seen, settled, uncovered, what) } else { Finding::default() }
 }
 
 pub(in crate::verdict) fn no_future(seen: &Seen, settings: &VerdictSettings) -> Finding {
