@@ -232,6 +232,16 @@ async fn a_frozen_time_is_not_judged_after_the_clock_runs() {
     assert_eq!(violations(&lab, "").await, json!({}));
 }
 
+#[tokio::test]
+async fn a_wait_on_a_frozen_clock_is_not_seen() {
+    let lab = Lab::new();
+    lab.fault(json!({"fault":{"rate_limit":"seconds","retry_after_seconds":30},"times":1})).await;
+    for _ in 0..2 {
+        lab.ask(&window(NOW - HOUR, NOW)).await;
+    }
+    assert_eq!(result(&lab, "waits_after_429").await["result"], "not_seen");
+}
+
 /// Names of fields come from clients.
 #[tokio::test]
 async fn a_verdict_keeps_texts_of_clients_in_one_line() {
