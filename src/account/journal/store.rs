@@ -30,7 +30,7 @@ pub(crate) struct Journal {
     state: Mutex<State>,
     /// The number of requests that have arrived.
     arrivals: AtomicU64,
-    /// The number of recorded requests, readable without the lock.
+    /// The number of requests recorded since the last reset. It changes under the lock, and is read without it.
     noted: AtomicU64,
     /// The number of the last recorded request.
     last: watch::Sender<u64>,
@@ -49,7 +49,6 @@ pub(crate) struct Total {
 struct State {
     requests: VecDeque<Arc<Request>>,
     bytes: usize,
-    noted: u64,
     /// The latest arrival of a dropped request.
     dropped_until: Millis,
     capacity: usize,
@@ -93,7 +92,6 @@ impl Journal {
         let state = State {
             requests: VecDeque::new(),
             bytes: 0,
-            noted: 0,
             dropped_until: NONE_DROPPED,
             capacity: capacity as usize,
             epoch: 0,
@@ -114,9 +112,9 @@ impl Journal {
         if state.epoch != epoch {
             return;
         }
-        state.noted += 1;
-        request.number = state.noted;
-        self.noted.store(state.noted, Ordering::Release);
+        let noted = self.noted() + 1;
+        self.noted.store(noted, Ordering::Release);
+        request.number = noted;
         if state.capacity > 0 {
             if state.requests.is_empty() {
                 self.total.journals.fetch_add(1, Ordering::Relaxed);
@@ -133,7 +131,6 @@ impl Journal {
                 total = total.saturating_sub(freed);
             }
         }
-        let noted = state.noted;
         drop(state);
         if self.last.receiver_count() > 0 {
             self.notify(noted);
@@ -156,8 +153,9 @@ impl Journal {
     pub(crate) fn after(&self, number: u64, limit: usize, max_bytes: usize) -> Requests {
         let state = self.state();
         // A number beyond the end is cut to the end, so that the client continues with the next recorded request.
-        let number = number.min(state.noted);
-        let first = state.noted - state.requests.len() as u64;
+        let noted = self.noted();
+        let number = number.min(noted);
+        let first = noted - state.requests.len() as u64;
         let skip = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut bytes = 0;
         // The first request always fits, regardless of its size.
@@ -168,7 +166,7 @@ impl Journal {
         };
         let requests: Vec<Arc<Request>> =
             state.requests.iter().skip(skip).take(limit).take_while(fits).cloned().collect();
-        let (noted, epoch) = (state.noted, state.epoch);
+        let epoch = state.epoch;
         drop(state);
         let next_after = requests.last().map_or(number, |last| last.number);
         Requests { requests, next_after, noted, epoch }
@@ -188,7 +186,7 @@ impl Journal {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state();
         let requests: Vec<Arc<Request>> = state.requests.iter().cloned().collect();
-        Snapshot { is_whole: state.noted == requests.len() as u64, dropped_until: state.dropped_until, requests }
+        Snapshot { is_whole: self.noted() == requests.len() as u64, dropped_until: state.dropped_until, requests }
     }
 
     /// A receiver that yields the number of the last request whenever it changes.
@@ -200,7 +198,7 @@ impl Journal {
     pub(crate) fn reset(&self, epoch: u64) {
         let mut state = self.state();
         self.clear(&mut state);
-        (state.noted, state.dropped_until, state.epoch) = (0, NONE_DROPPED, epoch);
+        (state.dropped_until, state.epoch) = (NONE_DROPPED, epoch);
         self.noted.store(0, Ordering::Release);
         drop(state);
         self.notify(0);
