@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use super::{
     expected::{Expected, Form, Hashes},
     fields::{ComparedFields, MAX_FIELDS},
+    findings::Findings,
     index::{Found, Index, NONE, mixed},
     input::{InputError, RecordSink},
     query::AuditQuery,
     record::{Parsed, RecordKey, Values, hash_texts},
-    report::{Findings, UnreadableRecord},
+    report::UnreadableRecord,
     time::RecordTime,
 };
 use crate::{

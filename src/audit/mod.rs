@@ -9,6 +9,7 @@ mod compare;
 mod error;
 mod expected;
 mod fields;
+mod findings;
 mod formats;
 mod index;
 mod input;
@@ -17,6 +18,7 @@ mod query;
 mod record;
 mod report;
 mod served;
+mod text;
 mod time;
 mod windows;
 
@@ -29,11 +31,12 @@ pub use self::{
     cause::{Cause, DuplicateCause},
     error::AuditError,
     fields::{FieldMap, FieldMapError},
+    findings::Findings,
     input::RecordFormat,
     query::{AuditQuery, DEFAULT_EXAMPLES, MAX_EXAMPLES},
     report::{
-        AlteredRecord, AuditReport, Difference, DuplicatedRecord, EventRow, Findings, MissingEvent, RepeatedEvent,
-        ServedReport, UnknownRecord, UnreadableRecord,
+        AlteredRecord, AuditReport, Difference, DuplicatedRecord, EventRow, MissingEvent, RepeatedEvent, ServedReport,
+        UnknownRecord, UnreadableRecord,
     },
 };
 use self::{

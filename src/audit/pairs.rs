@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use super::{
     compare::{Comparison, MARGIN_MS, MAX_VALUE, Unmatched},
     expected::{Expected, Form, Hashes},
+    findings::Findings,
     index::{FreeEvents, Index, NONE, mixed},
     record::{RecordKey, hash_texts},
-    report::{AlteredRecord, Difference, Findings, UnknownRecord},
+    report::{AlteredRecord, Difference, UnknownRecord},
     time::RecordTime,
 };
 use crate::world::{Millis, Window};

@@ -1,10 +1,14 @@
 //! What an audit found.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::cause::{Cause, DuplicateCause};
+use super::{
+    cause::{Cause, DuplicateCause},
+    findings::Findings,
+    text::{ReportText, Section},
+};
 use crate::{clock::Instant, world::Category};
 
 /// The number of examples of each finding in the text of a report.
@@ -76,24 +80,6 @@ pub struct ServedReport {
     pub missed: Findings<MissingEvent>,
     /// Events that were in more than one, or more than once in one. This is usual for a connector whose windows overlap.
     pub repeated: Findings<RepeatedEvent>,
-}
-
-/// Findings of one kind.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Findings<T> {
-    /// The number of findings.
-    pub count: u64,
-    /// The number of findings by cause, where they have causes.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub causes: BTreeMap<&'static str, u64>,
-    /// The first findings.
-    pub examples: Vec<T>,
-}
-
-impl<T> Default for Findings<T> {
-    fn default() -> Self {
-        Self { count: 0, causes: BTreeMap::new(), examples: Vec::new() }
-    }
 }
 
 /// An event of the history, as a row of the API.
@@ -217,19 +203,6 @@ impl Serialize for EventRow {
     }
 }
 
-impl<T> Findings<T> {
-    /// Adds a finding. `example` makes an example, up to `max` of them.
-    pub(super) fn add(&mut self, cause: Option<&'static str>, max: usize, example: impl FnOnce() -> Option<T>) {
-        self.count += 1;
-        if let Some(cause) = cause {
-            *self.causes.entry(cause).or_default() += 1;
-        }
-        if self.examples.len() < max {
-            self.examples.extend(example());
-        }
-    }
-}
-
 impl fmt::Display for EventRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.id, self.at)?;
@@ -244,89 +217,77 @@ impl fmt::Display for EventRow {
     }
 }
 
-/// The causes of findings with their numbers, such as ` (late 3, gap 1)`.
-fn causes(f: &mut fmt::Formatter<'_>, causes: &BTreeMap<&'static str, u64>) -> fmt::Result {
-    if causes.is_empty() {
-        return Ok(());
-    }
-    let all: Vec<String> = causes.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
-    write!(f, " ({})", all.join(", "))
-}
-
-fn hints(f: &mut fmt::Formatter<'_>, hints: &[String]) -> fmt::Result {
-    hints.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
-}
-
-fn findings<T>(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    found: &Findings<T>,
-    line: impl Fn(&T) -> String,
-) -> fmt::Result {
-    if found.count == 0 {
-        return Ok(());
-    }
-    write!(f, "\n{name}: {}", found.count)?;
-    causes(f, &found.causes)?;
-    // The alternate form has all examples.
-    let max = if f.alternate() { usize::MAX } else { SHOWN };
-    for example in found.examples.iter().take(max) {
-        // Values of clients may have line ends and control characters.
-        write!(f, "\n  - {}", line(example).replace(char::is_control, "\u{FFFD}"))?;
-    }
-    let shown = found.examples.len().min(max) as u64;
-    if found.count > shown {
-        write!(f, "\n  and {} more", found.count - shown)?;
-    }
-    Ok(())
-}
-
-impl fmt::Display for AuditReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl AuditReport {
+    /// The report as text, with at most so many examples of each finding.
+    pub(super) fn text(&self, max: usize) -> ReportText {
         let Self { category, from, to, expected, received, matched, .. } = self;
         let verdict = if self.is_complete { "complete" } else { "not complete" };
-        write!(
-            f,
+        let mut headline = format!(
             "The {} records from {from} to {to} are {verdict}: {matched} of {expected} events matched, {received} \
              records received",
             category.code()
-        )?;
+        );
         if self.outside > 0 {
-            write!(f, ", {} of them not judged", self.outside)?;
+            headline += &format!(", {} of them not judged", self.outside);
         }
-        hints(f, &self.hints)?;
-        findings(f, "unreadable", &self.unreadable, |found| {
-            format!("record {} cannot be read: {}", found.record, found.reason)
-        })?;
-        findings(f, "missing", &self.missing, |found| format!("{}: {}", found.event, found.cause))?;
-        findings(f, "duplicated", &self.duplicated, |found| {
-            format!("record {} is {} again: {}", found.record, found.event, found.cause)
-        })?;
-        findings(f, "altered", &self.altered, |found| {
+        let unreadable = |found: &UnreadableRecord| format!("record {} cannot be read: {}", found.record, found.reason);
+        let duplicated =
+            |found: &DuplicatedRecord| format!("record {} is {} again: {}", found.record, found.event, found.cause);
+        let altered = |found: &AlteredRecord| {
             let differences: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
             format!("record {} is {}, but {}", found.record, found.event, differences.join("; "))
-        })?;
-        findings(f, "unknown", &self.unknown, |found| {
-            let fields: Vec<String> = found
-                .fields
-                .iter()
-                .map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("–")))
-                .collect();
+        };
+        let unknown = |found: &UnknownRecord| {
+            let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+            let fields: Vec<String> = found.fields.iter().map(|(name, of)| format!("{name}={}", value(of))).collect();
             format!("record {} matches no event: {}", found.record, fields.join(" "))
-        })
+        };
+        let sections = vec![
+            Section::new("unreadable", &self.unreadable, max, unreadable),
+            Section::new("missing", &self.missing, max, MissingEvent::to_string),
+            Section::new("duplicated", &self.duplicated, max, duplicated),
+            Section::new("altered", &self.altered, max, altered),
+            Section::new("unknown", &self.unknown, max, unknown),
+        ];
+        ReportText { headline, hints: self.hints.clone(), sections }
     }
 }
 
-impl fmt::Display for ServedReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ServedReport {
+    /// The report as text, with at most so many examples of each finding.
+    pub(super) fn text(&self, max: usize) -> ReportText {
         let Self { category, from, to, expected, served, .. } = self;
-        write!(f, "The server served {served} of {expected} {} events from {from} to {to}", category.code())?;
-        hints(f, &self.hints)?;
-        findings(f, "missed", &self.missed, |found| format!("{}: {}", found.event, found.cause))?;
-        findings(f, "repeated", &self.repeated, |found| {
+        let category = category.code();
+        let headline = format!("The server served {served} of {expected} {category} events from {from} to {to}");
+        let repeated = |found: &RepeatedEvent| {
             let requests: Vec<String> = found.requests.iter().map(u64::to_string).collect();
             format!("{} {} times, in requests {}", found.event, found.times, requests.join(", "))
-        })
+        };
+        let sections = vec![
+            Section::new("missed", &self.missed, max, MissingEvent::to_string),
+            Section::new("repeated", &self.repeated, max, repeated),
+        ];
+        ReportText { headline, hints: self.hints.clone(), sections }
+    }
+}
+
+/// The alternate form has all examples.
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text(if f.alternate() { usize::MAX } else { SHOWN }).fmt(f)
+    }
+}
+
+/// The alternate form has all examples.
+impl fmt::Display for ServedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text(if f.alternate() { usize::MAX } else { SHOWN }).fmt(f)
+    }
+}
+
+impl fmt::Display for MissingEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.event, self.cause)
     }
 }
 
