@@ -16,11 +16,12 @@ const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 pub type Target = fn(&[u8]);
 
 /// The target of each name: the folder of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("query", query),
     ("form", form),
     ("activities", activities),
     ("logs", logs),
+    ("earlier_logs", earlier_logs),
     ("page_token", page_token),
     ("control", control),
     ("audit", audit),
@@ -49,6 +50,13 @@ pub fn activities(data: &[u8]) {
 /// A body for `POST /o/api/v3.3/logs`.
 pub fn logs(data: &[u8]) {
     shared(&Method::POST, "/o/api/v3.3/logs", "application/json", data);
+}
+
+/// A body for the versions of the logs before v3.3.
+pub fn earlier_logs(data: &[u8]) {
+    for version in ["v3", "v3.1", "v3.2"] {
+        shared(&Method::POST, &format!("/o/api/{version}/logs"), "application/json", data);
+    }
 }
 
 /// A page token.

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{
-    profile::{Profile, RowFormat, TimeZone},
+    profile::{EventCodes, Profile, RowFormat, TimeZone},
     settings::Settings,
 };
 use crate::world::{Millis, Window, World, WorldConfig};
@@ -29,7 +29,8 @@ impl AccountConfig {
         let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");
         let page_token_key = Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
         let zone_hours = if profile.time_zone == TimeZone::Account { World::zone_of(*seed) } else { 0 };
-        let row_format = RowFormat { details: profile.details, hour: profile.activity_hour, zone_hours };
+        let row_format =
+            RowFormat { details: profile.details, hour: profile.activity_hour, zone_hours, codes: EventCodes::Current };
         Self { settings, row_format, page_token_key }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::injected::{Injected, InjectedEvents, Snapshot};
 use crate::world::{
-    Cancellation, Category, Event, EventId, Filter, Found, Millis, Order, Record, Selection, Window, World,
+    Cancellation, Categories, Event, EventId, Filter, Found, Millis, Order, Record, Selection, Window, World,
 };
 
 /// The number of events per batch while a search skips the events before a page.
@@ -16,7 +16,7 @@ const SKIP_AT_ONCE: usize = 4_096;
 /// The query of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PageQuery {
-    pub(crate) category: Category,
+    pub(crate) categories: Categories,
     /// The window that the client requested. For a page token, this is the readable window of the first page.
     pub(crate) asked: Window,
     /// The readable window, already limited to retention and to now.
@@ -95,8 +95,8 @@ impl PageStart {
 impl PageQuery {
     /// The injected events of the query, oldest first.
     pub(crate) fn injected_events(&self, injected: &InjectedEvents) -> Vec<Arc<Injected>> {
-        let Self { category, window, filter, seen_at, snapshot, .. } = self;
-        injected.select(*category, *window, filter, *seen_at, Some(*snapshot))
+        let Self { categories, window, filter, seen_at, snapshot, .. } = self;
+        injected.select(*categories, *window, filter, *seen_at, Some(*snapshot))
     }
 
     /// The events of the page.
@@ -119,8 +119,8 @@ impl PageQuery {
         if self.order == Order::NewestFirst {
             injected_events.reverse();
         }
-        let Self { category, window, filter, seen_at, order, .. } = self;
-        let selection = world.select_cancellable(*category, *window, filter.clone(), *seen_at, cancellation.clone());
+        let Self { categories, window, filter, seen_at, order, .. } = self;
+        let selection = world.select_cancellable(*categories, *window, filter.clone(), *seen_at, cancellation.clone());
         MergedEvents { selection, injected_events, order: *order }
     }
 }

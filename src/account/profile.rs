@@ -208,6 +208,16 @@ profile! {
         /// The last.
         Last = "last",
     },
+    /// The form of requests to and responses of the logs v3.
+    v3_logs_shape: V3LogsShape {
+        /// A request with `event_category` or `token` is one of v3.2 (C). Any other one gets an object with `logs` (A).
+        #[default]
+        ByRequest = "by-request",
+        /// Always an object with `logs` (A).
+        Object = "object",
+        /// Always an array with one such object (C).
+        List = "list",
+    },
     /// Whether the JSON content type includes the charset.
     charset: Charset {
         /// `application/json;charset=UTF-8` (A).
@@ -227,12 +237,23 @@ impl From<PageOrder> for Order {
     }
 }
 
-/// The parts of the row format that the profile decides.
+/// The codes of device events.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub(crate) enum EventCodes {
+    /// Those of v3.3.
+    #[default]
+    Current,
+    /// Those of the versions before v3.3: `deleted_api` is told as `deleted` (A).
+    Earlier,
+}
+
+/// What the fields of a row say: the choices of the profile and of the version of the API.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct RowFormat {
     pub(crate) details: Details,
     pub(crate) hour: ActivityHour,
     pub(crate) zone_hours: i64,
+    pub(crate) codes: EventCodes,
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! `POST /o/api/v3/activities`: the accesses of devices to applications, newest first.
 
 use axum::response::Response;
-use jiff::civil::Date;
 
 use super::{
     body::{Fields, Json},
     context::{Authenticated, RequestContext},
+    dates::{Days, HOUR_MS, MONTH_FIRST},
     error::ApiError,
     ignored,
-    limits::{Limit, PageNumber},
+    limits::{Limits, PageNumber},
     page, search,
 };
 use crate::{
@@ -19,14 +19,14 @@ use crate::{
     world::{Action, Category, Filter, Millis, Window},
 };
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+/// The bounds of `limit` (D).
+const LIMITS: Limits = Limits { max: 50, default: 50 };
 
 /// Returns a page as a JSON array without an envelope (D).
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
     let (query, number) = query(&fields, context)?;
-    let rows = page::rows(&query, context).await?;
+    let rows = page::rows(&query, context.config.row_format, context).await?;
     if rows.count == 0 && context.config.profile().empty_page == EmptyPage::Refused {
         return Err(ApiError::NothingOnPage { page: number.get() });
     }
@@ -37,9 +37,9 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
 pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQuery, PageNumber), ApiError> {
     let asked = window(fields, context.now, context.config.row_format.zone_hours)?;
     let filter = Filter { kinds: actions(fields)?, search: search::text(fields, "search")?, agents: None };
-    let number: PageNumber = fields.integer("page", PageNumber::WANTED)?.unwrap_or(1).try_into()?;
-    // Read last: every other error takes precedence over a limit that is too large. The default is 50 (D).
-    let limit: Limit<50> = fields.integer("limit", &Limit::<50>::wanted())?.unwrap_or(50).try_into()?;
+    let number = PageNumber::read(fields)?;
+    // Read last: every other error takes precedence over a limit that is too large.
+    let limit = LIMITS.read(fields)?;
     ignored::check(context, || {
         let mut texts = ignored::unknown_fields(
             fields,
@@ -55,7 +55,7 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQu
         texts
     })?;
     let query = PageQuery {
-        category: Category::Activity,
+        categories: Category::Activity.into(),
         asked,
         window: context.config.readable(asked, context.now),
         filter,
@@ -72,16 +72,13 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQu
 /// last `age` hours.
 fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, ApiError> {
     const AGE: &str = "an integer of hours from 1";
-    let start = date(fields, "start_date")?;
-    let end = date(fields, "end_date")?;
+    let Days { start, end } = Days::read(fields, MONTH_FIRST)?;
     let age_hours = fields.integer("age", AGE)?;
     if let (Some(start), Some(end)) = (start, end) {
         if end <= start {
-            return Err(ApiError::invalid("end_date", "later than start_date", format_date(end)));
+            return Err(ApiError::invalid("end_date", "later than start_date", MONTH_FIRST.show(end)));
         }
-        let midnight = |date| midnight(date) - zone_hours * HOUR_MS;
-        let (from, to) = (midnight(start), midnight(end) + DAY_MS - 1);
-        return Ok(Window { from: Millis(from), to: Millis(to) });
+        return Ok(Days::window(start, end, zone_hours));
     }
     // The default is 24 hours (D). A large age saturates; retention limits the window later.
     match age_hours.unwrap_or(24) {
@@ -90,28 +87,8 @@ fn window(fields: &Fields, now: Millis, zone_hours: i64) -> Result<Window, ApiEr
     }
 }
 
-/// The start of a day in UTC, in milliseconds since 1970. The caller applies the time zone (A; profile `time_zone`).
-fn midnight(date: Date) -> i64 {
-    date.duration_since(Date::constant(1970, 1, 1)).as_hours() * HOUR_MS
-}
-
-const DATE: &str = "a day as MM/DD/YYYY";
-
-/// A day as `MM/DD/YYYY`, with leading zeros.
-fn date(fields: &Fields, name: &'static str) -> Result<Option<Date>, ApiError> {
-    let Some(text) = fields.text(name, DATE)? else { return Ok(None) };
-    match Date::strptime("%m/%d/%Y", &*text) {
-        Ok(date) if format_date(date) == text => Ok(Some(date)),
-        _ => Err(ApiError::invalid(name, DATE, Json::Text(text.into_owned()))),
-    }
-}
-
-fn format_date(date: Date) -> String {
-    format!("{:02}/{:02}/{:04}", date.month(), date.day(), date.year())
-}
-
 /// The requested actions, as bits. `None` means all actions: the field is missing, or the array is empty (A).
-fn actions(fields: &Fields) -> Result<Option<u32>, ApiError> {
+fn actions(fields: &Fields) -> Result<Option<u64>, ApiError> {
     const WANTED: &str = "an array of allowed, blocked, monitored_block, monitored_allow";
     let list = match fields.get("action") {
         None => return Ok(None),
@@ -121,7 +98,8 @@ fn actions(fields: &Fields) -> Result<Option<u32>, ApiError> {
     let mut bits = 0;
     for value in list {
         let known = Action::ALL.into_iter().find(|action| matches!(value, Json::Text(text) if text == action.code()));
-        bits |= 1 << known.ok_or_else(|| ApiError::invalid("action", WANTED, value))? as u32;
+        let action = known.ok_or_else(|| ApiError::invalid("action", WANTED, value))?;
+        bits |= Category::Activity.kinds(&[action.code()]);
     }
     Ok((bits != 0).then_some(bits))
 }

@@ -7,8 +7,8 @@ use axum::{
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimePrinter, tz::Offset};
 
 use crate::{
-    account::profile::{ActivityHour, Details, RowFormat},
-    world::{Category, Millis, Record},
+    account::profile::{ActivityHour, Details, EventCodes, RowFormat},
+    world::{Category, DeviceEvent, Millis, Record, World},
 };
 
 /// The content type of JSON responses (A: the form of a servlet container).
@@ -131,7 +131,7 @@ pub(crate) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnO
                 &DEVICE,
                 &[
                     at.text(),
-                    entry.event.code(),
+                    device_code(entry.event, row_format.codes),
                     details(&entry.details, entry.event.label(), row_format),
                     &device.id,
                     &device.name,
@@ -194,6 +194,80 @@ pub(crate) fn with_row<R>(entry: &Record, row_format: RowFormat, write: impl FnO
             )
         }
     }
+}
+
+/// The code of a device event in a version of the API.
+fn device_code(event: DeviceEvent, codes: EventCodes) -> &'static str {
+    match (event, codes) {
+        (DeviceEvent::DeletedApi, EventCodes::Earlier) => DeviceEvent::Deleted.code(),
+        _ => event.code(),
+    }
+}
+
+/// The event codes of a category that a version of the API has.
+pub(super) fn event_codes(category: Category, codes: EventCodes) -> Vec<&'static str> {
+    let mut all = category.event_codes();
+    if codes == EventCodes::Earlier && category == Category::Device {
+        all.retain(|code| *code != DeviceEvent::DeletedApi.code());
+    }
+    all
+}
+
+/// The bits in [`Filter::kinds`](crate::world::Filter::kinds) of the events that a version of the API returns with a code.
+pub(super) fn kinds(category: Category, code: &str, codes: EventCodes) -> u64 {
+    if codes == EventCodes::Earlier && category == Category::Device && code == DeviceEvent::Deleted.code() {
+        return category.kinds(&[code, DeviceEvent::DeletedApi.code()]);
+    }
+    category.kinds(&[code])
+}
+
+/// The fields of an entry of `POST /o/api/v3/logs` that are texts. `mac_addresses` is an array.
+const V3: [&str; 5] = ["timestamp", "event", "device_id", "device_name", "details"];
+const MAC_ADDRESSES: &str = "mac_addresses";
+
+/// Calls `write` with the texts of an entry of `POST /o/api/v3/logs`, in the order of [`V3`], and with the MAC addresses of
+/// the device. An entry of an administrator has empty device fields (A). `None` for categories that v3 does not return.
+pub(crate) fn with_v3_row<R>(
+    entry: &Record,
+    world: &World,
+    row_format: RowFormat,
+    write: impl FnOnce(&[&str; 5], &[String]) -> R,
+) -> Option<R> {
+    match entry {
+        Record::Device(entry) => {
+            let (at, device) = (Iso::new(entry.at), &entry.device);
+            let code = device_code(entry.event, EventCodes::Earlier);
+            let details = details(&entry.details, entry.event.label(), row_format);
+            let texts = [at.text(), code, &device.id, &device.name, details];
+            Some(write(&texts, &world.mac_addresses(device)))
+        }
+        Record::Admin(entry) => {
+            let at = Iso::new(entry.at);
+            let details = details(&entry.details, entry.event.label(), row_format);
+            Some(write(&[at.text(), entry.event.code(), "", "", details], &[]))
+        }
+        _ => None,
+    }
+}
+
+/// Appends an entry as `POST /o/api/v3/logs` returns it.
+pub(super) fn write_v3_row(entry: &Record, world: &World, row_format: RowFormat, into: &mut Vec<u8>) {
+    with_v3_row(entry, world, row_format, |texts, mac_addresses| {
+        // The addresses come before the last field.
+        let (fields, last) = (V3.len() - 1, texts[V3.len() - 1]);
+        write_fields(&V3[..fields], &texts[..fields], into);
+        into.pop();
+        into.extend_from_slice(format!(",\"{MAC_ADDRESSES}\":[").as_bytes());
+        for (nth, address) in mac_addresses.iter().enumerate() {
+            if nth > 0 {
+                into.push(b',');
+            }
+            write_text(address, into);
+        }
+        into.extend_from_slice(format!("],\"{}\":", V3[fields]).as_bytes());
+        write_text(last, into);
+        into.push(b'}');
+    });
 }
 
 /// The `details` of an entry (A; profile `details`).

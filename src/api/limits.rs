@@ -1,32 +1,49 @@
 //! The `limit` and `page` parameters.
 
-use super::error::ApiError;
+use super::{body::Fields, error::ApiError};
 
-/// The maximum number of entries of a page, from 1 to `MAX`.
+/// The bounds of `limit`: from 1 to a maximum.
 ///
-/// The vendor's service returns 406 above `MAX`, and 400 below 1 (D).
+/// The vendor's service returns 406 above the maximum, and 400 below 1 (D).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Limit<const MAX: u16>(u16);
+pub(super) struct Limits {
+    pub(super) max: u16,
+    /// The limit of a request without one.
+    pub(super) default: u16,
+}
 
-impl<const MAX: u16> Limit<MAX> {
-    pub(super) fn wanted() -> String {
-        format!("an integer from 1 to {MAX}")
+/// The maximum number of entries of a page.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Limit(u16);
+
+impl Limits {
+    pub(super) fn wanted(self) -> String {
+        format!("an integer from 1 to {}", self.max)
     }
 
-    pub(super) fn entries(self) -> usize {
-        self.0.into()
+    /// Checks a limit.
+    pub(super) fn check(self, limit: i64) -> Result<Limit, ApiError> {
+        match u16::try_from(limit) {
+            _ if limit < 1 => Err(ApiError::invalid("limit", self.wanted(), limit)),
+            Ok(limit) if limit <= self.max => Ok(Limit(limit)),
+            _ => Err(ApiError::LimitTooLarge { max: self.max, got: limit }),
+        }
+    }
+
+    /// The `limit` of a body, if it has one.
+    pub(super) fn given(self, fields: &Fields) -> Result<Option<Limit>, ApiError> {
+        fields.integer("limit", &self.wanted())?.map(|limit| self.check(limit)).transpose()
+    }
+
+    /// The `limit` of a body, or the default.
+    pub(super) fn read(self, fields: &Fields) -> Result<Limit, ApiError> {
+        Ok(self.given(fields)?.unwrap_or(Limit(self.default)))
     }
 }
 
-impl<const MAX: u16> TryFrom<i64> for Limit<MAX> {
-    type Error = ApiError;
-
-    fn try_from(limit: i64) -> Result<Self, ApiError> {
-        match u16::try_from(limit) {
-            _ if limit < 1 => Err(ApiError::invalid("limit", Self::wanted(), limit)),
-            Ok(limit) if limit <= MAX => Ok(Self(limit)),
-            _ => Err(ApiError::LimitTooLarge { max: MAX, got: limit }),
-        }
+impl Limit {
+    pub(super) fn entries(self) -> usize {
+        self.0.into()
     }
 }
 
@@ -37,12 +54,17 @@ pub(super) struct PageNumber(u64);
 impl PageNumber {
     pub(super) const WANTED: &'static str = "an integer from 1";
 
+    /// The `page` of a body; 1 by default.
+    pub(super) fn read(fields: &Fields) -> Result<Self, ApiError> {
+        fields.integer("page", Self::WANTED)?.unwrap_or(1).try_into()
+    }
+
     pub(super) fn get(self) -> u64 {
         self.0
     }
 
     /// The number of entries before the page.
-    pub(super) fn skip<const MAX: u16>(self, limit: Limit<MAX>) -> u64 {
+    pub(super) fn skip(self, limit: Limit) -> u64 {
         (self.0 - 1).saturating_mul(limit.0.into())
     }
 }

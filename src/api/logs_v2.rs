@@ -8,7 +8,7 @@ use super::{
     encode,
     error::ApiError,
     ignored,
-    limits::{Limit, PageNumber},
+    limits::{Limits, PageNumber},
     page,
     params::Params,
 };
@@ -19,6 +19,9 @@ use crate::{
     },
     world::{Category, Filter, Millis, Window},
 };
+
+/// The bounds of `limit` (D).
+const LIMITS: Limits = Limits { max: 50, default: 1 };
 
 #[derive(Serialize)]
 struct Logs {
@@ -62,12 +65,12 @@ pub(super) fn query(raw: &str, context: &RequestContext) -> Result<(PageQuery, P
         other => return Err(ApiError::invalid("event_type", EVENT_TYPE, other)),
     };
     let number: PageNumber = params.integer("page", PageNumber::WANTED, 1)?.try_into()?;
-    // Read last: every other error takes precedence over a limit that is too large. The default is 1 (D).
-    let limit: Limit<50> = params.integer("limit", &Limit::<50>::wanted(), 1)?.try_into()?;
+    // Read last: every other error takes precedence over a limit that is too large.
+    let limit = LIMITS.check(params.integer("limit", &LIMITS.wanted(), LIMITS.default.into())?)?;
     ignored::check(context, || ignored::unknown_params(&params, &["limit", "page", "event_type", "access_token"]))?;
     let asked = Window { from: Millis(0), to: context.now };
     let query = PageQuery {
-        category,
+        categories: category.into(),
         asked,
         window: context.config.readable(asked, context.now),
         filter: Filter::default(),

@@ -10,6 +10,7 @@ mod authorize;
 mod body;
 mod client;
 mod context;
+mod dates;
 mod encode;
 mod error;
 mod fallback;
@@ -17,8 +18,9 @@ mod fault;
 mod head;
 mod ignored;
 mod limits;
+mod logs;
 mod logs_v2;
-mod logs_v3_3;
+mod logs_v3;
 mod masking;
 pub(crate) mod openapi;
 mod page;
@@ -45,10 +47,16 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::error::Panicked;
-use self::{context::Authenticated, error::ApiError, recorder::Recording, state::ApiState};
+use self::{
+    context::Authenticated,
+    error::ApiError,
+    logs::{V3_1, V3_2, V3_3},
+    recorder::Recording,
+    state::ApiState,
+};
 use crate::{
     account::Accounts,
-    api_name::{AUTHORIZE_PATH, ApiName, SECOND_TOKEN_PATH},
+    api_name::{AUTHORIZE_PATH, ApiName},
     limits::Limits,
     metrics::Metrics,
 };
@@ -61,15 +69,17 @@ const RETRY_SECONDS: u64 = 1;
 pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metrics>) -> Router {
     let state = Arc::new(ApiState::new(accounts, limits, metrics));
     let oauth_routes = Router::new()
-        .route(ApiName::Token.path(), get(token::by_query).post(token::by_form))
-        .route(SECOND_TOKEN_PATH, get(token::by_query).post(token::by_form))
+        .merge(at_paths(ApiName::Token, &get(token::by_query).post(token::by_form)))
         .route(AUTHORIZE_PATH, get(authorize::consent))
         .route_layer(from_fn_with_state(state.clone(), client::identify));
     let routes = Router::new()
         .merge(oauth_routes)
-        .route(ApiName::LogsV2.path(), limited(ApiName::LogsV2, get(logs_v2::list)))
-        .route(ApiName::ActivitiesV3.path(), limited(ApiName::ActivitiesV3, post(activities_v3::list)))
-        .route(ApiName::LogsV3_3.path(), limited(ApiName::LogsV3_3, post(logs_v3_3::list)));
+        .merge(limited(ApiName::LogsV2, get(logs_v2::list)))
+        .merge(limited(ApiName::ActivitiesV3, post(activities_v3::list)))
+        .merge(limited(ApiName::LogsV3, post(logs_v3::list)))
+        .merge(limited(ApiName::LogsV3_1, post(async |caller, fields| logs::list(&V3_1, caller, fields).await)))
+        .merge(limited(ApiName::LogsV3_2, post(async |caller, fields| logs::list(&V3_2, caller, fields).await)))
+        .merge(limited(ApiName::LogsV3_3, post(async |caller, fields| logs::list(&V3_3, caller, fields).await)));
     with_layers(routes, state)
 }
 
@@ -123,9 +133,13 @@ async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request
     response
 }
 
-/// Adds the faults and the quota of an API to its route. Requests with another method get 405 before both.
-fn limited(api: ApiName, route: MethodRouter) -> MethodRouter {
-    route.route_layer(from_fn_with_state(api, fault::inject))
+/// An API at its paths, with its faults and its quota. Requests with another method get 405 before both.
+fn limited(api: ApiName, route: MethodRouter) -> Router {
+    at_paths(api, &route.route_layer(from_fn_with_state(api, fault::inject)))
+}
+
+fn at_paths(api: ApiName, route: &MethodRouter) -> Router {
+    api.paths().iter().fold(Router::new(), |routes, path| routes.route(path, route.clone()))
 }
 
 #[cfg(test)]

@@ -39,8 +39,11 @@ pub(super) struct Rows {
 }
 
 /// Finds and encodes the rows of a page. Pages without a filter usually come from the page cache.
-pub(super) async fn rows(query: &PageQuery, context: &RequestContext) -> Result<Rows, ApiError> {
+pub(super) async fn rows(query: &PageQuery, row_format: RowFormat, context: &RequestContext) -> Result<Rows, ApiError> {
     context.recorder.page(query.clone());
+    let find = move |query: &PageQuery, world: &World, context: &RequestContext, cancellation: &Cancellation| {
+        find(query, row_format, world, context, cancellation)
+    };
     let rows = compute(query, context, find).await?;
     context.recorder.entries(rows.count);
     Ok(rows)
@@ -89,7 +92,7 @@ where
 /// Whether the lag may hide more than [`MAX_UNSETTLED`] events of the window, each of which must be examined.
 fn is_slow(query: &PageQuery, world: &World, context: &RequestContext) -> bool {
     context.config.settings.world.lag != Lag::NONE
-        && world.unsettled(query.category, query.window, query.seen_at) > MAX_UNSETTLED
+        && world.unsettled(query.categories, query.window, query.seen_at) > MAX_UNSETTLED
 }
 
 fn find_entries(
@@ -105,25 +108,27 @@ fn find_entries(
 
 fn find(
     query: &PageQuery,
+    row_format: RowFormat,
     world: &World,
     context: &RequestContext,
     cancellation: &Cancellation,
 ) -> Result<Rows, ApiError> {
     let injected_events = query.injected_events(&context.account.injected);
     if injected_events.is_empty()
-        && let Some(rows) = cached(query, world, context)
+        && let Some(rows) = cached(query, row_format, world, context)
     {
         return Ok(rows);
     }
     let Listing { events, end } = list(query, world, context, injected_events, cancellation)?;
     let entries = events.iter().map(|event| event.to_record(world));
-    Ok(Rows { count: events.len() as u64, end, pieces: vec![encode_rows(entries, context.config.row_format)] })
+    Ok(Rows { count: events.len() as u64, end, pieces: vec![encode_rows(entries, row_format)] })
 }
 
 /// The rows of a page of generated events without a filter, newest first: the events that the lag may affect are
 /// encoded here, and all others come from the page cache. `None` for any other page.
-fn cached(query: &PageQuery, world: &World, context: &RequestContext) -> Option<Rows> {
-    let PageQuery { category, window, order, begin, take, seen_at, .. } = *query;
+fn cached(query: &PageQuery, row_format: RowFormat, world: &World, context: &RequestContext) -> Option<Rows> {
+    let PageQuery { categories, window, order, begin, take, seen_at, .. } = *query;
+    let category = categories.single()?;
     let is_cacheable = query.filter == Filter::default()
         && order == Order::NewestFirst
         && context.config.profile().more_than_limit == MoreThanLimit::Paged;
@@ -133,7 +138,6 @@ fn cached(query: &PageQuery, world: &World, context: &RequestContext) -> Option<
     let selection = world.select_seen(category, window, Filter::default(), seen_at);
     let places = selection.places()?;
     let (PageStart::Skip(skip) | PageStart::At(Position { generated: skip, .. })) = begin;
-    let row_format = context.config.row_format;
     // Usually at most two chunks, and the pieces around them.
     let mut pieces = Vec::with_capacity(6);
     let fresh = selection.fresh();

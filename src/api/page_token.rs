@@ -1,4 +1,4 @@
-//! The opaque `token` of `POST /o/api/v3.3/logs`.
+//! The opaque `token` of `POST /o/api/v3.2/logs` and `POST /o/api/v3.3/logs`.
 //!
 //! A page token carries the whole query, with the window and the time of the first page. Events that happen while a
 //! client reads the pages therefore neither shift nor duplicate entries (C: clients rely on it). The token is signed
@@ -9,7 +9,6 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 
-use super::limits::Limit;
 use crate::{
     account::{
         self, AccountConfig,
@@ -20,21 +19,21 @@ use crate::{
 };
 
 /// The version of the layout; tokens with another version are rejected.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// The length of the truncated signature.
 const SIGNATURE_BYTES: usize = 16;
 /// The maximum length of a token; the server never issues a longer one.
 const MAX_CHARACTERS: usize = 2_048;
 
-/// Encodes and signs the token of the page that starts at `next`.
-pub(super) fn seal(query: &PageQuery, next: Position, config: &AccountConfig) -> String {
-    let PageQuery { category, window, filter, take, order, seen_at, snapshot, .. } = query;
+/// Encodes and signs the token of the page of a category that starts at `next`.
+pub(super) fn seal(category: Category, query: &PageQuery, next: Position, config: &AccountConfig) -> String {
+    let PageQuery { window, filter, take, order, seen_at, snapshot, .. } = query;
     let agents = filter.agents.as_ref().map_or(0, |agents| agents.iter().fold(0, |bits, &agent| bits | bit(agent)));
     // A limit is at most 100.
     let limit = u16::try_from(*take).unwrap_or(u16::MAX);
     let mut bytes = Vec::with_capacity(96);
     bytes.push(VERSION);
-    bytes.push(*category as u8);
+    bytes.push(category as u8);
     bytes.extend(window.from.0.to_be_bytes());
     bytes.extend(window.to.0.to_be_bytes());
     bytes.extend(seen_at.0.to_be_bytes());
@@ -43,7 +42,7 @@ pub(super) fn seal(query: &PageQuery, next: Position, config: &AccountConfig) ->
     bytes.extend(next.injected.to_be_bytes());
     bytes.extend(snapshot.0.to_be_bytes());
     bytes.extend(limit.to_be_bytes());
-    bytes.extend(filter.kinds.unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend(filter.kinds.unwrap_or(u64::MAX).to_be_bytes());
     bytes.push(agents);
     bytes.extend(filter.search.as_deref().unwrap_or("").as_bytes());
     let signature = config.page_token_signer().chain_update(&bytes).finalize().into_bytes();
@@ -51,8 +50,8 @@ pub(super) fn seal(query: &PageQuery, next: Position, config: &AccountConfig) ->
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Verifies and decodes a token of this account; `None` for any other text.
-pub(super) fn open(text: &str, config: &AccountConfig) -> Option<PageQuery> {
+/// Verifies and decodes a token of this account: its category, and the query of its page. `None` for any other text.
+pub(super) fn open(text: &str, config: &AccountConfig) -> Option<(Category, PageQuery)> {
     if text.len() > MAX_CHARACTERS {
         return None;
     }
@@ -76,13 +75,13 @@ pub(super) fn open(text: &str, config: &AccountConfig) -> Option<PageQuery> {
     if version != [VERSION] {
         return None;
     }
-    let kinds = Some(u32::from_be_bytes(kinds)).filter(|&kinds| kinds != u32::MAX);
+    let kinds = Some(u64::from_be_bytes(kinds)).filter(|&kinds| kinds != u64::MAX);
     let agents: Vec<_> = AGENTS.into_iter().filter(|&agent| agents[0] & bit(agent) != 0).collect();
     let search = std::str::from_utf8(search).ok()?;
-    let limit: Limit<100> = i64::from(u16::from_be_bytes(limit)).try_into().ok()?;
     let window = Window { from: Millis(i64::from_be_bytes(from)), to: Millis(i64::from_be_bytes(to)) };
-    Some(PageQuery {
-        category: Category::ALL.into_iter().find(|&candidate| candidate as u8 == category[0])?,
+    let category = Category::ALL.into_iter().find(|&candidate| candidate as u8 == category[0])?;
+    let query = PageQuery {
+        categories: category.into(),
         asked: window,
         window,
         filter: Filter {
@@ -90,7 +89,7 @@ pub(super) fn open(text: &str, config: &AccountConfig) -> Option<PageQuery> {
             agents: (!agents.is_empty()).then_some(agents),
             search: (!search.is_empty()).then(|| search.to_owned()),
         },
-        take: limit.entries(),
+        take: u16::from_be_bytes(limit).into(),
         order: if order == [1] { Order::OldestFirst } else { Order::NewestFirst },
         begin: PageStart::At(Position {
             generated: u64::from_be_bytes(generated),
@@ -98,7 +97,8 @@ pub(super) fn open(text: &str, config: &AccountConfig) -> Option<PageQuery> {
         }),
         snapshot: Snapshot(u64::from_be_bytes(snapshot)),
         seen_at: Millis(i64::from_be_bytes(seen_at)),
-    })
+    };
+    Some((category, query))
 }
 
 const AGENTS: [AgentType; 2] = [AgentType::Endpoint, AgentType::DomainController];

@@ -147,7 +147,7 @@ impl Recording {
             at: (*now).into(),
             method: truncated(method.as_str()),
             path: truncated(&masked_path(uri.path())),
-            api: api.map(ApiName::code),
+            api: *api,
             token,
             parameters: Parameters { pairs, body: record.body },
             status,

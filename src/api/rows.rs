@@ -1,7 +1,7 @@
 //! Encodes events as rows of the API, for the ground truth, for audits and for `generate`.
 
 use super::encode;
-pub(crate) use super::encode::{fields, v2_line, with_row};
+pub(crate) use super::encode::{fields, v2_line, with_row, with_v3_row};
 #[cfg(feature = "cli")]
 use crate::world::{Category, Event, Renderer, World};
 use crate::{

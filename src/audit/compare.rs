@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     account::Account,
-    world::{Cancellation, Millis, Window},
+    world::{Cancellation, Categories, Category, Millis, Window},
 };
 
 /// The maximum number of records.
@@ -46,7 +46,7 @@ pub(super) struct Comparison<'a> {
     /// The fields of rows.
     compared: ComparedFields,
     /// The events in the forms of the records so far, by form.
-    forms: [Option<FormEvents>; 2],
+    forms: [Option<FormEvents>; Form::COUNT],
     /// The event that the last record took.
     last: usize,
     /// Whether a record has taken the event.
@@ -98,6 +98,7 @@ impl RecordSink for Comparison<'_> {
     fn take(&mut self, record: Result<Parsed<'_>, String>) -> Result<(), InputError> {
         match record {
             Ok(Parsed::Row(values)) => self.compare(Form::Rows, &values),
+            Ok(Parsed::V3(values)) => self.compare(Form::V3, &values),
             Ok(Parsed::Lines(lines)) => lines.iter().try_for_each(|values| self.compare(Form::Lines, values)),
             Err(why) => self.unread(why),
         }
@@ -122,7 +123,7 @@ impl<'a> Comparison<'a> {
             expected,
             cancellation,
             compared,
-            forms: [None, None],
+            forms: [const { None }; Form::COUNT],
             last: 0,
             is_matched: vec![false; expected.keys.len()],
             received: 0,
@@ -141,6 +142,7 @@ impl<'a> Comparison<'a> {
         let compared = match form {
             Form::Rows => self.compared.clone(),
             Form::Lines => ComparedFields::v2(),
+            Form::V3 => ComparedFields::v3(),
         };
         let hashes = self.expected.hashes(&compared, form, self.cancellation);
         self.forms[form as usize] = Some(FormEvents { compared, hashes, indexes: BTreeMap::new() });
@@ -184,6 +186,10 @@ impl<'a> Comparison<'a> {
             Err(why) => return self.unread(why),
         };
         let record = self.count()?;
+        if form == Form::V3 && self.is_of_other_category(values) {
+            self.not_expected += 1;
+            return Ok(());
+        }
         if !self.is_near(key.time) {
             self.outside_by_time += 1;
             return Ok(());
@@ -212,6 +218,15 @@ impl<'a> Comparison<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether an entry of v3 is of the category that the audit is not about.
+    fn is_of_other_category(&self, values: &Values<'_>) -> bool {
+        let codes = |category: Category| category.event_codes();
+        values.get(1).is_some_and(|code| {
+            !codes(self.expected.category).contains(&code)
+                && Categories::DEVICE_AND_ADMIN.iter().any(|category| codes(category).contains(&code))
+        })
     }
 
     /// Whether a record can be an event of the window, perhaps with the time of another time zone.

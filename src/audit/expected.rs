@@ -29,6 +29,13 @@ pub(super) enum Form {
     Rows,
     /// Lines of v2.
     Lines,
+    /// Entries of v3, which has device and administrator events together.
+    V3,
+}
+
+impl Form {
+    /// The number of forms.
+    pub(super) const COUNT: usize = 3;
 }
 
 /// The events of a window, ordered by key.
@@ -132,6 +139,12 @@ impl Expected {
                 let (day, line) = rows::v2_line(record, format).unwrap_or_default();
                 let (time, rest) = split_v2_line(&day, &line);
                 read(&[&time, rest.unwrap_or_default()]);
+            }
+            Form::V3 => {
+                rows::with_v3_row(record, &self.world, format, |texts, mac_addresses| {
+                    let [timestamp, event, device_id, device_name, details] = *texts;
+                    read(&[timestamp, event, details, device_id, device_name, &mac_addresses.join(",")]);
+                });
             }
         }
     }

@@ -66,6 +66,12 @@ impl ComparedFields {
         Self { names: &["timestamp", "eventlog"], time: 0, last_seen: None, texts: vec![1], sources: None }
     }
 
+    /// The fields of an entry of `POST /o/api/v3/logs`, in the order of [`Form::V3`](super::expected::Form::V3).
+    pub(super) fn v3() -> Self {
+        let names = &["timestamp", "event", "details", "device_id", "device_name", "mac_addresses"];
+        Self { names, time: 0, last_seen: None, texts: vec![1, 2, 3, 4, 5], sources: None }
+    }
+
     /// The fields of a category, all of them or those of a map.
     pub(super) fn new(category: Category, map: Option<&FieldMap>) -> Result<Self, FieldMapError> {
         let names = rows::fields(category);

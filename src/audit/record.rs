@@ -17,17 +17,19 @@ pub(super) struct Values<'a>(pub(super) [Option<Cow<'a, str>>; MAX_FIELDS]);
 
 /// A record, by its form.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives as long as one record, and a box would cost an allocation each"
-)]
 pub(super) enum Parsed<'a> {
     /// A row of v3.3 or of activities, or a mapped record.
     Row(Values<'a>),
+    /// An entry of `POST /o/api/v3/logs`.
+    V3(Values<'a>),
     /// A day of `GET /o/api/v2/logs` with one or more of its lines.
     Lines(Vec<Values<'a>>),
 }
 
+/// The field that only entries of `POST /o/api/v3/logs` have.
+const MAC_ADDRESSES: &str = "mac_addresses";
+/// The fields of its device.
+const V3_DEVICE: [&str; 2] = ["device_id", "device_name"];
 /// The fields with the entries of a page, by API.
 const PAGE_FIELDS: [&str; 2] = ["data", "logs"];
 
@@ -194,6 +196,8 @@ impl<'de> Visitor<'de> for RowVisitor {
         let mut values = Values::default();
         let mut day: Option<Cow<'de, str>> = None;
         let mut lines: Option<Lines<'de>> = None;
+        // Of an entry of v3. A row of an administrator has no field for its device.
+        let (mut mac_addresses, mut device) = (None, [None, None]);
         let mut page_field = None;
         // Rows usually have the fields in the order of the names.
         let mut next = 0;
@@ -203,6 +207,11 @@ impl<'de> Visitor<'de> for RowVisitor {
             match nth {
                 None if name == "date" => day = map.next_value::<Scalar<'de>>()?.0,
                 None if name == "eventlog" => lines = map.next_value()?,
+                None if name == V3_DEVICE[0] => device[0] = map.next_value::<Scalar<'de>>()?.0,
+                None if name == V3_DEVICE[1] => device[1] = map.next_value::<Scalar<'de>>()?.0,
+                None if name == MAC_ADDRESSES => {
+                    mac_addresses = map.next_value::<Option<Lines<'de>>>()?.map(Lines::joined);
+                }
                 None => match PAGE_FIELDS.into_iter().find(|known| *known == name) {
                     Some(known) if map.next_value::<Scalar<'de>>()?.is_array() => page_field = Some(known),
                     Some(_) => {}
@@ -213,6 +222,16 @@ impl<'de> Visitor<'de> for RowVisitor {
                     values.0[nth] = map.next_value::<Scalar<'de>>()?.0;
                 }
             }
+        }
+        if let Some(mac_addresses) = mac_addresses {
+            let mut take = |name: &str| values.0[self.names.iter().position(|known| *known == name)?].take();
+            let [timestamp, event, details] = ["timestamp", "event", "details"].map(&mut take);
+            let [id, name] = V3_DEVICE.map(take);
+            let (id, name) = (id.or(device[0].take()), name.or(device[1].take()));
+            let mut entry = Values::default();
+            let fields = [timestamp, event, details, id, name, Some(Cow::Owned(mac_addresses))];
+            entry.0[..fields.len()].clone_from_slice(&fields);
+            return Ok((Parsed::V3(entry), None));
         }
         let Some(Lines(lines)) = lines else {
             let page_field = page_field.filter(|_| values.0.iter().all(Option::is_none));
@@ -225,6 +244,12 @@ impl<'de> Visitor<'de> for RowVisitor {
 
 /// One line of v2, or several lines.
 struct Lines<'a>(Vec<Cow<'a, str>>);
+
+impl Lines<'_> {
+    fn joined(self) -> String {
+        self.0.join(",")
+    }
+}
 
 impl<'de> de::Deserialize<'de> for Lines<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -18,8 +18,9 @@ use crate::{
         fault::Entries,
         journal::{Outcome, Request, RequestedPage, ResponseChange},
         listing::{EventKey, PageEvent, PageQuery},
-        profile::RowFormat,
+        profile::{EventCodes, RowFormat},
     },
+    api_name::ApiName,
     world::{Cancellation, Category, Millis, Order, Window, World, WorldConfig},
 };
 
@@ -99,7 +100,9 @@ impl ServedPages {
         for request in journal.requests {
             let Some(page) = request.page.as_deref().filter(|_| !cancellation.is_cancelled()) else { continue };
             let world = page.config.settings.world;
-            if page.query.category != category || (world.seed, world.devices) != (current.seed, current.devices) {
+            if !page.query.categories.contains(category)
+                || (world.seed, world.devices) != (current.seed, current.devices)
+            {
                 continue;
             }
             let world = worlds.entry(world).or_insert_with(|| account.world_of(world));
@@ -122,9 +125,13 @@ impl ServedPages {
         Self { pages, received, cancellation: cancellation.clone(), dropped_until }
     }
 
-    /// The format of the rows of the last page.
+    /// The format of the rows of the last page. If an API before v3.3 served any page, it is one with the codes of those
+    /// versions.
     pub(super) fn row_format(&self) -> Option<RowFormat> {
-        self.pages.last().map(|page| page.page().config.row_format)
+        let row_format = self.pages.last()?.page().config.row_format;
+        let is_earlier = |page: &ServedPage| page.request.api.is_some_and(ApiName::is_before_v3_3);
+        let codes = if self.pages.iter().any(is_earlier) { EventCodes::Earlier } else { EventCodes::Current };
+        Some(RowFormat { codes, ..row_format })
     }
 
     /// From the earliest start to the latest end of all windows, both ends included. `None` if no request asked for one.

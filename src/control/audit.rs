@@ -125,16 +125,12 @@ impl AuditParams {
     fn filter(&self, category: Category) -> Result<Filter, Problem> {
         let mut filter = Filter { search: self.search.clone().filter(|text| !text.is_empty()), ..Filter::default() };
         if let Some(events) = &self.events {
-            let codes = category.event_codes();
-            let mut bits = 0;
-            for code in events.split(',').map(str::trim).filter(|code| !code.is_empty()) {
-                let nth = codes
-                    .iter()
-                    .position(|known| *known == code)
-                    .ok_or_else(|| invalid("events", &format!("must be one or more of {}", codes.join(", ")), code))?;
-                bits |= 1 << nth;
+            let known = category.event_codes();
+            let codes: Vec<&str> = events.split(',').map(str::trim).filter(|code| !code.is_empty()).collect();
+            if let Some(unknown) = codes.iter().find(|code| !known.contains(code)) {
+                return Err(invalid("events", &format!("must be one or more of {}", known.join(", ")), unknown));
             }
-            filter.kinds = (bits != 0).then_some(bits);
+            filter.kinds = (!codes.is_empty()).then(|| category.kinds(&codes));
         }
         if let Some(agents) = &self.agent_types {
             let read = |number: &str| match number.trim() {

@@ -1,7 +1,7 @@
 //! What a rule finds, and what rules have in common.
 
 use super::seen::Seen;
-use crate::account::journal::Request;
+use crate::{account::journal::Request, api_name::ApiName};
 
 /// What a rule found.
 #[derive(Default)]
@@ -60,11 +60,14 @@ pub(super) fn seconds(millis: i64) -> f64 {
 
 /// The requests to the APIs that have a quota.
 pub(super) fn api_requests(seen: &Seen) -> impl Iterator<Item = &Request> {
-    seen.requests.iter().map(|request| &**request).filter(|request| request.api.is_some_and(|api| api != "token"))
+    seen.requests
+        .iter()
+        .map(|request| &**request)
+        .filter(|request| request.api.is_some_and(|api| api != ApiName::Token))
 }
 
 pub(super) fn token_requests(seen: &Seen) -> impl Iterator<Item = &Request> {
-    seen.requests.iter().map(|request| &**request).filter(|request| request.api == Some("token"))
+    seen.requests.iter().map(|request| &**request).filter(|request| request.api == Some(ApiName::Token))
 }
 
 pub(super) fn at(request: &Request) -> i64 {

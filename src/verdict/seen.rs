@@ -16,7 +16,8 @@ use crate::{
         journal::{Outcome, Request},
         listing::{PageEvent, PageQuery, PageStart, Position},
     },
-    world::{Cancellation, Category, Filter, Millis, Order, Window, World, WorldConfig},
+    api_name::ApiName,
+    world::{Cancellation, Categories, Filter, Millis, Order, Window, World, WorldConfig},
 };
 
 /// The number of earlier reads that a request for a page may continue.
@@ -42,7 +43,7 @@ pub(super) struct Seen {
 /// One read of a query: the requests from its first page on. A later request for the first page begins another read, unless
 /// it repeats one that failed.
 pub(super) struct QueryRead {
-    pub(super) api: Option<&'static str>,
+    pub(super) api: Option<ApiName>,
     /// The window that the client requested, and the readable part of it. A repeated request for the first page replaces
     /// them.
     pub(super) asked: Window,
@@ -92,9 +93,9 @@ pub(super) struct PageRequest {
 /// What the reads of a group have in common.
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct GroupKey {
-    api: Option<&'static str>,
-    category: Category,
-    kinds: Option<u32>,
+    api: Option<ApiName>,
+    categories: Categories,
+    kinds: Option<u64>,
     agents: Vec<u8>,
     search: Option<String>,
 }
@@ -239,11 +240,11 @@ fn is_end(request: &Request) -> bool {
 }
 
 impl GroupKey {
-    fn of(api: Option<&'static str>, query: &PageQuery) -> Self {
+    fn of(api: Option<ApiName>, query: &PageQuery) -> Self {
         let Filter { kinds, agents, search } = &query.filter;
         Self {
             api,
-            category: query.category,
+            categories: query.categories,
             kinds: *kinds,
             agents: agents.iter().flatten().map(|agent| *agent as u8).collect(),
             search: search.clone(),
@@ -252,7 +253,7 @@ impl GroupKey {
 }
 
 impl QueryRead {
-    fn new(api: Option<&'static str>, query: &PageQuery, lag_ms: i64) -> Self {
+    fn new(api: Option<ApiName>, query: &PageQuery, lag_ms: i64) -> Self {
         let PageQuery { asked, window, order, seen_at, snapshot, .. } = query;
         Self {
             api,
@@ -335,7 +336,7 @@ impl QueryRead {
 
     /// Whether the client can choose a window.
     pub(super) fn has_window(&self) -> bool {
-        self.api != Some("logs-v2")
+        !self.api.is_some_and(ApiName::has_no_window)
     }
 
     /// The requested window, without what the retention hides at its start. Both ends are included.

@@ -115,6 +115,13 @@ impl World {
         slots
     }
 
+    /// The MAC addresses of a device. A device that was added with a duplicate MAC address has those of the device that it
+    /// replaced. A device outside of the fleet has none.
+    #[must_use]
+    pub fn mac_addresses(&self, device: &Device) -> Vec<String> {
+        device.place.map_or_else(Vec::new, |place| self.roster.mac_addresses(self.processes.mac_owner(place)))
+    }
+
     fn device_and_status(&self, device: DeviceRef, at: Millis) -> (Device, Status) {
         (self.roster.device(device), self.processes.status(device, at).0)
     }

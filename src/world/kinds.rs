@@ -34,8 +34,7 @@ impl Category {
         }
     }
 
-    /// The codes of the category's events, in the order of [`Filter::kinds`](super::Filter::kinds). For an activity, these
-    /// are the actions; a report has one code.
+    /// The codes of the category's events. For an activity, these are the actions; a report has one code.
     #[must_use]
     pub fn event_codes(self) -> Vec<&'static str> {
         match self {
@@ -47,10 +46,62 @@ impl Category {
         }
     }
 
+    /// The bits of some event codes of the category in [`Filter::kinds`](super::Filter::kinds); codes that the category
+    /// does not have have none.
+    #[must_use]
+    pub fn kinds(self, codes: &[&str]) -> u64 {
+        let is_wanted = |(_, code): &(usize, &str)| codes.contains(code);
+        self.event_codes().into_iter().enumerate().filter(is_wanted).fold(0, |bits, (nth, _)| bits | self.kind(nth))
+    }
+
+    /// The bit of the category's code with an index.
+    pub(crate) const fn kind(self, nth: usize) -> u64 {
+        let before = match self {
+            Self::Device => 0,
+            Self::Admin => DeviceEvent::ALL.len(),
+            Self::Webhook => DeviceEvent::ALL.len() + AdminEvent::ALL.len(),
+            Self::DeviceReport => DeviceEvent::ALL.len() + AdminEvent::ALL.len() + WebhookEvent::ALL.len(),
+            Self::Activity => DeviceEvent::ALL.len() + AdminEvent::ALL.len() + WebhookEvent::ALL.len() + 1,
+        };
+        1 << (before + nth)
+    }
+
     /// The category with this name in the API.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.code() == code)
+    }
+}
+
+/// Categories whose events a query returns together, in one order.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Categories(u8);
+
+impl Categories {
+    /// Events of devices and of administrators, as `POST /o/api/v3/logs` returns them.
+    pub const DEVICE_AND_ADMIN: Self = Self(1 << Category::Device as u8 | 1 << Category::Admin as u8);
+
+    /// Whether a category is one of them.
+    #[must_use]
+    pub const fn contains(self, category: Category) -> bool {
+        self.0 >> category as u8 & 1 == 1
+    }
+
+    /// The categories.
+    pub fn iter(self) -> impl Iterator<Item = Category> {
+        Category::ALL.into_iter().filter(move |category| self.contains(*category))
+    }
+
+    /// The category, if it is only one.
+    #[must_use]
+    pub fn single(self) -> Option<Category> {
+        if self.0.is_power_of_two() { self.iter().next() } else { None }
+    }
+}
+
+impl From<Category> for Categories {
+    fn from(category: Category) -> Self {
+        Self(1 << category as u8)
     }
 }
 
@@ -78,14 +129,15 @@ impl Kind {
         }
     }
 
-    /// The index of this kind in the list of its category's codes.
-    pub(super) fn ordinal(self) -> u8 {
+    /// The bit of this kind in [`Filter::kinds`](super::Filter::kinds).
+    pub(super) const fn bit(self) -> u64 {
         match self {
-            Self::Device(event) => event as u8,
-            Self::Admin(event) => event as u8,
-            Self::Webhook(event) => event as u8,
-            Self::Report | Self::Silent => 0,
-            Self::Access(action) => action as u8,
+            Self::Device(event) => Category::Device.kind(event as usize),
+            Self::Admin(event) => Category::Admin.kind(event as usize),
+            Self::Webhook(event) => Category::Webhook.kind(event as usize),
+            Self::Report => Category::DeviceReport.kind(0),
+            Self::Access(action) => Category::Activity.kind(action as usize),
+            Self::Silent => 0,
         }
     }
 }

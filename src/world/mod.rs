@@ -45,7 +45,7 @@ mod window;
 
 pub use self::{
     company::{MAX_DEVICES, World, WorldConfig},
-    kinds::{Action, AdminEvent, AgentType, Category, DeviceEvent, Severity, Status, WebhookEvent},
+    kinds::{Action, AdminEvent, AgentType, Categories, Category, DeviceEvent, Severity, Status, WebhookEvent},
     lag::Lag,
     query::{Events, Selection},
     records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},

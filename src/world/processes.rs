@@ -47,6 +47,10 @@ pub(super) const RECEIVER_FAILS: VariantMask = VariantMask::range(0, 3)
     .or(VariantMask::range(58, 59));
 pub(super) const RECEIVER_FAILS_TWICE: VariantMask = VariantMask::range(0, 1).or(VariantMask::range(35, 36));
 
+/// Arrivals of a device that has the MAC addresses of the device that it replaces.
+pub(super) const DUPLICATE_MAC: VariantMask =
+    VariantMask::range(7, 10).or(VariantMask::range(29, 32)).or(VariantMask::range(44, 46));
+
 /// Working days from the creation of the account to the start of all processes except enrolment.
 const ENROLMENT_DAYS: u64 = 3;
 
@@ -150,8 +154,6 @@ impl Processes {
     /// Adds the replacements: a new device arrives. The replaced device leaves some working days after that, when its
     /// processes have ended.
     fn add_replacements(&mut self, fleet: Fleet, offset: u64, step: u64, weeks: u64) {
-        const DUPLICATE_MAC: VariantMask =
-            VariantMask::range(7, 10).or(VariantMask::range(29, 32)).or(VariantMask::range(44, 46));
         let schedule = self.schedule(fleet, offset, step, weeks * self.working_hours.week(), 2);
         // The first replacements come one block after the start, so that the first devices live about as long as all
         // others.

@@ -10,13 +10,13 @@ use std::{borrow::Cow, ops::Range};
 
 use super::{
     company::World,
-    kinds::Category,
+    kinds::{Categories, Category},
     term::{Cancellation, Search, SearchTerm},
     time::{ACCOUNT_MADE, LAST, Millis},
     window::{Event, Filter, Order, Window},
 };
 
-/// The events of one category that a window and a filter select.
+/// The events that a window and a filter select.
 #[derive(Clone, Debug)]
 pub struct Selection<'w> {
     pub(super) world: &'w World,
@@ -62,16 +62,22 @@ impl Iterator for Events<'_> {
 }
 
 impl World {
-    /// Selects the events of a category that happened in a window and pass a filter, visible or not.
+    /// Selects the events of a category, or of several, that happened in a window and pass a filter, visible or not.
     #[must_use]
-    pub fn select(&self, category: Category, window: Window, filter: Filter) -> Selection<'_> {
-        self.select_seen(category, window, filter, Millis(i64::MAX))
+    pub fn select(&self, categories: impl Into<Categories>, window: Window, filter: Filter) -> Selection<'_> {
+        self.select_seen(categories, window, filter, Millis(i64::MAX))
     }
 
     /// Like [`select`](Self::select), but only the events that are visible at `seen_at`.
     #[must_use]
-    pub fn select_seen(&self, category: Category, window: Window, filter: Filter, seen_at: Millis) -> Selection<'_> {
-        self.select_cancellable(category, window, filter, seen_at, Cancellation::default())
+    pub fn select_seen(
+        &self,
+        categories: impl Into<Categories>,
+        window: Window,
+        filter: Filter,
+        seen_at: Millis,
+    ) -> Selection<'_> {
+        self.select_cancellable(categories, window, filter, seen_at, Cancellation::default())
     }
 
     /// Like [`select_seen`](Self::select_seen), with a cancellation: a cancelled search stops and returns the events
@@ -79,14 +85,15 @@ impl World {
     #[must_use]
     pub fn select_cancellable(
         &self,
-        category: Category,
+        categories: impl Into<Categories>,
         window: Window,
         filter: Filter,
         seen_at: Millis,
         cancellation: Cancellation,
     ) -> Selection<'_> {
         let unfiltered = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
-        let tracks = self.tracks(category, &filter);
+        let categories = categories.into();
+        let tracks = self.tracks(categories, &filter);
         let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
         let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
         // The longest lag of events up to this instant is over, so they are visible.
@@ -97,7 +104,7 @@ impl World {
         let fresh = if settled < to { self.between(&tracks, settled, to) } else { Vec::new() };
         let fresh = fresh.into_iter().filter(|event| self.visible_at(event) <= seen_at).collect();
         let term = filter.search.map(|text| SearchTerm::new(&text));
-        let search = term.map(|term| Search::new(self, category, &tracks, Window { from, to }, term, cancellation));
+        let search = term.map(|term| Search::new(self, categories, &tracks, Window { from, to }, term, cancellation));
         Selection { world: self, tracks, places, fresh, hint: settled, search, unfiltered }
     }
 
@@ -111,8 +118,8 @@ impl World {
 
     /// The number of events of a window that the lag may still hide at `seen_at`. A selection examines each of them.
     #[must_use]
-    pub fn unsettled(&self, category: Category, window: Window, seen_at: Millis) -> u64 {
-        let tracks = &self.categories[category as usize];
+    pub fn unsettled(&self, categories: impl Into<Categories>, window: Window, seen_at: Millis) -> u64 {
+        let tracks = &*self.tracks_of(categories.into());
         let from = Millis(seen_at.0.saturating_sub(self.lag().longest_ms()).max(window.from.0 - 1));
         let to = window.to.min(seen_at);
         if from < to { self.count(tracks, to) - self.count(tracks, from) } else { 0 }
@@ -137,22 +144,30 @@ impl World {
     #[must_use]
     pub fn passes(&self, event: &Event, filter: &Filter) -> bool {
         let track = self.processes.track(event.0.track);
-        filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
-            && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
+        filter.admits(track.kind.bit(), track.agent)
             && filter.search.as_ref().is_none_or(|text| self.render(event).mentions(&SearchTerm::new(text)))
     }
 
-    fn tracks(&self, category: Category, filter: &Filter) -> Cow<'_, [usize]> {
-        let all = &self.categories[category as usize];
+    fn tracks(&self, categories: Categories, filter: &Filter) -> Cow<'_, [usize]> {
+        let all = self.tracks_of(categories);
         if filter.kinds.is_none() && filter.agents.is_none() {
-            return Cow::Borrowed(all.as_slice());
+            return all;
         }
-        let wanted = |&track: &usize| {
-            let track = self.processes.track(track);
-            filter.kinds.is_none_or(|kinds| kinds >> track.kind.ordinal() & 1 == 1)
-                && filter.agents.as_ref().is_none_or(|agents| track.agent.is_some_and(|agent| agents.contains(&agent)))
+        let is_admitted = |track: &usize| {
+            let track = self.processes.track(*track);
+            filter.admits(track.kind.bit(), track.agent)
         };
-        Cow::Owned(all.iter().copied().filter(wanted).collect())
+        Cow::Owned(all.iter().copied().filter(is_admitted).collect())
+    }
+
+    fn tracks_of(&self, categories: Categories) -> Cow<'_, [usize]> {
+        if let Some(category) = categories.single() {
+            return Cow::Borrowed(&self.categories[category as usize]);
+        }
+        let mut all: Vec<usize> =
+            categories.iter().flat_map(|category| self.categories[category as usize].iter().copied()).collect();
+        all.sort_unstable();
+        Cow::Owned(all)
     }
 
     /// Counts the events of some tracks that happened at or before an instant.

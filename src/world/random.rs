@@ -57,6 +57,8 @@ pub(crate) enum RngStream {
     Access = 17,
     /// The decisions of fault rules with a probability.
     Chance = 18,
+    /// The MAC addresses of a device.
+    MacAddress = 19,
 }
 
 /// The address of one stream of draws.

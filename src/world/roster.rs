@@ -47,8 +47,8 @@ pub struct Device {
     pub os: &'static str,
     /// The machine type, such as `laptop`.
     pub machine: &'static str,
-    /// The slot in the fleet.
-    pub(super) slot: u64,
+    /// The place in the fleet; `None` for a device outside of it.
+    pub(super) place: Option<DeviceRef>,
 }
 
 /// For each machine type: hostname prefixes and operating systems. A serial part follows the prefix.
@@ -68,6 +68,9 @@ const DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 /// The number of five-character serial parts.
 const SERIALS: u64 = 36 * 36 * 36 * 36 * 36;
 
+/// The number of MAC addresses, which have five free bytes.
+const MAC_ADDRESSES: u64 = 1 << 40;
+
 /// The people and devices of one company.
 #[derive(Clone, Debug)]
 pub(super) struct Roster {
@@ -82,6 +85,7 @@ pub(super) struct Roster {
     machines: Key,
     ids: Key,
     serials: Permutation,
+    mac_addresses: Permutation,
 }
 
 /// Up to this number of administrators, two of them rarely have the same name.
@@ -108,6 +112,7 @@ impl Roster {
             machines: Key::new(seed, RngStream::Device),
             ids: Key::new(seed, RngStream::DeviceId),
             serials: Permutation::new(Key::new(seed, RngStream::Hostname), SERIALS),
+            mac_addresses: Permutation::new(Key::new(seed, RngStream::MacAddress), MAC_ADDRESSES),
         }
     }
 
@@ -159,7 +164,7 @@ impl Roster {
         let Person { username, email, .. } = self.person(slot);
         let username = if machine == "domain controller" { "svc-opswat".to_owned() } else { username };
         let (name, id, group) = (self.hostname(device), self.device_id(device), self.group(slot).into());
-        Device { name, id, username, email, group, agent, os, machine, slot }
+        Device { name, id, username, email, group, agent, os, machine, place: Some(device) }
     }
 
     /// The hostname of a device: the prefix of its machine type and a serial part.
@@ -203,6 +208,18 @@ impl Roster {
         }
     }
 
+    /// The MAC addresses of the network adapters of a device, which no other device has from the start. They are locally
+    /// administered, so no manufacturer has them.
+    pub(super) fn mac_addresses(&self, device: DeviceRef) -> Vec<String> {
+        let adapters = if self.machine(device).0 == "laptop" { 2 } else { 1 };
+        let number = device.generation * self.devices + device.slot;
+        let address = |adapter: u64| {
+            let bytes = self.mac_addresses.forward((2 * number + adapter) % MAC_ADDRESSES).to_be_bytes();
+            bytes[3..].iter().fold("02".to_owned(), |address, byte| format!("{address}:{byte:02X}"))
+        };
+        (0..adapters).map(address).collect()
+    }
+
     /// One of the few public IP addresses of a device, from the ranges reserved for documentation (RFC 5737).
     pub(super) fn address(&self, device: DeviceRef, nth: u64) -> String {
         // Offices share a few addresses. At home, each slot has its own address; only laptops and phones are used
@@ -244,7 +261,7 @@ impl Device {
             agent: AgentType::Endpoint,
             os: LAPTOPS[0].1,
             machine: "laptop",
-            slot: 0,
+            place: None,
         }
     }
 
@@ -252,7 +269,8 @@ impl Device {
     #[must_use]
     pub fn agent_version(&self, at: Millis) -> String {
         const MONTH: i64 = 2_629_800_000;
-        let rolled_out = at.0 - (self.slot % 29).cast_signed() * 86_400_000;
+        let slot = self.place.map_or(0, |place| place.slot);
+        let rolled_out = at.0 - (slot % 29).cast_signed() * 86_400_000;
         // Releases are counted from the creation of the account. Before that, the release is 0.
         let release = ((rolled_out - ACCOUNT_MADE.0).max(0)) / MONTH;
         match self.agent {

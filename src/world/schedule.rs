@@ -140,6 +140,11 @@ impl Schedule {
         rounds.map(move |round| self.occurrence_in_round(member, round))
     }
 
+    /// The occurrence of the member at `slot` in a round.
+    pub(super) fn occurrence_of(&self, slot: u64, round: u64) -> u64 {
+        self.occurrence_in_round((slot - self.first) / self.step, round)
+    }
+
     /// The occurrence of a member in a round.
     fn occurrence_in_round(&self, member: u64, round: u64) -> u64 {
         let class = member % self.classes;

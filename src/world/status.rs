@@ -2,8 +2,9 @@
 
 use super::{
     kinds::Status,
-    processes::{BRIEF, NONCOMPLIANT, Processes, RECEIVER_FAILS, RECEIVER_FAILS_TWICE},
+    processes::{BRIEF, DUPLICATE_MAC, NONCOMPLIANT, Processes, RECEIVER_FAILS, RECEIVER_FAILS_TWICE},
     random::{Key, RngStream},
+    schedule::Schedule,
     time::Millis,
     timeline::Moment,
     tracks::{DeviceRef, EventRef, Process},
@@ -46,11 +47,27 @@ impl Processes {
         DeviceRef { slot, generation: self.generation(slot, self.after(at).working_hours) }
     }
 
+    /// The device whose MAC addresses a device has: itself, or an earlier one at its slot.
+    pub(super) fn mac_owner(&self, device: DeviceRef) -> DeviceRef {
+        let DeviceRef { slot, mut generation } = device;
+        if let Some(schedule) = self.replacement(slot) {
+            let has_duplicate =
+                |round: u64| DUPLICATE_MAC.has(schedule.variant_key, schedule.occurrence_of(slot, round));
+            while generation > 0 && has_duplicate(generation - 1) {
+                generation -= 1;
+            }
+        }
+        DeviceRef { slot, generation }
+    }
+
+    /// The schedule that replaces the devices at a slot of the fleet.
+    fn replacement(&self, slot: u64) -> Option<&Schedule> {
+        self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot))
+    }
+
     /// The generation at a slot of the fleet, at an active time of the working-hours calendar.
     fn generation(&self, slot: u64, active_ms: u64) -> u64 {
-        let replacement =
-            self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot));
-        replacement.map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
+        self.replacement(slot).map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
     }
 
     /// The status of a device after all events at `at`, and the key and occurrence of its current non-compliance.

@@ -11,7 +11,7 @@ use std::{
 use super::{
     apps,
     company::World,
-    kinds::{Category, Kind},
+    kinds::{Categories, Category, Kind},
     records::Record,
     time::Millis,
     tracks::DeviceRef,
@@ -84,7 +84,7 @@ impl SearchTerm {
 impl Search {
     pub(super) fn new(
         world: &World,
-        category: Category,
+        categories: Categories,
         tracks: &[usize],
         window: Window,
         term: SearchTerm,
@@ -97,8 +97,12 @@ impl Search {
             let Kind::Access(action) = track.kind else { return false };
             apps::words(track.process, action).into_iter().any(|word| term.is_in(word))
         });
-        let all = matches_other_field || category == Category::Admin;
-        let few = if all { None } else { world.few_matching_devices(category, window, &term, &cancellation) };
+        let few = match categories.single() {
+            Some(category) if category != Category::Admin && !matches_other_field => {
+                world.few_matching_devices(category, window, &term, &cancellation)
+            }
+            _ => None,
+        };
         Self { term, few, cancellation }
     }
 }

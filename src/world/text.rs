@@ -159,7 +159,9 @@ impl World {
         let key = key.stream(RngStream::Detail);
         match device.machine {
             "phone" => key.pick(occurrence, &PHONE),
-            _ if self.processes.is_brief(device.slot, occurrence) => key.pick(occurrence, &QUICK),
+            _ if device.place.is_some_and(|place| self.processes.is_brief(place.slot, occurrence)) => {
+                key.pick(occurrence, &QUICK)
+            }
             _ => key.pick(occurrence, &SLOW),
         }
     }

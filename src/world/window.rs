@@ -13,15 +13,24 @@ pub struct Window {
     pub to: Millis,
 }
 
-/// Selects events of a category. The default selects all.
+/// Selects events. The default selects all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {
-    /// Event kinds, as a bit set: bit `n` is the `n`-th code of the category. `None` selects all.
-    pub kinds: Option<u32>,
+    /// Event kinds, as a bit set: those of [`Category::kinds`](super::Category::kinds). `None` selects all.
+    pub kinds: Option<u64>,
     /// Agent types; `None` selects all. An event without a device matches no agent type.
     pub agents: Option<Vec<AgentType>>,
     /// A text that must occur in one of the search fields of the category. Matching ignores case.
     pub search: Option<String>,
+}
+
+impl Filter {
+    /// Whether an event of a kind and an agent type passes, without regard to the search text. `kind` is its bit in
+    /// [`kinds`](Self::kinds).
+    pub(crate) fn admits(&self, kind: u64, agent: Option<AgentType>) -> bool {
+        self.kinds.is_none_or(|kinds| kinds & kind != 0)
+            && self.agents.as_ref().is_none_or(|agents| agent.is_some_and(|agent| agents.contains(&agent)))
+    }
 }
 
 /// The order of the events in a page.

@@ -5,6 +5,7 @@ mod authorize;
 mod bodies;
 #[path = "../shared/document.rs"]
 mod document;
+mod earlier_logs;
 mod gates;
 mod harness;
 mod logs_v2;

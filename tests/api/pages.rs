@@ -96,6 +96,13 @@ async fn first_pages_match_their_golden_files() {
         let page = mock.v33(json!({"event_category":category,"age":86400,"limit":10})).await;
         golden(&format!("logs-v3.3-{category}")).assert_eq(&lines(&page));
     }
+    golden("logs-v3").assert_eq(&lines(&mock.post("/o/api/v3/logs", r#"{"limit":10}"#).await));
+    for version in ["v3.1", "v3.2"] {
+        let deleted =
+            json!({"event_category":"device","start_time":0,"limit":10,"filter":{"events":["deleted","added"]}});
+        let page = mock.post(&format!("/o/api/{version}/logs"), deleted.to_string()).await;
+        golden(&format!("logs-{version}-device")).assert_eq(&lines(&page));
+    }
 }
 
 /// The digests of ten thousand events of each category, for two seeds, detect any change of their bytes.

@@ -56,7 +56,11 @@ impl Lab {
     }
 
     pub(crate) async fn ask_as(&self, token: &str, query: &Value) -> (u16, Option<Value>) {
-        let request = Request::post("/o/api/v3.3/logs")
+        self.post(token, "/o/api/v3.3/logs", query).await
+    }
+
+    pub(crate) async fn post(&self, token: &str, path: &str, query: &Value) -> (u16, Option<Value>) {
+        let request = Request::post(path)
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .body(query.to_string().into())

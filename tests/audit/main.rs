@@ -4,6 +4,7 @@ mod causes;
 mod connector;
 #[path = "../shared/document.rs"]
 mod document;
+mod earlier_logs;
 mod input;
 mod properties;
 mod records;

@@ -10,25 +10,44 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("a file of the project")
 }
 
-/// The routes in a source file: method and path.
+const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+
+/// The routes of the APIs: the method of each is in the source of the router, and its paths are in that of the names.
+fn api_routes() -> BTreeSet<(String, String)> {
+    let (source, names) = (read("src/api/mod.rs"), read("src/api_name.rs"));
+    let mut found = BTreeSet::new();
+    for route in source.split("(ApiName::").skip(1) {
+        let (name, rest) = route.split_once(',').expect("a name");
+        let handlers = rest.lines().next().expect("handlers");
+        let row = names.split(&format!("    {name} = ")).nth(1).expect("a row of the names");
+        let (_, paths) = row.split(';').next().and_then(|row| row.split_once(" at ")).expect("paths");
+        for method in METHODS.into_iter().filter(|method| handlers.contains(&format!("{method}("))) {
+            found.extend(paths.split('"').skip(1).step_by(2).map(|path| (method.to_owned(), path.to_owned())));
+        }
+    }
+    found
+}
+
+/// The routes in a source file that are given by their paths: method and path.
 fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let source = source.split("#[cfg(test)]").next().unwrap_or(source);
     let names = read("src/api_name.rs");
     for route in source.split(".route(").skip(1) {
-        // The paths of the APIs are in `ApiName`.
-        let path = match route.strip_prefix("ApiName::").and_then(|rest| rest.split('.').next()) {
-            None if route.split(',').next().is_some_and(|name| name.ends_with("_PATH")) => {
+        if route.starts_with("path,") {
+            continue;
+        }
+        let path = match route {
+            _ if route.split(',').next().is_some_and(|name| name.ends_with("_PATH")) => {
                 let name = route.split(',').next().unwrap_or_default();
                 names.split(&format!("{name}: &str = \"")).nth(1).expect("a path").split('"').next()
             }
-            Some(name) => names.split(&format!("Self::{name} => \"/")).nth(1).expect("a path").split('"').next(),
-            None => route.split('"').nth(1),
+            _ => route.split('"').nth(1),
         };
         let path = path.expect("a path");
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let handlers = route.split("\n        .").next().expect("handlers");
-        for method in ["get", "put", "post", "patch", "delete"] {
+        for method in METHODS {
             if handlers
                 .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '(')
                 .any(|word| word.starts_with(&format!("{method}(")))
@@ -43,6 +62,7 @@ fn routes(source: &str, prefix: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn exactly_the_existing_routes_are_described() {
     let mut expected = routes(&read("src/api/mod.rs"), "");
+    expected.extend(api_routes());
     expected.extend(routes(&read("src/control/mod.rs"), "/_mock"));
     // axum serves HEAD for GET routes.
     expected.insert(("head".to_owned(), "/o/api/v2/logs".to_owned()));

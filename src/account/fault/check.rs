@@ -94,16 +94,18 @@ impl Fault {
                 "fault.entries and fault.repeat_page_token change a page: status, body and rate_limit leave none",
             );
         }
-        if changes_page && api == Some(ApiName::Token) {
-            return bad("fault.entries and fault.repeat_page_token are not for the token API, which has no pages");
+        if changes_page && api.is_some_and(|api| !api.has_pages()) {
+            return bad("fault.entries and fault.repeat_page_token are for APIs with pages of events only");
         }
         if self.expire_token && api == Some(ApiName::Token) {
             return bad(
                 "fault.expire_token is about the token that a request came with, and none comes to the token API",
             );
         }
-        if self.repeat_page_token && !matches!(api, None | Some(ApiName::LogsV3_3)) {
-            return bad("fault.repeat_page_token is for logs-v3.3 only, which has page tokens");
+        if self.repeat_page_token && api.is_some_and(|api| !api.has_page_tokens()) {
+            let with_tokens = ApiName::ALL.iter().filter(|api| api.has_page_tokens()).map(|api| api.code());
+            let with_tokens: Vec<&str> = with_tokens.collect();
+            return bad(format!("fault.repeat_page_token is for APIs with page tokens: {}", with_tokens.join(", ")));
         }
         let has_no_body = matches!(self.status, Some(204 | 304));
         let changes_body = self.close == Some(Close::MidBody)
@@ -123,12 +125,9 @@ impl Fault {
 
     /// Whether the fault can affect an API: some effects need access tokens, pages or page tokens.
     pub(super) fn can_affect(&self, api: ApiName) -> bool {
-        let changes_page = self.entries.is_some() || self.expire_token;
-        match api {
-            ApiName::Token => !changes_page && !self.repeat_page_token,
-            ApiName::LogsV3_3 => true,
-            ApiName::LogsV2 | ApiName::ActivitiesV3 => !self.repeat_page_token,
-        }
+        (api != ApiName::Token || !self.expire_token)
+            && (api.has_pages() || self.entries.is_none())
+            && (api.has_page_tokens() || !self.repeat_page_token)
     }
 
     /// Whether the fault replaces the API's response.

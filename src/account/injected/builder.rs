@@ -23,8 +23,8 @@ pub(super) struct Known {
     pub(super) next: HashMap<Subject, (Millis, Millis)>,
 }
 
-/// Two events with the same subject and code never have the same timestamp in milliseconds.
-pub(super) type Subject = (Category, u8, String);
+/// The bit of the event code, and the device or the administrator. Two events with the same subject never have the same timestamp in milliseconds.
+pub(super) type Subject = (u64, String);
 
 /// Builds one event from a request.
 pub(super) struct EventBuilder<'a> {
@@ -47,7 +47,7 @@ impl EventBuilder<'_> {
         self.check_fields(category)?;
         let mut at = new.timestamp.map_or(self.now, Instant::millis);
         let mut made = self.entry(category, at)?;
-        let subject = (category, made.1, subject(&made.0));
+        let subject = (made.1, subject(&made.0));
         if new.timestamp.is_none() {
             // Events without a timestamp get distinct ones, each a little earlier than the one before.
             if let Some((now, next)) = known.next.get(&subject).filter(|(now, _)| *now == self.now) {
@@ -73,9 +73,9 @@ impl EventBuilder<'_> {
             }
             Some(visible_at) => visible_at,
         };
-        let (entry, ordinal, agent) = made;
+        let (entry, kind, agent) = made;
         let number = self.nth + 1;
-        Ok((subject, Injected { entry, at, visible_at, category, ordinal, agent, number, added, forgotten: None }))
+        Ok((subject, Injected { entry, at, visible_at, category, kind, agent, number, added, forgotten: None }))
     }
 
     /// Rejects fields that the category does not have, and texts that are too long.
@@ -120,7 +120,7 @@ impl EventBuilder<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, category: Category, at: Millis) -> Result<(Record, u8, Option<AgentType>), InjectError> {
+    fn entry(&mut self, category: Category, at: Millis) -> Result<(Record, u64, Option<AgentType>), InjectError> {
         let new = self.new;
         let details = |usual: String| new.details.clone().unwrap_or(usual);
         if category == Category::Admin {
@@ -130,7 +130,11 @@ impl EventBuilder<'_> {
             let email = new.admin_email.clone().unwrap_or(known.email);
             let details = details(format!("{} by {name} ({email})", event.label()));
             let admin = Person { username: known.username, name, email };
-            return Ok((Record::Admin(AdminRecord { at, event, details, admin }), event as u8, None));
+            return Ok((
+                Record::Admin(AdminRecord { at, event, details, admin }),
+                Category::Admin.kind(event as usize),
+                None,
+            ));
         }
         let (device, status) = self.device(at);
         let agent = Some(device.agent);
@@ -139,7 +143,7 @@ impl EventBuilder<'_> {
             Category::Admin | Category::Device => {
                 let event = self.code(DeviceEvent::ALL, DeviceEvent::code)?;
                 let details = details(format!("Device {}: {}", device.name, event.label()));
-                (Record::Device(DeviceRecord { at, event, details, device }), event as u8, agent)
+                (Record::Device(DeviceRecord { at, event, details, device }), category.kind(event as usize), agent)
             }
             Category::Webhook => {
                 let event = self.code(WebhookEvent::ALL, WebhookEvent::code)?;
@@ -151,13 +155,13 @@ impl EventBuilder<'_> {
                 }
                 let response_body = new.response_body.clone().unwrap_or_else(|| "OK".to_owned()).into();
                 let entry = WebhookRecord { at, event, details, device, response_code, response_body };
-                (Record::Webhook(entry), event as u8, agent)
+                (Record::Webhook(entry), category.kind(event as usize), agent)
             }
             Category::DeviceReport => {
                 if let Some(event) = new.event.as_ref().filter(|event| *event != "device_report") {
                     return Err(InjectError::Invalid("event", "device_report".to_owned(), event.clone()));
                 }
-                (Record::Report(self.report(device, self.status(status)?, at)?), 0, agent)
+                (Record::Report(self.report(device, self.status(status)?, at)?), category.kind(0), agent)
             }
             Category::Activity => {
                 let action = self.code(Action::ALL, Action::code)?;
@@ -170,7 +174,7 @@ impl EventBuilder<'_> {
                     device_status: self.status(status)?,
                     device,
                 };
-                (Record::Activity(activity), action as u8, agent)
+                (Record::Activity(activity), category.kind(action as usize), agent)
             }
         })
     }

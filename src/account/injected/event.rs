@@ -88,8 +88,8 @@ pub struct Injected {
     /// The time at which the event becomes visible.
     pub visible_at: Millis,
     pub(super) category: Category,
-    /// The index of the event code in its category.
-    pub(super) ordinal: u8,
+    /// The bit of the event code in [`Filter::kinds`].
+    pub(super) kind: u64,
     pub(super) agent: Option<AgentType>,
     /// The number of the event since the last reset, from 1.
     pub(super) number: u64,
@@ -111,8 +111,7 @@ impl Injected {
 
     /// Whether the event passes a filter.
     pub(crate) fn passes(&self, filter: &Filter) -> bool {
-        filter.kinds.is_none_or(|kinds| kinds >> self.ordinal & 1 == 1)
-            && filter.agents.as_ref().is_none_or(|agents| self.agent.is_some_and(|agent| agents.contains(&agent)))
+        filter.admits(self.kind, self.agent)
             && filter.search.as_ref().is_none_or(|text| self.entry.mentions(&SearchTerm::new(text)))
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    world::{Category, Filter, Millis, SearchTerm, Window, World},
+    world::{Categories, Category, Filter, Millis, SearchTerm, Window, World},
 };
 
 /// Milliseconds in a day.
@@ -67,7 +67,7 @@ impl InjectedEvents {
     /// `None` stands for the current snapshot.
     pub(crate) fn select(
         &self,
-        category: Category,
+        categories: impl Into<Categories>,
         window: Window,
         filter: &Filter,
         seen_at: Millis,
@@ -76,6 +76,7 @@ impl InjectedEvents {
         if self.is_empty.load(Ordering::Acquire) || window.from > window.to {
             return Vec::new();
         }
+        let categories = categories.into();
         // The text is compared without holding the lock.
         let codes = Filter { search: None, ..filter.clone() };
         let state = self.state();
@@ -83,9 +84,15 @@ impl InjectedEvents {
         let is_wanted =
             |event: &&Arc<Injected>| event.is_in(snapshot) && event.visible_at <= seen_at && event.passes(&codes);
         let range = (window.from, Snapshot(0))..=(window.to, Snapshot(u64::MAX));
-        let in_window = state.categories[category as usize].range(range).map(|(_, event)| event);
-        let mut found: Vec<_> = in_window.filter(is_wanted).cloned().collect();
+        let mut found: Vec<Arc<Injected>> = Vec::new();
+        for category in categories.iter() {
+            let in_window = state.categories[category as usize].range(range.clone()).map(|(_, event)| event);
+            found.extend(in_window.filter(is_wanted).cloned());
+        }
         drop(state);
+        if categories.single().is_none() {
+            found.sort_unstable_by_key(|event| (event.at, event.added));
+        }
         if let Some(text) = &filter.search {
             let term = SearchTerm::new(text);
             found.retain(|event| event.entry.mentions(&term));

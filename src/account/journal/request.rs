@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::super::{config::AccountConfig, fault::Entries, listing::PageQuery, quota::QuotaStatus};
-use crate::{clock::Instant, world::Millis};
+use crate::{api_name::ApiName, clock::Instant, world::Millis};
 
 /// One request and its result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Request {
     pub path: String,
     /// The API, if the path belongs to one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub api: Option<&'static str>,
+    pub api: Option<ApiName>,
     /// The access token of the request, masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,

@@ -11,17 +11,26 @@ use crate::{account::fault::Entries, world::World};
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Page<'a> {
-    V3(Vec<&'a RawValue>),
-    V33(PageV33<'a>),
-    V2(PageV2<'a>),
+    Activities(Vec<&'a RawValue>),
+    /// v3.1 to v3.3.
+    Data(DataPage<'a>),
+    LogsV2(PageV2<'a>),
+    LogsV3(PageV3<'a>),
+    ListOfLogsV3([PageV3<'a>; 1]),
 }
 
 #[derive(Deserialize, Serialize)]
-struct PageV33<'a> {
+struct DataPage<'a> {
     #[serde(borrow)]
     data: Vec<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    token: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct PageV3<'a> {
     #[serde(borrow)]
-    token: Cow<'a, str>,
+    logs: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -43,11 +52,14 @@ struct Day<'a> {
 pub(super) fn changed(page: &[u8], change: Entries, seed: u64) -> Option<(Vec<u8>, u64)> {
     let mut page = parse(page)?;
     let count = match &mut page {
-        Page::V3(entries) | Page::V33(PageV33 { data: entries, .. }) => {
+        Page::Activities(entries)
+        | Page::Data(DataPage { data: entries, .. })
+        | Page::LogsV3(PageV3 { logs: entries })
+        | Page::ListOfLogsV3([PageV3 { logs: entries }]) => {
             change_list(entries, change, seed);
             entries.len()
         }
-        Page::V2(PageV2 { logs }) => {
+        Page::LogsV2(PageV2 { logs }) => {
             match change {
                 Entries::Empty => logs.clear(),
                 Entries::Reorder => logs.iter_mut().for_each(|day| change_list(&mut day.eventlog, change, seed)),
@@ -68,9 +80,17 @@ pub(super) fn changed(page: &[u8], change: Entries, seed: u64) -> Option<(Vec<u8
 
 /// Tries the format of each API in turn: `RawValue` does not work with the derived `Deserialize` of an untagged enum.
 fn parse(page: &[u8]) -> Option<Page<'_>> {
-    let v33 = || serde_json::from_slice(page).map(Page::V33);
-    let v2 = || serde_json::from_slice(page).map(Page::V2);
-    serde_json::from_slice(page).map(Page::V3).or_else(|_| v33()).or_else(|_| v2()).ok()
+    let data = || serde_json::from_slice(page).map(Page::Data);
+    let v2 = || serde_json::from_slice(page).map(Page::LogsV2);
+    let v3 = || serde_json::from_slice(page).map(Page::LogsV3);
+    let activities = || serde_json::from_slice(page).map(Page::Activities);
+    serde_json::from_slice(page)
+        .map(Page::ListOfLogsV3)
+        .or_else(|_| activities())
+        .or_else(|_| data())
+        .or_else(|_| v2())
+        .or_else(|_| v3())
+        .ok()
 }
 
 fn change_list(entries: &mut Vec<&RawValue>, change: Entries, seed: u64) {
@@ -125,6 +145,9 @@ mod tests {
             (r#"[{"a":1},{"b":2}]"#, Entries::Drop, r#"[{"b":2}]"#, 1),
             ("[]", Entries::Duplicate, "[]", 0),
             (r#"{"data":[{"a":1}],"token":"t"}"#, Entries::Empty, r#"{"data":[],"token":"t"}"#, 0),
+            (r#"{"data":[{"a":1}]}"#, Entries::Duplicate, r#"{"data":[{"a":1},{"a":1}]}"#, 2),
+            (r#"{"logs":[{"a":1},{"b":2}]}"#, Entries::Drop, r#"{"logs":[{"b":2}]}"#, 1),
+            (r#"[{"logs":[{"a":1}]}]"#, Entries::Duplicate, r#"[{"logs":[{"a":1},{"a":1}]}]"#, 2),
             (
                 r#"{"logs":[{"date":"d ","eventlog":["1"]},{"date":"e ","eventlog":["2"]}]}"#,
                 Entries::Duplicate,

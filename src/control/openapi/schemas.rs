@@ -10,7 +10,7 @@ use crate::{account::profile::Profile, api_name::ApiName, world::Category};
 
 #[expect(clippy::too_many_lines, reason = "a table, one schema after the other")]
 pub(super) fn control_schemas() -> Map<String, Value> {
-    let apis = ApiName::ALL.map(ApiName::code);
+    let apis: Vec<&str> = ApiName::ALL.iter().map(|api| api.code()).collect();
     let number = |least: u32| json!({ "type": "integer", "minimum": least });
     let profile: Map<String, Value> = Profile::KEYS
         .iter()

@@ -7,7 +7,10 @@ use super::super::{
     seen::{QueryRead, Seen, is_failure, knew},
     settings::VerdictSettings,
 };
-use crate::account::{journal::Request, listing::PageStart};
+use crate::{
+    account::{journal::Request, listing::PageStart},
+    api_name::ApiName,
+};
 
 /// A wait of this many milliseconds need not grow.
 const LONG_WAIT_MS: i64 = 30_000;
@@ -80,7 +83,7 @@ fn is_read_again(seen: &Seen, read: &QueryRead, later: &[usize], failed: &Reques
 
 /// A 401, 429 or 5xx, or a response that is cut or cannot be read.
 fn is_to_be_repeated(request: &Request) -> bool {
-    is_failure(request) || matches!(request.status, Some(401 | 429)) && request.api != Some("token")
+    is_failure(request) || matches!(request.status, Some(401 | 429)) && request.api != Some(ApiName::Token)
 }
 
 pub(in crate::verdict) fn retries(seen: &Seen, _: &VerdictSettings) -> Finding {

@@ -7,7 +7,7 @@ use super::super::{
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
-use crate::account::journal::Request;
+use crate::{account::journal::Request, api_name::ApiName};
 
 /// The number of different texts of a finding.
 const MAX_TEXTS: usize = 5;
@@ -19,7 +19,7 @@ pub(in crate::verdict) fn within_quota(seen: &Seen, _: &VerdictSettings) -> Find
 /// The first request of a token to an API that knows of a 429 must find the quota open; after a 429 of a fault, it must come
 /// when that 429 said. A 429 for too many requests at once says nothing about the next one.
 pub(in crate::verdict) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> Finding {
-    let mut last: HashMap<(Option<&str>, Option<u64>), &Request> = HashMap::new();
+    let mut last: HashMap<(Option<ApiName>, Option<u64>), &Request> = HashMap::new();
     let mut finding = Finding::default();
     let mut shortest_ms = i64::MAX;
     for request in api_requests(seen) {

@@ -7,7 +7,10 @@ use super::super::{
     seen::{Seen, knew},
     settings::VerdictSettings,
 };
-use crate::account::journal::{Request, ResponseChange, TokenLife};
+use crate::{
+    account::journal::{Request, ResponseChange, TokenLife},
+    api_name::ApiName,
+};
 
 /// A token request is premature if the client's last token was not refused since, and lives for longer than a tenth of its
 /// life: good clients fetch the next token a little early.
@@ -17,10 +20,10 @@ pub(in crate::verdict) fn keeps_token(seen: &Seen, _: &VerdictSettings) -> Findi
     let mut refusals: u32 = 0;
     let mut finding = Finding::default();
     for request in &seen.requests {
-        if request.status == Some(401) && request.api != Some("token") {
+        if request.status == Some(401) && request.api != Some(ApiName::Token) {
             refusals = refusals.saturating_add(1);
         }
-        if request.api != Some("token") || !is_issued(request) {
+        if request.api != Some(ApiName::Token) || !is_issued(request) {
             continue;
         }
         finding.is_seen = true;
@@ -51,14 +54,14 @@ pub(in crate::verdict) fn one_token_after_expiry(seen: &Seen, _: &VerdictSetting
     let mut finding = Finding::default();
     let mut accepted: HashSet<u64> = HashSet::new();
     // The first 401 of each token at each API, which workers of their own may read.
-    let mut refused: HashMap<(u64, Option<&str>), &Request> = HashMap::new();
+    let mut refused: HashMap<(u64, Option<ApiName>), &Request> = HashMap::new();
     let mut refused_tokens: HashSet<u64> = HashSet::new();
     // The 401 after which the client has no other token yet, and the tokens that may and that were fetched since.
     let mut waiting: Option<&Request> = None;
     let (mut allowed, mut fetched) = (0, 0);
     for request in &seen.requests {
         let request = &**request;
-        if request.api == Some("token") {
+        if request.api == Some(ApiName::Token) {
             if allowed > 0 && is_issued(request) {
                 // A client may refuse a response with another content type.
                 fetched += u32::from(request.change == ResponseChange::default());

@@ -6,7 +6,7 @@ use super::super::{
     settings::VerdictSettings,
     spans::Spans,
 };
-use crate::{account::journal::Request, world::Millis};
+use crate::{account::journal::Request, api_name::ApiName, world::Millis};
 
 /// The spans between those that `judged` gives for the reads of each group, without the spans of `excused`.
 /// Each is a violation of the request whose window comes after it.
@@ -60,8 +60,8 @@ pub(in crate::verdict) fn no_future(seen: &Seen, settings: &VerdictSettings) -> 
     let mut largest_ms = 0;
     for query in &seen.reads {
         let future_ms = query.asked.to.0.saturating_sub(query.seen_at.0);
-        // The days of activities end with the day.
-        let is_by_day = query.api == Some("activities-v3");
+        // The last day of a window of days ends with the day.
+        let is_by_day = query.api.is_some_and(ApiName::has_days);
         if !is_by_day && future_ms > i64::from(settings.future_seconds) * 1000 {
             largest_ms = largest_ms.max(future_ms);
             finding.requests.extend(query.pages.first().map(|page| seen.request(page).number));

@@ -1,91 +1,90 @@
-//! `POST /o/api/v3.3/logs`: the events of one category in a window, newest first, with opaque page tokens.
-
-use axum::response::Response;
+//! Reads the query of a request, as far as it is one of several versions.
 
 use super::{
-    body::{Fields, Json},
-    context::{Authenticated, RequestContext},
-    error::ApiError,
-    ignored,
-    limits::Limit,
-    page, page_token, search,
+    super::{
+        body::{Fields, Json},
+        context::RequestContext,
+        encode,
+        error::ApiError,
+        ignored,
+        limits::{Limit, PageNumber},
+        page_token, search,
+    },
+    version::{Paging, Version},
 };
 use crate::{
     account::{
         listing::{PageQuery, PageStart, Position},
-        profile::{AfterLastPage, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
+        profile::{EventCodes, InapplicableFilter, LimitWithToken, Profile, ReversedWindow, WindowEnd},
     },
-    world::{AdminEvent, AgentType, Category, DeviceEvent, Filter, Millis, WebhookEvent, Window},
+    world::{AgentType, Category, Filter, Millis, Window},
 };
 
-/// The default of `age`, and the length of a window with only an end (A), in seconds.
-pub(super) const DEFAULT_AGE_SECONDS: i64 = 3_600;
-/// The maximum of `age`, in seconds (D).
-pub(super) const MAX_AGE_SECONDS: i64 = 86_400;
-
-/// Returns a page.
-///
-/// The `token` of a page with data is never empty, not even on the last page: a client that receives data and an empty
-/// token starts over endlessly (C). The page after the last one has no data and an empty token (A; profile
-/// `after_last_page`).
-pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
-    let context = &caller.context;
-    let query = query(&fields, context)?;
-    let rows = page::rows(&query, context).await?;
-    let repeats_token = caller.fault.as_ref().is_some_and(|fault| fault.repeat_page_token);
-    let next = match rows.count {
-        0 if context.config.profile().after_last_page == AfterLastPage::Refused => return Err(ApiError::AfterLastPage),
-        0 => String::new(),
-        _ => {
-            if repeats_token {
-                context.recorder.change(|change| change.is_token_repeated = true);
-            }
-            let PageStart::At(begin) = query.begin else { return Err(ApiError::ServerError) };
-            page_token::seal(&query, if repeats_token { begin } else { rows.end }, &context.config)
-        }
-    };
-    Ok(rows.response(r#"{"data":["#, format!(r#"],"token":"{next}"}}"#)))
+/// The query of a page.
+pub(in crate::api) struct LogsQuery {
+    pub(in crate::api) page: PageQuery,
+    pub(super) category: Category,
+    /// The number of the page, of the versions that have page numbers.
+    pub(super) number: Option<PageNumber>,
 }
 
-/// The query of a first page, or the query in the page token. Clients send the fields again with the token (C). They
-/// are checked and then ignored, except that `event_category` must match the token, and that a given `limit` replaces
-/// the token's (A; profile `limit_with_token`).
-pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<PageQuery, ApiError> {
+/// The default of `age`, and the length of a window with only an end (A), in seconds.
+pub(in crate::api) const DEFAULT_AGE_SECONDS: i64 = 3_600;
+/// The maximum of `age`, in seconds (D).
+pub(in crate::api) const MAX_AGE_SECONDS: i64 = 86_400;
+
+/// The query of a first page, of a page with a number, or of the page that a page token leads to. Clients send the fields
+/// again with the token (C). They are checked and then ignored, except that `event_category` must match the token, and that
+/// a given `limit` replaces the token's (A; profile `limit_with_token`).
+pub(in crate::api) fn query(
+    version: &Version,
+    fields: &Fields,
+    context: &RequestContext,
+) -> Result<LogsQuery, ApiError> {
     let profile = context.config.profile();
-    let category = category(fields)?;
+    let category = category(version, fields)?;
     let window = window(fields, context.now, profile)?;
-    let filter = filter(fields, category, profile)?;
-    let sealed = match fields.text("token", "the token of the page before, or an empty string")? {
-        None => None,
-        Some(text) if text.is_empty() => None,
-        Some(text) => Some(open(&text, category, context)?),
-    };
-    // Read last: every other error takes precedence over a limit that is too large. The default is 20 (D).
-    let limit = fields.integer("limit", &Limit::<100>::wanted())?.map(Limit::<100>::try_from).transpose()?;
-    ignored::check(context, || ignored_input(fields, category))?;
-    Ok(if let Some(sealed) = sealed {
-        let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
-        PageQuery { take: given.map_or(sealed.take, Limit::entries), ..sealed }
-    } else {
-        let limit = limit.map_or_else(|| Limit::try_from(20), Ok)?;
-        PageQuery {
-            category,
-            asked: window,
-            window: context.config.readable(window, context.now),
-            filter,
-            take: limit.entries(),
-            order: profile.order.into(),
-            begin: PageStart::At(Position::default()),
-            seen_at: context.now,
-            snapshot: context.account.injected.snapshot(),
+    let filter = filter(version, fields, category, profile)?;
+    let (mut number, mut sealed) = (None, None);
+    match version.paging {
+        Paging::Number => number = Some(PageNumber::read(fields)?),
+        Paging::Token => {
+            let text = fields.text("token", "the token of the page before, or an empty string")?;
+            let text = text.filter(|text| !text.is_empty());
+            sealed = text.map(|text| open(&text, category, context)).transpose()?;
         }
-    })
+    }
+    // Read last: every other error takes precedence over a limit that is too large.
+    let limit = version.limits.given(fields)?;
+    ignored::check(context, || ignored_input(version, fields, category))?;
+    if let Some(sealed) = sealed {
+        let given = limit.filter(|_| profile.limit_with_token == LimitWithToken::Given);
+        let page = PageQuery { take: given.map_or(sealed.take, Limit::entries), ..sealed };
+        return Ok(LogsQuery { page, category, number });
+    }
+    let limit = version.limits.read(fields)?;
+    let page = PageQuery {
+        categories: category.into(),
+        asked: window,
+        window: context.config.readable(window, context.now),
+        filter,
+        take: limit.entries(),
+        order: profile.order.into(),
+        begin: number.map_or(PageStart::At(Position::default()), |number| PageStart::Skip(number.skip(limit))),
+        seen_at: context.now,
+        snapshot: context.account.injected.snapshot(),
+    };
+    Ok(LogsQuery { page, category, number })
 }
 
 /// What the API ignores of a request.
-fn ignored_input(fields: &Fields, category: Category) -> Vec<String> {
-    const FIELDS: [&str; 7] = ["event_category", "limit", "token", "age", "start_time", "end_time", "filter"];
-    let mut texts = ignored::unknown_fields(fields, "", &FIELDS);
+fn ignored_input(version: &Version, fields: &Fields, category: Category) -> Vec<String> {
+    let paging = match version.paging {
+        Paging::Number => "page",
+        Paging::Token => "token",
+    };
+    let known = ["event_category", "limit", paging, "age", "start_time", "end_time", "filter"];
+    let mut texts = ignored::unknown_fields(fields, "", &known);
     if let Some(Json::Object(filter_fields)) = fields.get("filter") {
         texts.extend(ignored::unknown_fields(filter_fields, "filter.", &FILTERS.map(|(_, name, _)| name)));
         for (parameter, name, categories) in FILTERS {
@@ -94,7 +93,10 @@ fn ignored_input(fields: &Fields, category: Category) -> Vec<String> {
             }
         }
     }
-    texts.extend(ignored::void(fields, "age", &["start_time", "end_time", "token"]));
+    texts.extend(ignored::void(fields, "age", &["start_time", "end_time"]));
+    if version.paging == Paging::Token {
+        texts.extend(ignored::void(fields, "age", &["token"]));
+    }
     texts.extend(["start_time", "end_time"].into_iter().filter_map(|name| ignored::seconds(fields, name)));
     texts
 }
@@ -108,7 +110,8 @@ const FILTERS: [(&str, &str, &[Category]); 3] = [
 
 fn open(text: &str, category: Category, context: &RequestContext) -> Result<PageQuery, ApiError> {
     // A token from the future was issued before a reset of the account, or by another run of the server.
-    let Some(token) = page_token::open(text, &context.config).filter(|token| token.seen_at <= context.now) else {
+    let opened = page_token::open(text, &context.config).filter(|(_, page)| page.seen_at <= context.now);
+    let Some((of, token)) = opened else {
         let wanted = "the token of the page before, as it was answered, of the same account and configuration";
         return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     };
@@ -118,22 +121,19 @@ fn open(text: &str, category: Category, context: &RequestContext) -> Result<Page
         let wanted = format!("the token of a first page that was read less than {life_seconds} s ago");
         return Err(ApiError::invalid("token", wanted, Json::Text(text.to_owned())));
     }
-    if token.category != category {
-        let wanted = format!("{}, which the token was made for", token.category.code());
+    if of != category {
+        let wanted = format!("{}, which the token was made for", of.code());
         return Err(ApiError::invalid("event_category", wanted, category.code()));
     }
     Ok(token)
 }
 
-pub(super) const CATEGORIES: [Category; 4] =
-    [Category::Device, Category::Admin, Category::Webhook, Category::DeviceReport];
-
-fn category(fields: &Fields) -> Result<Category, ApiError> {
-    const WANTED: &str = "device, admin, webhook or device_report";
-    let missing = ApiError::Missing { parameter: "event_category", wanted: WANTED };
-    let text = fields.text("event_category", WANTED)?.ok_or(missing)?;
-    let known = CATEGORIES.into_iter().find(|&category| category.code() == text);
-    known.ok_or_else(|| ApiError::invalid("event_category", WANTED, Json::Text(text.into_owned())))
+fn category(version: &Version, fields: &Fields) -> Result<Category, ApiError> {
+    let wanted = version.categories_wanted;
+    let missing = ApiError::Missing { parameter: "event_category", wanted };
+    let text = fields.text("event_category", wanted)?.ok_or(missing)?;
+    let known = version.categories.iter().copied().find(|category| category.code() == text);
+    known.ok_or_else(|| ApiError::invalid("event_category", wanted, Json::Text(text.into_owned())))
 }
 
 /// The window from `start_time` to `end_time`, both ends included (A; profile `window_end`). If both are missing, it is
@@ -177,7 +177,7 @@ fn instant(fields: &Fields, name: &'static str) -> Result<Option<Millis>, ApiErr
 }
 
 /// The parts of `filter` that apply to the category. Other parts are ignored (A; profile `inapplicable_filter`).
-fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, ApiError> {
+fn filter(version: &Version, fields: &Fields, category: Category, profile: &Profile) -> Result<Filter, ApiError> {
     let filter_fields = match fields.get("filter") {
         None => return Ok(Filter::default()),
         Some(Json::Object(filter_fields)) => filter_fields,
@@ -190,9 +190,7 @@ fn filter(fields: &Fields, category: Category, profile: &Profile) -> Result<Filt
     }
     Ok(Filter {
         kinds: match category {
-            Category::Device => kinds(filter_fields, &DeviceEvent::ALL.map(DeviceEvent::code))?,
-            Category::Admin => kinds(filter_fields, &AdminEvent::ALL.map(AdminEvent::code))?,
-            Category::Webhook => kinds(filter_fields, &WebhookEvent::ALL.map(WebhookEvent::code))?,
+            Category::Device | Category::Admin | Category::Webhook => kinds(filter_fields, category, version.codes)?,
             Category::DeviceReport | Category::Activity => None,
         },
         agents: if category == Category::Device { agents(filter_fields)? } else { None },
@@ -212,14 +210,16 @@ fn refuse_inapplicable(filter_fields: &Fields, category: Category) -> Result<(),
 
 /// The requested event codes, as bits; `None` means all. The vendor documents a string, but describes several events.
 /// So a string, a comma-separated string and an array of strings are accepted (A).
-fn kinds(filter_fields: &Fields, codes: &[&str]) -> Result<Option<u32>, ApiError> {
-    let wanted = || format!("one or more of {}", codes.join(", "));
+fn kinds(filter_fields: &Fields, category: Category, codes: EventCodes) -> Result<Option<u64>, ApiError> {
+    let known = encode::event_codes(category, codes);
+    let wanted = || format!("one or more of {}", known.join(", "));
     let mut bits = 0;
     let mut want = |text: &str| {
         for code in text.split(',').map(str::trim).filter(|code| !code.is_empty()) {
-            let place = codes.iter().position(|known| *known == code);
-            let error = || ApiError::invalid("filter.events", wanted(), Json::Text(code.to_owned()));
-            bits |= 1 << place.ok_or_else(error)?;
+            if !known.contains(&code) {
+                return Err(ApiError::invalid("filter.events", wanted(), Json::Text(code.to_owned())));
+            }
+            bits |= encode::kinds(category, code, codes);
         }
         Ok::<(), ApiError>(())
     };
