@@ -49,6 +49,54 @@ apis! {
     LogsV3_2 = "logs-v3.2" at "/o/api/v3.2/logs";
     /// `POST /o/api/v3.3/logs`
     LogsV3_3 = "logs-v3.3" at "/o/api/v3.3/logs";
+    /// `GET /o/api/v2/account`
+    AccountV2 = "account-v2" at "/o/api/v2/account";
+    /// `GET /o/api/v3/account`
+    AccountV3 = "account-v3" at "/o/api/v3/account";
+    /// `GET /o/api/v3.1/account`
+    AccountV3_1 = "account-v3.1" at "/o/api/v3.1/account";
+    /// `POST /o/api/v3.2/account`
+    AccountV3_2 = "account-v3.2" at "/o/api/v3.2/account";
+    /// `GET /o/api/v2/account/policy`
+    AccountPolicy = "account-policy" at "/o/api/v2/account/policy";
+    /// `GET /o/api/v2.2/devices`
+    DevicesV2_2 = "devices-v2.2" at "/o/api/v2.2/devices";
+    /// `POST /o/api/v3.3/devices`, also in version 3.2
+    DevicesV3_3 = "devices-v3.3" at "/o/api/v3.3/devices", "/o/api/v3.2/devices";
+    /// `POST /o/api/v3.4/devices`
+    DevicesV3_4 = "devices-v3.4" at "/o/api/v3.4/devices";
+    /// `POST /o/api/v3.4/devices/detail`, also in version 3.3
+    DeviceDetails = "device-details" at "/o/api/v3.4/devices/detail", "/o/api/v3.3/devices/detail";
+    /// `POST /o/api/v3/device_info`
+    DeviceInfo = "device-info" at "/o/api/v3/device_info";
+    /// `POST /o/api/v3/get_cves`, also in version 3.2
+    DeviceCves = "device-cves" at "/o/api/v3/get_cves", "/o/api/v3.2/get_cves";
+    /// `POST /o/api/v3/get_threats`
+    DeviceThreats = "device-threats" at "/o/api/v3/get_threats";
+    /// `POST /o/api/v3/devices/status_changed`
+    StatusChanged = "status-changed" at "/o/api/v3/devices/status_changed";
+    /// `POST /o/api/v3.3/devices/action`, also in version 3.2
+    DeviceAction = "device-action" at "/o/api/v3.3/devices/action", "/o/api/v3.2/devices/action";
+    /// `POST /o/api/v2.2/devices/{id}/delete`
+    DeleteDevice = "delete-device" at "/o/api/v2.2/devices/{id}/delete";
+    /// `POST /o/api/v2/devices/policy_check`
+    PolicyCheck = "policy-check" at "/o/api/v2/devices/policy_check";
+    /// `GET /o/api/v2/devices/stats`
+    DeviceStats = "device-stats" at "/o/api/v2/devices/stats";
+    /// `GET /o/api/v3/devices/{id}/remediation`
+    Remediation = "remediation" at "/o/api/v3/devices/{id}/remediation";
+    /// `GET /o/api/v3.1/get_reports`
+    Reports = "reports" at "/o/api/v3.1/get_reports";
+    /// `POST /o/api/v3/groups`
+    Groups = "groups" at "/o/api/v3/groups";
+    /// `POST /o/api/v3/apps`
+    Apps = "apps" at "/o/api/v3/apps";
+    /// `POST /o/api/v3/apps/details`
+    AppDetails = "app-details" at "/o/api/v3/apps/details";
+    /// `POST /o/api/v3/cves`
+    Cves = "cves" at "/o/api/v3/cves";
+    /// `POST /o/api/v3.1/configuration`
+    Configuration = "configuration" at "/o/api/v3.1/configuration";
 }
 
 impl ApiName {
@@ -60,7 +108,10 @@ impl ApiName {
 
     /// Whether the API returns pages of events.
     pub(crate) const fn has_pages(self) -> bool {
-        !matches!(self, Self::Token)
+        matches!(
+            self,
+            Self::LogsV2 | Self::ActivitiesV3 | Self::LogsV3 | Self::LogsV3_1 | Self::LogsV3_2 | Self::LogsV3_3
+        )
     }
 
     /// Whether a response can have a page token.
@@ -85,6 +136,19 @@ impl ApiName {
 
     /// The API at this path.
     pub(crate) fn at(path: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|api| api.paths().contains(&path))
+        let is_at = |template: &&str| *template == path || template.contains('{') && matches(template, path);
+        Self::ALL.iter().copied().find(|api| api.paths().iter().any(is_at))
+    }
+}
+
+/// Whether a path matches a template, in which `{name}` stands for one segment that is not empty.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') && !given.is_empty() => {}
+            _ => return false,
+        }
     }
 }

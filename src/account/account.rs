@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -46,6 +46,8 @@ pub struct Account {
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
+    /// Serializes actions on devices, which look at the state of a device before they change it.
+    pub(super) acting: Mutex<()>,
     pub(crate) journal: Journal,
     /// Permits for searches, which compute longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
@@ -120,6 +122,7 @@ impl Account {
             quota: Quota::new(settings.quota),
             faults: Faults::default(),
             injected: InjectedEvents::default(),
+            acting: Mutex::default(),
             journal: Journal::new(settings.journal, shared.journals.clone()),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
             config: RwLock::new(Arc::new(AccountConfig::new(settings.clone()))),

@@ -9,7 +9,9 @@
 #[expect(clippy::module_inception, reason = "the module is named after its main type")]
 mod account;
 pub(crate) mod accounts;
+pub(crate) mod actions;
 mod config;
+pub(crate) mod devices;
 mod error;
 pub mod fault;
 pub mod injected;

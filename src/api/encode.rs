@@ -41,6 +41,12 @@ pub(super) fn http_date(at: Millis) -> Option<HeaderValue> {
     HeaderValue::try_from(DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?).ok()
 }
 
+/// An instant with seconds, such as `2017-03-09T08:00:00Z` (D).
+pub(super) fn iso_seconds(at: Millis) -> String {
+    let text = Iso::new(at);
+    format!("{}Z", &text.text()[..19])
+}
+
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The field names of a row, in the order of the vendor's documentation.

@@ -60,6 +60,12 @@ pub(super) enum ApiError {
     LimitTooLarge { max: u16, got: i64 },
     /// The page is beyond the last one, or there are no entries (D).
     NothingOnPage { page: u64 },
+    /// The account has no such device.
+    NoSuchDevice(String),
+    /// The account's devices have no such product in this version.
+    NoSuchProduct { id: i64, version: String },
+    /// The account cannot store the events of an action; the text is the description.
+    NotStored(String),
     /// A request to the token endpoint has no `grant_type`.
     MissingGrantType,
     /// The token endpoint does not support the grant type.
@@ -96,7 +102,9 @@ impl ApiError {
             Self::NoToken => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::UnknownToken(_) | Self::ExpiredToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::BadClient => (StatusCode::UNAUTHORIZED, "invalid_client"),
-            Self::NoSuchPath(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NoSuchPath(_) | Self::NoSuchDevice(_) | Self::NoSuchProduct { .. } => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::TooManyRequests { .. } | Self::TooManyAtOnce { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
@@ -114,6 +122,7 @@ impl ApiError {
             Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::UnsupportedResponseType(_) => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
+            Self::NotStored(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
             Self::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Self::Forced(status) => (*status, code_of(*status)),
         }
@@ -129,6 +138,10 @@ impl fmt::Display for ApiError {
             Self::ExpiredToken(token) => write!(f, "Access token expired: {}", Echo(token)),
             Self::BadClient => f.write_str("Bad client credentials"),
             Self::NoSuchPath(path) => write!(f, "There is nothing at {}", Echo(path)),
+            Self::NoSuchDevice(id) => write!(f, "There is no device {} in the account", Echo(id)),
+            Self::NoSuchProduct { id, version } => {
+                write!(f, "There is no product {id} in version {} on the devices", Echo(version))
+            }
             Self::MethodNotAllowed(method) => {
                 write!(f, "Request method {} is not supported here", Echo(method.as_str()))
             }
@@ -151,7 +164,9 @@ impl fmt::Display for ApiError {
             }
             Self::MissingGrantType => f.write_str("Missing grant type"),
             Self::UnsupportedGrantType(grant) => write!(f, "Unsupported grant type: {}", Echo(grant)),
-            Self::Unreadable(why) | Self::Ignored(why) | Self::InvalidGrant(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Ignored(why) | Self::InvalidGrant(why) | Self::NotStored(why) => {
+                f.write_str(why)
+            }
             Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
             Self::AfterLastPage => f.write_str("There is nothing after the last page"),
             Self::MoreThanLimit { limit } => write!(f, "There are more event logs than limit ({limit}) asks for"),

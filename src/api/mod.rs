@@ -17,6 +17,7 @@ mod fallback;
 mod fault;
 mod head;
 mod ignored;
+mod inventory;
 mod limits;
 mod logs;
 mod logs_v2;
@@ -80,6 +81,7 @@ pub(crate) fn router(accounts: Arc<Accounts>, limits: &Limits, metrics: Arc<Metr
         .merge(limited(ApiName::LogsV3_1, post(async |caller, fields| logs::list(&V3_1, caller, fields).await)))
         .merge(limited(ApiName::LogsV3_2, post(async |caller, fields| logs::list(&V3_2, caller, fields).await)))
         .merge(limited(ApiName::LogsV3_3, post(async |caller, fields| logs::list(&V3_3, caller, fields).await)));
+    let routes = inventory::routes().into_iter().fold(routes, |routes, (api, route)| routes.merge(limited(api, route)));
     with_layers(routes, state)
 }
 

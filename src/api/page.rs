@@ -57,6 +57,11 @@ pub(super) async fn entries(query: &PageQuery, context: &RequestContext) -> Resu
     Ok(entries)
 }
 
+/// Like [`entries`], for an API whose responses are no pages of events for an audit.
+pub(super) async fn unrecorded(query: &PageQuery, context: &RequestContext) -> Result<Vec<Record>, ApiError> {
+    compute(query, context, find_entries).await
+}
+
 /// Computes a page. A search runs on a blocking thread, as one of a few at a time; so does a page with many events that a
 /// lag may hide, without waiting for searches. All other pages are computed directly.
 async fn compute<T, F>(query: &PageQuery, context: &RequestContext, find: F) -> Result<T, ApiError>

@@ -1,7 +1,5 @@
 //! One simulated company: its configuration, and the data that all queries use.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{
     kinds::{AgentType, Category, Status},
     lag::Lag,
@@ -10,7 +8,6 @@ use super::{
     roster::{Device, Person, Roster},
     time::Millis,
     tracks::{DeviceRef, Fleet},
-    window::Window,
 };
 
 /// The maximum number of slots in a fleet.
@@ -96,23 +93,12 @@ impl World {
         (devices > 0).then(|| self.device_and_status(self.processes.device_at(nth % devices, at), at))
     }
 
-    /// The slots of the devices that have one of these ids at some instant of a window. Examines every device of the window,
-    /// once for all ids.
-    pub(crate) fn slots_of(&self, ids: &HashSet<&str>, window: Window) -> HashMap<String, Vec<u64>> {
-        let mut slots: HashMap<String, Vec<u64>> = HashMap::new();
-        if ids.is_empty() {
-            return slots;
-        }
-        let (after, until) = (self.processes.after(Millis(window.from.0 - 1)), self.processes.after(window.to));
-        for slot in 0..u64::from(self.config.devices) {
-            for generation in self.processes.generations(slot, after, until) {
-                let id = self.roster.device_id(DeviceRef { slot, generation });
-                if ids.contains(id.as_str()) {
-                    slots.entry(id).or_default().push(slot);
-                }
-            }
-        }
-        slots
+    /// The device with an id and its status, if it is or was in the account at an instant.
+    #[must_use]
+    pub fn device_with_id(&self, id: &str, at: Millis) -> Option<(Device, Status)> {
+        let device = self.roster.with_id(id)?;
+        let has_arrived = device.generation <= self.processes.device_at(device.slot, at).generation;
+        has_arrived.then(|| self.device_and_status(device, at))
     }
 
     /// The MAC addresses of a device. A device that was added with a duplicate MAC address has those of the device that it

@@ -233,6 +233,16 @@ impl DeviceEvent {
         Self::Unseen,
     ];
 
+    /// Whether the device joins the account.
+    pub(crate) const fn is_arrival(self) -> bool {
+        matches!(self, Self::Added | Self::AddedDuplicateMac)
+    }
+
+    /// Whether the device leaves the account.
+    pub(crate) const fn is_departure(self) -> bool {
+        matches!(self, Self::Deleted | Self::DeletedUser | Self::DeletedApi | Self::Unseen)
+    }
+
     /// The code that `POST /o/api/v3.3/logs` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {

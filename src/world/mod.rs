@@ -23,8 +23,10 @@
 mod apps;
 mod calendar;
 mod company;
+mod inventory;
 mod kinds;
 mod lag;
+mod owner;
 mod processes;
 mod query;
 mod random;
@@ -41,6 +43,7 @@ mod time;
 mod timeline;
 mod tracks;
 mod variants;
+mod vulnerabilities;
 mod window;
 
 pub use self::{
@@ -56,4 +59,8 @@ pub use self::{
     term::{CancelOnDrop, Cancellation, SearchTerm},
     time::{ACCOUNT_MADE, Millis},
     window::{Event, EventId, Filter, Order, Window},
+};
+pub(crate) use self::{
+    inventory::{DeviceCounts, DeviceState, EnrolmentCursor, Identifier, Inventory, Violation},
+    vulnerabilities::{PRODUCTS, Product, Risk, Vulnerability},
 };

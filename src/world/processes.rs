@@ -19,7 +19,7 @@ use super::{
     random::{Key, RngStream},
     schedule::Schedule,
     time::ACCOUNT_MADE,
-    tracks::{Compliance, Fleet, Process, SHARED_MS, Track, When},
+    tracks::{Compliance, Fleet, Process, Replacement, SHARED_MS, Track, When},
     variants::VariantMask,
 };
 
@@ -76,8 +76,11 @@ pub(super) struct Processes {
     pub(super) device_uptime: ActivityCalendar,
     pub(super) schedules: Vec<Schedule>,
     pub(super) tracks: Vec<Track>,
-    /// The indexes of the schedules that replace devices.
-    pub(super) replacements: Vec<usize>,
+    /// The indexes of the schedules that enrol the first devices.
+    pub(super) enrolments: Vec<usize>,
+    pub(super) replacements: Vec<Replacement>,
+    /// The indexes of the tracks of device reports.
+    pub(super) reports: Vec<usize>,
     pub(super) compliance: Vec<Compliance>,
     pub(super) key: Key,
 }
@@ -89,7 +92,9 @@ impl Processes {
             device_uptime: ActivityCalendar::new(CalendarKind::DeviceUptime, zone_hours),
             schedules: Vec::new(),
             tracks: Vec::new(),
+            enrolments: Vec::new(),
             replacements: Vec::new(),
+            reports: Vec::new(),
             compliance: Vec::new(),
             key: Key::new(seed, RngStream::Order),
         };
@@ -117,7 +122,8 @@ impl Processes {
         let day = self.device_uptime.day();
         let reports = self.schedule(fleet, 0, 1, day / 3, 1);
         self.schedules[reports].begin = self.device_uptime.active_ms(ACCOUNT_MADE) + ENROLMENT_DAYS * day;
-        self.add(fleet, Process::Report, reports, Kind::Report, VariantMask::ALL, When::Occurrence);
+        let reports = self.add(fleet, Process::Report, reports, Kind::Report, VariantMask::ALL, When::Occurrence);
+        self.reports.push(reports);
 
         // A domain controller has no user, so it has no accesses and no grants.
         if fleet.agent == AgentType::Endpoint {
@@ -140,6 +146,7 @@ impl Processes {
         let schedule = self.schedule(fleet, 0, 1, 2 * self.working_hours.day(), 1);
         self.schedules[schedule].begin = self.working_hours.active_ms(ACCOUNT_MADE);
         self.schedules[schedule].rounds = 1;
+        self.enrolments.push(schedule);
         let added = self.add(
             fleet,
             Process::Enrolment,
@@ -158,7 +165,6 @@ impl Processes {
         // The first replacements come one block after the start, so that the first devices live about as long as all
         // others.
         self.schedules[schedule].begin += self.schedules[schedule].block;
-        self.replacements.push(schedule);
         for (event, mask) in [
             (DeviceEvent::Added, VariantMask::ALL.without(DUPLICATE_MAC)),
             (DeviceEvent::AddedDuplicateMac, DUPLICATE_MAC),
@@ -167,19 +173,22 @@ impl Processes {
             self.notify(fleet, added, WebhookEvent::Added);
         }
         let day = self.working_hours.day();
-        for (event, mask, days_tenth) in [
+        let departures = [
             (DeviceEvent::Deleted, VariantMask::range(0, 20), 44),
             (DeviceEvent::DeletedUser, VariantMask::range(20, 37), 41),
             (DeviceEvent::DeletedApi, VariantMask::range(37, 50), 47),
             (DeviceEvent::Unseen, VariantMask::range(50, 64), 142),
-        ] {
+        ]
+        .map(|(event, mask, days_tenth)| {
             let delay = When::ActiveTime(day * days_tenth / 10);
             let departure = self.add(fleet, Process::Departure, schedule, Kind::Device(event), mask, delay);
             self.notify(fleet, departure, WebhookEvent::Deleted);
             if event == DeviceEvent::Deleted {
                 self.log_in_before(fleet, departure);
             }
-        }
+            departure
+        });
+        self.replacements.push(Replacement { schedule, departures });
     }
 
     fn add_compliance(&mut self, fleet: Fleet) -> usize {
@@ -276,6 +285,20 @@ impl Processes {
             let after_arrival = When::Echo { of: arrival, from: minutes * 60_000, to: (minutes + 4) * 60_000 };
             self.add(people, Process::AdminDay, schedule, Kind::Admin(event), mask, after_arrival);
         }
+    }
+
+    /// The active time from the arrival of a successor to the departure of the replaced device, of a departure track.
+    pub(super) fn departure_delay(&self, track: usize) -> u64 {
+        match self.tracks[track].when {
+            When::ActiveTime(delay) => delay,
+            _ => 0,
+        }
+    }
+
+    /// The longest of these delays.
+    pub(super) fn longest_departure(&self) -> u64 {
+        let departures = self.replacements.iter().flat_map(|replacement| replacement.departures);
+        departures.map(|track| self.departure_delay(track)).max().unwrap_or(0)
     }
 
     /// Adds the webhook notifications for the events of a track. The first attempt comes 0.12 s to 5 s after the event.

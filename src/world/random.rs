@@ -59,6 +59,10 @@ pub(crate) enum RngStream {
     Chance = 18,
     /// The MAC addresses of a device.
     MacAddress = 19,
+    /// The known vulnerabilities of a month.
+    Vulnerability = 20,
+    /// The license key, and the ids of groups and policies.
+    AccountId = 21,
 }
 
 /// The address of one stream of draws.

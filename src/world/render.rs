@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     apps::{GUARDED_APPS, OPEN_APPS, OPEN_RULE, WATCHED_APPS},
     company::World,
-    kinds::{Action, AdminEvent, DeviceEvent, Kind, Severity, Status, WebhookEvent},
+    kinds::{Action, AdminEvent, DeviceEvent, Kind, WebhookEvent},
     random::{Permutation, RngStream},
     records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},
     roster::{Device, Person},
@@ -135,15 +135,11 @@ impl World {
         let (key, occurrence) = self.processes.detail(event_ref);
         let key = key.stream(RngStream::Report);
         let (status, noncompliance) = self.processes.status(at, event_ref.at);
-        let severity = match (status, key.sub(0).below(occurrence, 8)) {
-            (Status::NonCompliant, 0..5) => Severity::Critical,
-            (Status::NonCompliant, _) | (Status::Exempted, 0..6) | (Status::Compliant, 0) => Severity::Warning,
-            _ => Severity::NoIssue,
-        };
+        let severity = self.processes.severity(at, status, noncompliance);
         let last_seen = Millis(event_ref.at.0 - key.sub(1).below(occurrence, 90_000).cast_signed());
         let public_ip = self.roster.address(at, key.sub(2).below(occurrence, 5));
         let policy_name = self.roster.policy(&device);
-        let details = self.report_details(&device, status, policy_name, severity, noncompliance);
+        let details = self.report_details(&device, status, policy_name, noncompliance);
         DeviceReport {
             at: event_ref.at,
             details,

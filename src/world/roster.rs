@@ -13,7 +13,7 @@ use fake::{
 use super::{
     kinds::AgentType,
     random::{Key, Permutation, RngStream, mix},
-    time::{ACCOUNT_MADE, Millis},
+    time::{ACCOUNT_MADE, MONTH_MS, Millis},
     tracks::DeviceRef,
 };
 
@@ -61,12 +61,19 @@ const CONTROLLERS: [(&str, &str); 2] = [("DC-", "Windows Server 2022"), ("DC-", 
 
 const GROUPS: [&str; 8] =
     ["Default", "Default", "Engineering", "Finance", "Sales", "Human Resources", "Operations", "Group only firewall"];
-const POLICIES: [&str; 4] = ["Default", "Windows workstations", "Domain controllers", "Mobile devices"];
+pub(super) const POLICIES: [&str; 4] = ["Default", "Windows workstations", "Domain controllers", "Mobile devices"];
 
 /// The alphabet of hostnames and ids.
 const DIGITS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-/// The number of five-character serial parts.
-const SERIALS: u64 = 36 * 36 * 36 * 36 * 36;
+/// The length of the serial part of a hostname, and the number of serial parts.
+const SERIAL_DIGITS: usize = 5;
+const SERIALS: u64 = 36_u64.pow(5);
+/// The number of digits of an id for the number of its device, and the number of values that they have.
+const ID_DIGITS: usize = 10;
+const IDS: u64 = 36_u64.pow(10);
+
+/// More generations than a slot of the fleet has until the end of time: there are fewer than six in a year.
+const MAX_GENERATIONS: u64 = 4_096;
 
 /// The number of MAC addresses, which have five free bytes.
 const MAC_ADDRESSES: u64 = 1 << 40;
@@ -83,7 +90,9 @@ pub(super) struct Roster {
     people: Key,
     admin_people: Key,
     machines: Key,
-    ids: Key,
+    ids: Permutation,
+    /// The digits of an id that follow the permuted number.
+    id_rests: Key,
     serials: Permutation,
     mac_addresses: Permutation,
 }
@@ -110,7 +119,8 @@ impl Roster {
             people: Key::new(seed, RngStream::Person),
             admin_people: Key::new(seed, RngStream::Admin),
             machines: Key::new(seed, RngStream::Device),
-            ids: Key::new(seed, RngStream::DeviceId),
+            ids: Permutation::new(Key::new(seed, RngStream::DeviceId), IDS),
+            id_rests: Key::new(seed, RngStream::DeviceId).stream(RngStream::Detail),
             serials: Permutation::new(Key::new(seed, RngStream::Hostname), SERIALS),
             mac_addresses: Permutation::new(Key::new(seed, RngStream::MacAddress), MAC_ADDRESSES),
         }
@@ -172,8 +182,8 @@ impl Roster {
         let (_, (prefix, _)) = self.machine(device);
         // Each device has its own number, so hostnames are unique until the numbers wrap around: in the 22nd century
         // for the largest fleet.
-        let serial = self.serials.forward((device.generation * self.devices + device.slot) % SERIALS);
-        format!("{prefix}{}", base36(serial, 5))
+        let serial = self.serials.forward(self.number(device) % SERIALS);
+        format!("{prefix}{}", base36(serial, SERIAL_DIGITS))
     }
 
     /// The group of the devices at a slot of the fleet.
@@ -197,22 +207,67 @@ impl Roster {
         }
     }
 
-    /// Ten or sixteen uppercase letters and digits, like a serial number of a manufacturer, or 32 hexadecimal digits.
+    /// Ten or sixteen uppercase letters and digits, like a serial number of a manufacturer, or 32 hexadecimal digits. The
+    /// first ten or thirteen digits are the permuted number of the device, so that [`with_id`](Self::with_id) finds it.
     pub(super) fn device_id(&self, device: DeviceRef) -> String {
-        let key = self.ids.sub(device.generation);
-        let (high, low) = (key.at(device.slot), key.sub(0).at(device.slot));
-        match mix(high) % 8 {
-            0 => format!("{high:016x}{low:016x}"),
-            1 | 2 => format!("{}{}", base36(high, 11), base36(low, 5)),
-            _ => base36(high, 10),
+        let number = self.number(device);
+        let permuted = self.ids.forward(number % IDS);
+        let rest = |nth: u64| self.id_rests.sub(nth).at(number);
+        match mix(rest(0)) % 8 {
+            0 => format!("{permuted:013x}{:03x}{:016x}", rest(1) & 0xFFF, rest(2)),
+            1 | 2 => format!("{}{}", base36(permuted, ID_DIGITS), base36(rest(1), 6)),
+            _ => base36(permuted, ID_DIGITS),
         }
+    }
+
+    /// The device with an id, at any instant.
+    pub(super) fn with_id(&self, id: &str) -> Option<DeviceRef> {
+        let permuted = match id.len() {
+            10 | 16 => from_base36(id.get(..ID_DIGITS)?)?,
+            32 => u64::from_str_radix(id.get(..13)?, 16).ok()?,
+            _ => return None,
+        };
+        let device = self.numbered((permuted < IDS).then(|| self.ids.backward(permuted))?)?;
+        (self.device_id(device) == id).then_some(device)
+    }
+
+    /// The devices with a hostname, at any instant. Hostnames are unique until their numbers wrap around.
+    pub(super) fn with_hostname(&self, name: &str) -> impl Iterator<Item = DeviceRef> {
+        let serial = name.len().checked_sub(SERIAL_DIGITS).and_then(|start| name.get(start..)).and_then(from_base36);
+        let first = serial.map(|serial| self.serials.backward(serial));
+        let numbers = first.into_iter().flat_map(|first| (0..4).map(move |wraps| first + wraps * SERIALS));
+        numbers.filter_map(|number| self.numbered(number)).filter(move |device| self.hostname(*device) == name)
+    }
+
+    /// The device that has had a MAC address from the start.
+    pub(super) fn with_mac_address(&self, address: &str) -> Option<DeviceRef> {
+        let mut bytes =
+            address.split([':', '-']).map(|byte| u64::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2));
+        let number = (0..6).try_fold(0, |number, _| Some(number << 8 | bytes.next()??))?;
+        let is_own = bytes.next().is_none() && number >> 40 == 0x02;
+        let device = self.numbered(self.mac_addresses.backward(is_own.then_some(number & (MAC_ADDRESSES - 1))?) / 2)?;
+        self.mac_addresses(device)
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(&address.replace('-', ":")))
+            .then_some(device)
+    }
+
+    /// The number of a device among all devices that the company ever has.
+    fn number(&self, device: DeviceRef) -> u64 {
+        device.generation * self.devices + device.slot
+    }
+
+    /// The device with a number; `None` if the company never has that many.
+    fn numbered(&self, number: u64) -> Option<DeviceRef> {
+        let generation = number.checked_div(self.devices)?;
+        (generation < MAX_GENERATIONS).then(|| DeviceRef { slot: number % self.devices, generation })
     }
 
     /// The MAC addresses of the network adapters of a device, which no other device has from the start. They are locally
     /// administered, so no manufacturer has them.
     pub(super) fn mac_addresses(&self, device: DeviceRef) -> Vec<String> {
         let adapters = if self.machine(device).0 == "laptop" { 2 } else { 1 };
-        let number = device.generation * self.devices + device.slot;
+        let number = self.number(device);
         let address = |adapter: u64| {
             let bytes = self.mac_addresses.forward((2 * number + adapter) % MAC_ADDRESSES).to_be_bytes();
             bytes[3..].iter().fold("02".to_owned(), |address, byte| format!("{address}:{byte:02X}"))
@@ -232,6 +287,12 @@ impl Roster {
             (net, self.machines.sub(5).below(device.slot, 250) + 1)
         };
         format!("{net}.{host}")
+    }
+
+    /// The groups of devices, each with the index of its policy in [`POLICIES`].
+    pub(super) fn groups() -> impl Iterator<Item = (&'static str, usize)> {
+        let endpoints = GROUPS[1..].iter().map(|group| (*group, 0));
+        endpoints.chain([("Domain controllers", 2)])
     }
 
     /// The policy that applies to a device.
@@ -268,11 +329,10 @@ impl Device {
     /// The agent version on the device at an instant. There is a release every month; its rollout takes four weeks.
     #[must_use]
     pub fn agent_version(&self, at: Millis) -> String {
-        const MONTH: i64 = 2_629_800_000;
         let slot = self.place.map_or(0, |place| place.slot);
         let rolled_out = at.0 - (slot % 29).cast_signed() * 86_400_000;
         // Releases are counted from the creation of the account. Before that, the release is 0.
-        let release = ((rolled_out - ACCOUNT_MADE.0).max(0)) / MONTH;
+        let release = ((rolled_out - ACCOUNT_MADE.0).max(0)) / MONTH_MS;
         match self.agent {
             AgentType::Endpoint => format!("7.6.{release}.0"),
             AgentType::DomainController => format!("10.4.{release}.0"),
@@ -291,6 +351,12 @@ fn base36(number: u64, length: usize) -> String {
         rest /= 36;
     }
     digits.into_iter().map(char::from).collect()
+}
+
+/// The number that [`base36`] writes as these digits.
+fn from_base36(digits: &str) -> Option<u64> {
+    let value = |digit: u8| DIGITS.iter().position(|&known| known == digit);
+    digits.bytes().try_fold(0, |number, digit| Some(number * 36 + value(digit)? as u64))
 }
 
 /// A name in the form that addresses use: lowercase ASCII letters only.

@@ -105,6 +105,18 @@ impl Schedule {
         (block, occurrence - rank..occurrence - rank + size)
     }
 
+    /// The block at an active time; `None` before the first block.
+    pub(super) fn block_at(&self, active_ms: u64) -> Option<u64> {
+        Some(active_ms.checked_sub(self.begin)? / self.block)
+    }
+
+    /// The occurrences in a block.
+    pub(super) fn occurrences_in(&self, block: u64) -> std::ops::Range<u64> {
+        let class = block % self.classes;
+        let start = block / self.classes * self.members + self.class_start(class);
+        start..start + self.class_size(class)
+    }
+
     /// Whether the device slot `slot` is a member.
     pub(super) fn has(&self, slot: u64) -> bool {
         slot >= self.first

@@ -1,13 +1,12 @@
 //! The state of devices at an instant, and the device or administrator of an event.
 
 use super::{
-    kinds::Status,
+    kinds::{Severity, Status},
     processes::{BRIEF, DUPLICATE_MAC, NONCOMPLIANT, Processes, RECEIVER_FAILS, RECEIVER_FAILS_TWICE},
     random::{Key, RngStream},
-    schedule::Schedule,
     time::Millis,
     timeline::Moment,
-    tracks::{DeviceRef, EventRef, Process},
+    tracks::{DeviceRef, EventRef, Process, Replacement},
 };
 
 impl Processes {
@@ -50,7 +49,8 @@ impl Processes {
     /// The device whose MAC addresses a device has: itself, or an earlier one at its slot.
     pub(super) fn mac_owner(&self, device: DeviceRef) -> DeviceRef {
         let DeviceRef { slot, mut generation } = device;
-        if let Some(schedule) = self.replacement(slot) {
+        if let Some(replacement) = self.replacement(slot) {
+            let schedule = &self.schedules[replacement.schedule];
             let has_duplicate =
                 |round: u64| DUPLICATE_MAC.has(schedule.variant_key, schedule.occurrence_of(slot, round));
             while generation > 0 && has_duplicate(generation - 1) {
@@ -60,14 +60,15 @@ impl Processes {
         DeviceRef { slot, generation }
     }
 
-    /// The schedule that replaces the devices at a slot of the fleet.
-    fn replacement(&self, slot: u64) -> Option<&Schedule> {
-        self.replacements.iter().map(|&schedule| &self.schedules[schedule]).find(|schedule| schedule.has(slot))
+    /// The replacement of the devices at a slot of the fleet.
+    pub(super) fn replacement(&self, slot: u64) -> Option<&Replacement> {
+        self.replacements.iter().find(|replacement| self.schedules[replacement.schedule].has(slot))
     }
 
     /// The generation at a slot of the fleet, at an active time of the working-hours calendar.
-    fn generation(&self, slot: u64, active_ms: u64) -> u64 {
-        self.replacement(slot).map_or(0, |schedule| schedule.occurrences_of(slot, active_ms).0)
+    pub(super) fn generation(&self, slot: u64, active_ms: u64) -> u64 {
+        let replacement = self.replacement(slot);
+        replacement.map_or(0, |replacement| self.schedules[replacement.schedule].occurrences_of(slot, active_ms).0)
     }
 
     /// The status of a device after all events at `at`, and the key and occurrence of its current non-compliance.
@@ -96,6 +97,42 @@ impl Processes {
         let exempted = happened(compliance.exempt) && !happened(compliance.unexempt);
         let status = if exempted { Status::Exempted } else { Status::NonCompliant };
         (status, Some((schedule.order.stream(RngStream::Detail), occurrence)))
+    }
+
+    /// The time of the last change of the status of a device, at or before a moment.
+    pub(super) fn last_change(&self, device: DeviceRef, now: Moment) -> Option<Millis> {
+        let compliance = self.compliance.iter().find(|found| self.schedules[found.schedule].has(device.slot))?;
+        let schedule = &self.schedules[compliance.schedule];
+        let (rounds, _) = schedule.occurrences_of(device.slot, now.working_hours);
+        for round in (0..rounds).rev() {
+            let occurrence = schedule.occurrence_of(device.slot, round);
+            let began = schedule.active_ms_of(occurrence, 0, schedule.jitter);
+            let generation = self.generation(device.slot, began);
+            if generation < device.generation {
+                return None;
+            }
+            if generation > device.generation || !NONCOMPLIANT.has(schedule.variant_key, occurrence) {
+                continue;
+            }
+            let later = [compliance.exempt, compliance.unexempt].into_iter().chain(compliance.ends);
+            let of_occurrence = later.filter(|&track| self.tracks[track].mask.has(schedule.variant_key, occurrence));
+            let times = of_occurrence.map(|track| self.active_ms_of(track, occurrence));
+            let last = times.filter(|&at| at < now.working_hours).fold(began, u64::max);
+            return Some(self.working_hours.instant(last));
+        }
+        None
+    }
+
+    /// The severity of the findings of a device with this status and non-compliance, as [`status`](Self::status) returns
+    /// them. It depends on the variant, so that devices can be counted by their severity.
+    pub(super) fn severity(&self, device: DeviceRef, status: Status, noncompliance: Option<(Key, u64)>) -> Severity {
+        match (status, noncompliance) {
+            (Status::NonCompliant, Some((_, occurrence))) if !self.is_brief(device.slot, occurrence) => {
+                Severity::Critical
+            }
+            (Status::NonCompliant | Status::Exempted, _) => Severity::Warning,
+            (Status::Compliant, _) => Severity::NoIssue,
+        }
     }
 
     /// Whether an occurrence has the [`BRIEF`] variant of non-compliance.

@@ -2,7 +2,7 @@
 
 use super::{
     company::World,
-    kinds::{AdminEvent, DeviceEvent, Severity, Status, WebhookEvent},
+    kinds::{AdminEvent, DeviceEvent, Status, WebhookEvent},
     random::{Key, RngStream},
     roster::{Device, Person},
     tracks::EventRef,
@@ -11,33 +11,34 @@ use super::{
 /// A policy violation, and how it is fixed.
 #[derive(Clone, Copy)]
 struct Finding {
+    category: &'static str,
     wrong: &'static str,
     fix: &'static str,
 }
 
-const fn finding(wrong: &'static str, fix: &'static str) -> Finding {
-    Finding { wrong, fix }
+const fn finding(category: &'static str, wrong: &'static str, fix: &'static str) -> Finding {
+    Finding { category, wrong, fix }
 }
 
 /// Violations of a brief non-compliance, on machines other than phones.
 const QUICK: [Finding; 4] = [
-    finding("antivirus definitions are out of date", "antivirus definitions were updated"),
-    finding("real-time protection is off", "real-time protection was turned on"),
-    finding("firewall is disabled", "firewall was enabled"),
-    finding("the last full scan is more than 7 days old", "a full scan was completed"),
+    finding("antivirus", "antivirus definitions are out of date", "antivirus definitions were updated"),
+    finding("antivirus", "real-time protection is off", "real-time protection was turned on"),
+    finding("firewall", "firewall is disabled", "firewall was enabled"),
+    finding("antivirus", "the last full scan is more than 7 days old", "a full scan was completed"),
 ];
 /// Violations of a longer non-compliance, on machines other than phones.
 const SLOW: [Finding; 4] = [
-    finding("critical operating system patches are missing", "missing patches were installed"),
-    finding("the system disk is not encrypted", "the system disk was encrypted"),
-    finding("a vulnerable application is installed", "the vulnerable application was updated"),
-    finding("no backup was made in the last 30 days", "a backup was made"),
+    finding("patch_management", "critical operating system patches are missing", "missing patches were installed"),
+    finding("hard_disk_encryption", "the system disk is not encrypted", "the system disk was encrypted"),
+    finding("unclassified_pua", "a vulnerable application is installed", "the vulnerable application was updated"),
+    finding("backupclient", "no backup was made in the last 30 days", "a backup was made"),
 ];
 /// Violations on phones.
 const PHONE: [Finding; 3] = [
-    finding("the device is not protected by a passcode", "a passcode was set"),
-    finding("the operating system is out of date", "the operating system was updated"),
-    finding("the screen is not locked within 5 minutes", "the screen lock was set"),
+    finding("systemsecurity", "the device is not protected by a passcode", "a passcode was set"),
+    finding("osupdate", "the operating system is out of date", "the operating system was updated"),
+    finding("systemsecurity", "the screen is not locked within 5 minutes", "the screen lock was set"),
 ];
 
 const SETTINGS: [&str; 6] = [
@@ -141,17 +142,21 @@ impl World {
         device: &Device,
         status: Status,
         policy: &str,
-        severity: Severity,
         noncompliance: Option<(Key, u64)>,
     ) -> String {
         let name = &device.name;
         let wrong = noncompliance.map_or("", |(key, occurrence)| self.finding(key, occurrence, device).wrong);
-        match (status, severity) {
-            (Status::Compliant, Severity::NoIssue) => format!("Device {name} reported: policy {policy} is kept"),
-            (Status::Compliant, _) => format!("Device {name} reported: policy {policy} is kept, a restart is pending"),
-            (Status::NonCompliant, _) => format!("Device {name} reported: policy {policy} is not kept: {wrong}"),
-            (Status::Exempted, _) => format!("Device {name} reported: exempted from policy {policy}: {wrong}"),
+        match status {
+            Status::Compliant => format!("Device {name} reported: policy {policy} is kept"),
+            Status::NonCompliant => format!("Device {name} reported: policy {policy} is not kept: {wrong}"),
+            Status::Exempted => format!("Device {name} reported: exempted from policy {policy}: {wrong}"),
         }
+    }
+
+    /// The category and the text of the policy violation of a non-compliance, as reports name it.
+    pub(super) fn violation(&self, key: Key, occurrence: u64, device: &Device) -> (&'static str, &'static str) {
+        let Finding { category, wrong, .. } = self.finding(key, occurrence, device);
+        (category, wrong)
     }
 
     /// The policy violation of a non-compliance. It is the same at the beginning and at the end.

@@ -7,5 +7,8 @@ pub struct Millis(pub i64);
 /// The creation of the company's account: 2013-10-04T08:00:00Z. No event happens before it.
 pub const ACCOUNT_MADE: Millis = Millis(1_380_873_600_000);
 
+/// The length of a month, as releases count them, in milliseconds.
+pub(super) const MONTH_MS: i64 = 2_629_800_000;
+
 /// 2200-01-01T00:00:00Z: the last instant of any query.
 pub(super) const LAST: Millis = Millis(7_258_118_400_000);

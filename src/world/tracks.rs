@@ -99,6 +99,14 @@ pub(super) struct Compliance {
     pub(super) unexempt: usize,
 }
 
+/// The schedule that replaces the devices of a part of the fleet, and the tracks with which replaced devices leave, one for
+/// each variant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replacement {
+    pub(super) schedule: usize,
+    pub(super) departures: [usize; 4],
+}
+
 /// The part of the fleet with one type of agent. Administrators use it as well, with their numbers as slots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fleet {

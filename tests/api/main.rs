@@ -8,6 +8,7 @@ mod document;
 mod earlier_logs;
 mod gates;
 mod harness;
+mod inventory;
 mod logs_v2;
 mod logs_v3_3;
 mod pages;

@@ -32,8 +32,6 @@ pub(super) struct EventBuilder<'a> {
     pub(super) new: &'a NewEvent,
     pub(super) now: Millis,
     pub(super) nth: u64,
-    /// The slots of the company's devices that the list names by their ids.
-    pub(super) slots: &'a HashMap<String, Vec<u64>>,
 }
 
 impl EventBuilder<'_> {
@@ -212,7 +210,7 @@ impl EventBuilder<'_> {
     fn device(&mut self, at: Millis) -> (Device, Status) {
         let new = self.new;
         let known = match &new.device_id {
-            Some(id) => self.device_of(id, at),
+            Some(id) => self.world.device_with_id(id, at),
             // A device name without an id stands for an invented device.
             None if new.device_name.is_some() => None,
             None => self.world.device_at(self.nth, at),
@@ -234,15 +232,6 @@ impl EventBuilder<'_> {
             device.group = group.clone().into();
         }
         (device, status)
-    }
-}
-
-impl EventBuilder<'_> {
-    /// The company's device that has this id at an instant.
-    fn device_of(&self, id: &str, at: Millis) -> Option<(Device, Status)> {
-        let slots = self.slots.get(id)?;
-        let devices = slots.iter().filter_map(|&slot| self.world.device_at(slot, at));
-        devices.into_iter().find(|(device, _)| device.id == id)
     }
 }
 

@@ -104,6 +104,11 @@ impl Injected {
         EventId::Injected(self.number)
     }
 
+    /// The number of the event since the last reset, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether the event existed when a snapshot was taken.
     pub(crate) fn is_in(&self, snapshot: Snapshot) -> bool {
         self.added <= snapshot && self.forgotten.is_none_or(|forgotten| forgotten > snapshot)

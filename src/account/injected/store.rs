@@ -1,7 +1,7 @@
 //! The injected events of an account, by category and instant.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,13 +14,7 @@ use super::{
     builder::{EventBuilder, Known, Subject},
     event::{InjectError, Injected, MAX_INJECTED, NewEvent, Snapshot},
 };
-use crate::{
-    clock::Instant,
-    world::{Categories, Category, Filter, Millis, SearchTerm, Window, World},
-};
-
-/// Milliseconds in a day.
-const DAY_MS: i64 = 86_400_000;
+use crate::world::{Categories, Category, Filter, Millis, SearchTerm, Window, World};
 
 /// The injected events of an account, see the module.
 #[derive(Debug)]
@@ -121,8 +115,6 @@ impl InjectedEvents {
         new: &[NewEvent],
         now: Millis,
     ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
-        // The scan of the fleet does not hold the lock.
-        let slots = slots_of(world, new, now);
         let mut known = self.known.lock();
         let (from, count, made) = {
             let state = self.state();
@@ -134,7 +126,7 @@ impl InjectedEvents {
         let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
         for (nth, event) in (0..).zip(new) {
             let next = Snapshot(from.0 + nth + 1);
-            match (EventBuilder { world, new: event, now, nth: made + nth, slots: &slots }).build(next, &mut known) {
+            match (EventBuilder { world, new: event, now, nth: made + nth }).build(next, &mut known) {
                 Ok(made) => added.push(made),
                 Err(why) => {
                     for (subject, event) in added {
@@ -192,13 +184,4 @@ impl InjectedEvents {
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
     }
-}
-
-/// The slots of the devices that the events name by their ids.
-fn slots_of(world: &World, new: &[NewEvent], now: Millis) -> HashMap<String, Vec<u64>> {
-    let ids: HashSet<&str> = new.iter().filter_map(|event| event.device_id.as_deref()).collect();
-    let instants = || new.iter().map(|event| event.timestamp.map_or(now, Instant::millis));
-    // An event without a timestamp may be moved back by a millisecond for each event of the list.
-    let from = Millis(instants().min().unwrap_or(now).0 - DAY_MS);
-    world.slots_of(&ids, Window { from, to: instants().max().unwrap_or(now) })
 }

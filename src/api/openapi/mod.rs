@@ -1,5 +1,6 @@
 //! The emulated surface as OpenAPI 3.1 describes it. Examples are the golden files.
 
+mod inventory;
 mod logs;
 mod oauth;
 mod parts;
@@ -16,7 +17,7 @@ use crate::{
 /// The paths, and the schemas that they name.
 pub(crate) fn describe() -> (Map<String, Value>, Map<String, Value>) {
     let token = json!({ "get": oauth::token_by_query(), "post": oauth::token_by_form() });
-    let apis = std::iter::once((ApiName::Token, token)).chain(logs::paths());
+    let apis = std::iter::once((ApiName::Token, token)).chain(logs::paths()).chain(inventory::paths());
     let mut paths = Map::new();
     for (api, operations) in apis {
         for (nth, path) in api.paths().iter().enumerate() {

@@ -1,0 +1,278 @@
+//! The devices of an account at an instant: those of the simulated company, as injected events changed them.
+//!
+//! An injected event applies until the next generated event of the same kind: a status until the next change of the
+//! status, a deletion until the device joins again. A device that only injected events name is in the account from its
+//! first event on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::injected::{Injected, InjectedEvents};
+use crate::world::{
+    Category, Device, DeviceCounts, DeviceEvent, DeviceReport, DeviceState, EnrolmentCursor, Filter, Identifier,
+    Inventory, Millis, Record, Severity, Status, Violation, Window, World,
+};
+
+/// The source of a cursor at a device that only injected events name.
+const INJECTED: u8 = u8::MAX;
+
+/// The devices of an account at an instant.
+#[derive(Debug)]
+pub(crate) struct Devices<'w> {
+    inventory: Inventory<'w>,
+    /// The devices that injected events name, by id.
+    changed: HashMap<String, Changed>,
+    /// The places in the company's list of the devices that injected events removed, in order.
+    removed: Vec<u64>,
+    /// The devices that are not in the company's list, in the order of enrolment.
+    added: Vec<(EnrolmentCursor, String)>,
+}
+
+/// A device that injected events name.
+#[derive(Debug)]
+struct Changed {
+    /// Its state without the injected events; `None` if it is not in the account without them.
+    generated: Option<DeviceState>,
+    /// Its state; `None` if it is not in the account.
+    state: Option<DeviceState>,
+    /// The last injected report.
+    report: Option<DeviceReport>,
+}
+
+impl<'w> Devices<'w> {
+    /// The devices at an instant. All events until then count, also those that a lag still hides in the logs.
+    pub(crate) fn new(world: &'w World, injected: &InjectedEvents, now: Millis) -> Self {
+        let inventory = world.inventory(now);
+        let mut devices = Self { inventory, changed: HashMap::new(), removed: Vec::new(), added: Vec::new() };
+        for (id, events) in events_by_device(injected, now) {
+            devices.apply(world, id, &events, now);
+        }
+        devices.removed.sort_unstable();
+        devices.added.sort_unstable();
+        devices
+    }
+
+    /// Applies the injected events of one device, oldest first.
+    fn apply(&mut self, world: &World, id: String, events: &[Arc<Injected>], now: Millis) {
+        let generated = self.inventory.find(Identifier::Id(&id)).map(|place| self.inventory.state(place));
+        let joined_or_left = match &generated {
+            Some(state) => Some(state.enrolled_at),
+            None => world.left_at(&id).filter(|left_at| *left_at <= now),
+        };
+        // A device that was in the company's fleet and left it, is there again only if an event says so.
+        let mut is_here = generated.is_some() || joined_or_left.is_none();
+        let mut state = generated.clone().unwrap_or_else(|| {
+            let device = events.iter().rev().find_map(|event| device_of(&event.entry)).cloned();
+            DeviceState {
+                device: device.unwrap_or_else(|| Device::invented(id.clone(), id.clone(), String::new())),
+                enrolled_at: events[0].at,
+                status: Status::Compliant,
+                severity: Severity::NoIssue,
+                violation: None,
+            }
+        });
+        let last_change = generated.as_ref().and_then(|state| self.inventory.last_change(&state.device));
+        let mut report = None;
+        for event in events {
+            let is_later = |generated: Option<Millis>| generated.is_none_or(|generated| event.at >= generated);
+            match &event.entry {
+                Record::Device(entry) if entry.event.is_arrival() && is_later(joined_or_left) => {
+                    if generated.is_none() {
+                        state.enrolled_at = event.at;
+                    }
+                    is_here = true;
+                }
+                Record::Device(entry) if entry.event.is_departure() && is_later(joined_or_left) => is_here = false,
+                Record::Device(entry) if is_later(last_change) => {
+                    set_status(&mut state, entry.event, &entry.details, generated.as_ref());
+                }
+                Record::Report(entry) => {
+                    if is_later(last_change) {
+                        (state.status, state.severity) = (entry.status, entry.severity);
+                        match entry.status {
+                            Status::Compliant => state.violation = None,
+                            Status::NonCompliant => state.violation = Some(injected_violation(&entry.details)),
+                            // An exempted device still has the violation that it had, if any.
+                            Status::Exempted => {}
+                        }
+                    }
+                    report = Some(entry.clone());
+                }
+                _ => {}
+            }
+        }
+        let place = generated.as_ref().and_then(|state| self.inventory.place_of(&state.device));
+        match place {
+            Some(place) if !is_here => self.removed.push(place),
+            None if is_here => {
+                let cursor =
+                    EnrolmentCursor { at: state.enrolled_at, source: INJECTED, occurrence: events[0].number() };
+                self.added.push((cursor, id.clone()));
+            }
+            _ => {}
+        }
+        self.changed.insert(id, Changed { generated, state: is_here.then_some(state), report });
+    }
+
+    /// The number of devices.
+    pub(crate) fn len(&self) -> u64 {
+        self.inventory.len() - self.removed.len() as u64 + self.added.len() as u64
+    }
+
+    /// The numbers of devices by status and severity.
+    pub(crate) fn counts(&self) -> DeviceCounts {
+        let mut counts = self.inventory.counts();
+        for Changed { generated, state, .. } in self.changed.values() {
+            if let Some(state) = generated {
+                *counts.of(state.status, state.severity) -= 1;
+            }
+            if let Some(state) = state {
+                *counts.of(state.status, state.severity) += 1;
+            }
+        }
+        counts
+    }
+
+    /// Up to `take` devices after the first `skip`. The order is that of [`Inventory::at_place`], and the devices of
+    /// injected events come last.
+    pub(crate) fn page(&self, skip: u64, take: usize) -> Vec<DeviceState> {
+        let generated = self.inventory.len() - self.removed.len() as u64;
+        let places = (skip..generated).take(take).map(|nth| self.place(nth));
+        let mut page: Vec<DeviceState> = places
+            .filter_map(|place| self.inventory.at_place(place))
+            .map(|place| self.current(self.inventory.state(place)))
+            .collect();
+        let skip_added = usize::try_from(skip.saturating_sub(generated)).unwrap_or(usize::MAX);
+        let added = self.added.iter().skip(skip_added).take(take - page.len());
+        page.extend(added.filter_map(|(_, id)| self.changed.get(id)?.state.clone()));
+        page
+    }
+
+    /// The place in the company's list of the `nth` device that is not removed.
+    fn place(&self, nth: u64) -> u64 {
+        self.removed.iter().fold(nth, |place, &removed| if removed <= place { place + 1 } else { place })
+    }
+
+    /// Up to `take` devices in the order of enrolment after a place, and the place of the last one if there are more.
+    pub(crate) fn after(
+        &self,
+        cursor: Option<EnrolmentCursor>,
+        take: usize,
+    ) -> (Vec<DeviceState>, Option<EnrolmentCursor>) {
+        let wanted = take + 1;
+        let added = self.added.iter().filter(|(at, _)| cursor.is_none_or(|cursor| *at > cursor));
+        let added = added.filter_map(|(at, id)| Some((*at, self.changed.get(id)?.state.clone()?)));
+        let mut found: Vec<(EnrolmentCursor, DeviceState)> = added.take(wanted).collect();
+        let (mut from, mut left) = (cursor, wanted);
+        while left > 0 {
+            let part = self.inventory.after(from, left);
+            let Some((last, _)) = part.last() else { break };
+            from = Some(*last);
+            let states = part.into_iter().map(|(at, place)| (at, self.inventory.state(place)));
+            let present: Vec<_> = states.filter(|(_, state)| !self.is_removed(&state.device.id)).collect();
+            left -= present.len();
+            found.extend(present.into_iter().map(|(at, state)| (at, self.current(state))));
+        }
+        found.sort_unstable_by_key(|(at, _)| *at);
+        let next = (found.len() > take).then(|| found[take - 1].0);
+        (found.into_iter().take(take).map(|(_, state)| state).collect(), next)
+    }
+
+    /// The device with an id, or else with a MAC address; `None` if it is not in the account.
+    pub(crate) fn with_id(&self, text: &str) -> Option<DeviceState> {
+        if let Some(changed) = self.changed.get(text) {
+            return changed.state.clone();
+        }
+        let by = if text.contains([':', '-']) { Identifier::MacAddress(text) } else { Identifier::Id(text) };
+        self.generated(by)
+    }
+
+    /// The device with a hostname.
+    pub(crate) fn with_hostname(&self, name: &str) -> Option<DeviceState> {
+        let added = self.added.iter().filter_map(|(_, id)| self.changed.get(id)?.state.as_ref());
+        let by_name = added.into_iter().find(|state| state.device.name == name).cloned();
+        by_name.or_else(|| self.generated(Identifier::Hostname(name)))
+    }
+
+    fn generated(&self, by: Identifier<'_>) -> Option<DeviceState> {
+        let state = self.inventory.state(self.inventory.find(by)?);
+        (!self.is_removed(&state.device.id)).then(|| self.current(state))
+    }
+
+    fn is_removed(&self, id: &str) -> bool {
+        self.changed.get(id).is_some_and(|changed| changed.state.is_none())
+    }
+
+    /// The state of a device of the company, as injected events changed it.
+    fn current(&self, generated: DeviceState) -> DeviceState {
+        let changed = self.changed.get(&generated.device.id);
+        changed.and_then(|changed| changed.state.clone()).unwrap_or(generated)
+    }
+
+    /// The last report of a device.
+    pub(crate) fn last_report(&self, device: &Device) -> Option<DeviceReport> {
+        let injected = self.changed.get(&device.id).and_then(|changed| changed.report.clone());
+        let generated = self.inventory.last_report(device);
+        match (injected, generated) {
+            (Some(injected), Some(generated)) if injected.at < generated.at => Some(generated),
+            (Some(injected), _) => Some(injected),
+            (None, generated) => generated,
+        }
+    }
+}
+
+/// The injected events of each device until an instant, oldest first.
+fn events_by_device(injected: &InjectedEvents, now: Millis) -> HashMap<String, Vec<Arc<Injected>>> {
+    let window = Window { from: Millis(i64::MIN), to: now };
+    let mut by_device: HashMap<String, Vec<Arc<Injected>>> = HashMap::new();
+    for category in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
+        for event in injected.select(category, window, &Filter::default(), Millis(i64::MAX), None) {
+            if let Some(device) = device_of(&event.entry) {
+                by_device.entry(device.id.clone()).or_default().push(event);
+            }
+        }
+    }
+    for events in by_device.values_mut() {
+        events.sort_by_key(|event| (event.at, event.added));
+    }
+    by_device
+}
+
+fn device_of(entry: &Record) -> Option<&Device> {
+    match entry {
+        Record::Device(entry) => Some(&entry.device),
+        Record::Webhook(entry) => Some(&entry.device),
+        Record::Report(entry) => Some(&entry.device),
+        Record::Activity(entry) => Some(&entry.device),
+        Record::Admin(_) => None,
+    }
+}
+
+/// The violation that an injected event describes.
+fn injected_violation(details: &str) -> Violation {
+    Violation { category: "system", text: details.to_owned() }
+}
+
+/// Applies an injected device event to the status of a device. Without an exemption, a device has its generated status.
+fn set_status(state: &mut DeviceState, event: DeviceEvent, details: &str, generated: Option<&DeviceState>) {
+    match event {
+        DeviceEvent::Compliant => {
+            (state.status, state.severity, state.violation) = (Status::Compliant, Severity::NoIssue, None);
+        }
+        DeviceEvent::NonCompliant => {
+            (state.status, state.severity) = (Status::NonCompliant, Severity::Warning);
+            state.violation = Some(injected_violation(details));
+        }
+        DeviceEvent::ExemptAll => {
+            let severity = if state.violation.is_some() { Severity::Warning } else { Severity::NoIssue };
+            (state.status, state.severity) = (Status::Exempted, severity);
+        }
+        DeviceEvent::Unexempt if state.status == Status::Exempted => match (&state.violation, generated) {
+            (None, _) => (state.status, state.severity) = (Status::Compliant, Severity::NoIssue),
+            (Some(_), Some(generated)) if generated.status == Status::NonCompliant => {
+                (state.status, state.severity) = (generated.status, generated.severity);
+            }
+            (Some(_), _) => (state.status, state.severity) = (Status::NonCompliant, Severity::Warning),
+        },
+        _ => {}
+    }
+}

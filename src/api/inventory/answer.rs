@@ -1,0 +1,105 @@
+//! How devices appear in responses.
+
+use axum::response::Response;
+use serde::Serialize;
+
+use super::super::{context::RequestContext, encode, error::ApiError, page};
+use crate::{
+    account::devices::Devices,
+    world::{DeviceState, Severity, Status, World},
+};
+
+/// Encodes a response.
+pub(super) fn json(answer: &impl Serialize) -> Result<Response, ApiError> {
+    Ok(page::response(serde_json::to_vec(answer).map_err(|_| ApiError::ServerError)?))
+}
+
+/// Calls `read` with the account's company and its devices at the time of the request.
+pub(super) fn read<T>(context: &RequestContext, read: impl FnOnce(&World, &Devices<'_>) -> T) -> T {
+    let world = context.account.world_of(context.config.settings.world);
+    let devices = Devices::new(&world, &context.account.injected, context.now);
+    read(&world, &devices)
+}
+
+/// The status, as the filters of the vendor's device lists name it (D).
+pub(super) const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Compliant => "compliant",
+        Status::NonCompliant => "non_compliant",
+        Status::Exempted => "exempted",
+    }
+}
+
+/// The severity, as the vendor's device lists name it (D).
+pub(super) const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::Warning => "warning",
+        Severity::NoIssue => "no_issues",
+    }
+}
+
+/// The machine type, as the vendor's device lists name it (D).
+pub(super) fn device_type(state: &DeviceState) -> &'static str {
+    match state.device.machine {
+        "domain controller" => "server",
+        machine => machine,
+    }
+}
+
+/// The page that tells the user of a device how to meet the policy. The host does not exist.
+pub(super) fn remediation_link(id: &str) -> String {
+    format!("https://remediation.example/devices/{id}")
+}
+
+/// When and from where a device was last seen: at its last report, or else at its enrolment.
+pub(super) struct Seen {
+    pub(super) last_seen: String,
+    pub(super) public_ip: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn of(state: &DeviceState, devices: &Devices<'_>) -> Self {
+        let report = devices.last_report(&state.device);
+        Self {
+            last_seen: encode::iso_seconds(report.as_ref().map_or(state.enrolled_at, |report| report.at)),
+            public_ip: report.map(|report| report.public_ip),
+        }
+    }
+}
+
+/// The numbers of issues of a device. A device has one issue at a time.
+#[derive(Serialize)]
+pub(super) struct Issues {
+    #[serde(rename = "total_issue")]
+    all: u8,
+    #[serde(rename = "total_critical_issue")]
+    critical: u8,
+    #[serde(rename = "total_warning_issue")]
+    warning: u8,
+}
+
+impl Issues {
+    pub(super) fn of(state: &DeviceState) -> Self {
+        let number = |severity| u8::from(state.violation.is_some() && state.severity == severity);
+        Self {
+            all: u8::from(state.violation.is_some()),
+            critical: number(Severity::Critical),
+            warning: number(Severity::Warning),
+        }
+    }
+}
+
+/// The part of the policy that a device violates.
+#[derive(Serialize)]
+pub(super) struct ViolatedCategory {
+    pub(super) id: &'static str,
+    severity: &'static str,
+}
+
+impl ViolatedCategory {
+    pub(super) fn of(state: &DeviceState) -> Vec<Self> {
+        let violated = |category| Self { id: category, severity: severity(state.severity) };
+        state.violation.iter().map(|violation| violated(violation.category)).collect()
+    }
+}

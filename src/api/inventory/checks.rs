@@ -1,0 +1,155 @@
+//! Smaller look-ups that public clients have: policy checks, statistics, remediation, reports and threats.
+
+use axum::{
+    extract::{Path, RawQuery},
+    response::Response,
+};
+use serde::Serialize;
+
+use super::{
+    super::{
+        body::{Fields, Json},
+        context::Authenticated,
+        error::ApiError,
+        ignored,
+        params::Params,
+    },
+    answer,
+    request::{self, IdKind, MAX_IDS},
+};
+use crate::world::{Category, Filter, Millis, Order, Record, Severity, Status, Window};
+
+#[derive(Serialize)]
+struct PolicyCheck {
+    /// 0 if every device meets the policy, or else 1 (A).
+    result: u8,
+    /// 1 if a device has a critical issue.
+    critical: u8,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    total_count: u64,
+    devices: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Remediation {
+    result: &'static str,
+    remediation_link: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Threats {
+    antimalware_scan: [(); 0],
+    local_antimalware_threats: [(); 0],
+}
+
+/// Checks devices, which are named by MAC addresses, against the policy.
+pub(super) async fn policy(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
+    const WANTED: &str = "1 to 50 MAC addresses, in an array or separated by commas";
+    let context = &caller.context;
+    IdKind::read(&fields)?;
+    let addresses: Vec<String> = match fields.get("MAC_list") {
+        None => return Err(ApiError::Missing { parameter: "MAC_list", wanted: WANTED }),
+        Some(Json::Text(text)) => text.split(',').map(|address| address.trim().to_owned()).collect(),
+        Some(Json::List(list)) => {
+            let texts = list.iter().map(|value| match value {
+                Json::Text(text) => Ok(text.clone()),
+                other => Err(ApiError::invalid("MAC_list", WANTED, other)),
+            });
+            texts.collect::<Result<_, _>>()?
+        }
+        Some(other) => return Err(ApiError::invalid("MAC_list", WANTED, other)),
+    };
+    if !(1..=MAX_IDS).contains(&addresses.len()) {
+        return Err(ApiError::invalid("MAC_list", WANTED, format_args!("{} addresses", addresses.len())));
+    }
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["opt", "MAC_list"]))?;
+    let found = answer::read(context, |_, devices| {
+        let state = |address: &String| devices.with_id(address).ok_or_else(|| ApiError::NoSuchDevice(address.clone()));
+        addresses.iter().map(state).collect::<Result<Vec<_>, _>>()
+    })?;
+    answer::json(&PolicyCheck {
+        result: u8::from(found.iter().any(|state| state.status == Status::NonCompliant)),
+        critical: u8::from(found.iter().any(|state| state.severity == Severity::Critical)),
+    })
+}
+
+/// Counts the events of a kind in the last hours or days, and names the newest devices.
+pub(super) async fn stats(caller: Authenticated, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    const PERIOD: &str = "an integer from 1 to 365";
+    const UNIT: &str = "hours or days";
+    let context = &caller.context;
+    let params = Params::parse(query.as_deref().unwrap_or_default(), context.config.profile().repeated_parameter)?;
+    let codes = Category::Device.event_codes();
+    let wanted = || format!("one of {}", codes.join(", "));
+    let event = params.get("event").filter(|event| !event.is_empty());
+    let event = event.ok_or(ApiError::Missing { parameter: "event", wanted: "a code of a device event" })?;
+    if !codes.contains(&event) {
+        return Err(ApiError::invalid("event", wanted(), format_args!("\"{event}\"")));
+    }
+    let period = params.integer("period", PERIOD, 1)?;
+    if !(1..=365).contains(&period) {
+        return Err(ApiError::invalid("period", PERIOD, period));
+    }
+    let unit_ms = match params.get("in") {
+        None | Some("days") => 86_400_000,
+        Some("hours") => 3_600_000,
+        Some(other) => return Err(ApiError::invalid("in", UNIT, format_args!("\"{other}\""))),
+    };
+    ignored::check(context, || ignored::unknown_params(&params, &["event", "period", "in", "access_token"]))?;
+    let asked = Window { from: Millis(context.now.0 - period * unit_ms), to: context.now };
+    let window = context.config.readable(asked, context.now);
+    let filter = Filter { kinds: Some(Category::Device.kinds(&[event])), ..Filter::default() };
+    let injected = context.account.injected.select(Category::Device, window, &filter, context.now, None);
+    answer::json(&answer::read(context, |world, _| {
+        let selection = world.select_seen(Category::Device, window, filter, context.now);
+        let newest = selection.page(0, MAX_IDS, Order::NewestFirst).into_iter();
+        let newest = newest.map(|event| (event.at(), world.render(&event)));
+        let added = injected.iter().map(|event| (event.at, event.entry.clone()));
+        let mut events: Vec<(Millis, Record)> = newest.chain(added).collect();
+        events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let id = |(_, record)| if let Record::Device(record) = record { Some(record.device.id.clone()) } else { None };
+        Stats {
+            total_count: selection.count() + injected.len() as u64,
+            devices: events.into_iter().filter_map(id).take(MAX_IDS).collect(),
+        }
+    }))
+}
+
+/// Returns the page that tells the user of a device how to meet the policy.
+pub(super) async fn remediation(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let found = answer::read(&caller.context, |_, devices| devices.with_id(&id));
+    let state = found.ok_or(ApiError::NoSuchDevice(id))?;
+    answer::json(&Remediation { result: "success", remediation_link: answer::remediation_link(&state.device.id) })
+}
+
+/// Returns a report about the account, as a sentence (A: the values are assumed).
+pub(super) async fn reports(caller: Authenticated, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+    let context = &caller.context;
+    let params = Params::parse(query.as_deref().unwrap_or_default(), context.config.profile().repeated_parameter)?;
+    let kind = params.get("type").filter(|kind| !kind.is_empty());
+    let kind = kind.ok_or(ApiError::Missing { parameter: "type", wanted: "the type of a report" })?;
+    ignored::check(context, || ignored::unknown_params(&params, &["type", "access_token"]))?;
+    let total = answer::read(context, |_, devices| devices.len());
+    // The value of a client can be of any length.
+    let kind: String = kind.chars().take(100).collect();
+    answer::json(&Report { status: "success", message: format!("Report {kind} about {total} devices") })
+}
+
+/// Returns the threats of a device. No threats are invented, so a device has none (A).
+pub(super) async fn threats(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
+    let context = &caller.context;
+    let id = request::required(&fields, "id", "a device id")?;
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["id"]))?;
+    let found = answer::read(context, |_, devices| devices.with_id(&id));
+    found.ok_or(ApiError::NoSuchDevice(id))?;
+    answer::json(&Threats { antimalware_scan: [], local_antimalware_threats: [] })
+}

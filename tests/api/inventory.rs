@@ -1,0 +1,609 @@
+//! The devices, the account and what belongs to them: they agree with the logs at the account's now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Mock, Row, TOKEN};
+
+const ACCOUNT_V2: &str = "/o/api/v2/account";
+const ACCOUNT_V3_1: &str = "/o/api/v3.1/account";
+const DEVICES_V2_2: &str = "/o/api/v2.2/devices";
+const DEVICES_V3_3: &str = "/o/api/v3.3/devices";
+const DEVICES_V3_4: &str = "/o/api/v3.4/devices";
+const DETAILS: &str = "/o/api/v3.4/devices/detail";
+const INFO: &str = "/o/api/v3/device_info";
+const DEVICE_CVES: &str = "/o/api/v3/get_cves";
+const CVES: &str = "/o/api/v3/cves";
+const CHANGED: &str = "/o/api/v3/devices/status_changed";
+const ACTION: &str = "/o/api/v3.2/devices/action";
+const STATS: &str = "/o/api/v2/devices/stats";
+const POLICY_CHECK: &str = "/o/api/v2/devices/policy_check";
+const IDS: &str = "ids must be an array of 1 to 50 device ids, got ";
+const NOW: i64 = 1_768_478_400_000;
+const DAY: i64 = 86_400_000;
+
+impl Mock {
+    async fn look_up(&self, path: &str) -> Value {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        self.get(&format!("{path}{joint}access_token={TOKEN}")).await.ok()
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Value {
+        self.post(path, body.to_string()).await.ok()
+    }
+
+    /// All devices, in the order of enrolment.
+    async fn devices(&self, limit: u64) -> Vec<Value> {
+        let (mut all, mut token) = (Vec::new(), json!(""));
+        loop {
+            let page = self.ask(DEVICES_V3_4, json!({"limit":limit,"token":token})).await;
+            all.extend(page["devices"].as_array().expect("devices").clone());
+            token = page["next_token"].clone();
+            if token == "" {
+                return all;
+            }
+        }
+    }
+
+    async fn assert_refused(&self, rows: &[Row<'_>]) {
+        for (request, status, error, description) in rows {
+            let (path, body) = request.split_once(' ').expect("a path and a body");
+            let refusal = self.post(path, body.to_owned()).await.refusal();
+            assert_eq!(refusal, (*status, (*error).to_owned(), (*description).to_owned()), "{request}");
+        }
+    }
+
+    async fn details(&self, id: &str) -> Value {
+        self.ask(DETAILS, json!({"ids":[id],"verbose":{"categories":1}})).await[0].clone()
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_else(|| panic!("no text {field} in {value}"))
+}
+
+fn numbers(account: &Value, field: &str) -> BTreeMap<String, u64> {
+    let by = if field.ends_with("status") { "status" } else { "severity" };
+    let rows = account[field].as_array().expect("rows").iter();
+    rows.map(|row| (text(row, by).to_owned(), row["number_of_devices"].as_u64().expect("a number")))
+        .filter(|(_, number)| *number > 0)
+        .collect()
+}
+
+fn count<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, u64> {
+    let mut counts = BTreeMap::new();
+    items.into_iter().for_each(|item| *counts.entry(item).or_default() += 1);
+    counts
+}
+
+/// Also after actions on devices, and for a company of another size.
+#[tokio::test]
+async fn the_numbers_of_the_account_are_a_count_over_its_devices() {
+    for flags in ["--rate-limit off", "--rate-limit off --devices 777 --seed 5", "--rate-limit off --devices 0"] {
+        let mock = Mock::new(flags);
+        let devices = mock.devices(50).await;
+        for device in devices.iter().take(9) {
+            let (kind, id) = (["exempt", "delete", "exempt"][devices.len() % 3], text(device, "device_id"));
+            mock.ask(ACTION, json!({"types":kind,"ids":[id]})).await;
+        }
+        let devices = mock.devices(50).await;
+        let (v2, v3_1) = (mock.look_up(ACCOUNT_V2).await, mock.look_up(ACCOUNT_V3_1).await);
+        assert_eq!(v2["devices_used"], devices.len());
+        let statuses = count(devices.iter().map(|device| text(device, "status").replace('_', "-")));
+        assert_eq!(numbers(&v3_1, "devices_by_status"), statuses, "{flags}");
+        let severities = count(devices.iter().map(|device| text(device, "severity").replace("issues", "issue")));
+        assert_eq!(numbers(&v3_1, "devices_by_issue_severity"), severities, "{flags}");
+        let has = |field: &str, value: &str| devices.iter().filter(|device| device[field] == value).count();
+        assert_eq!(v2["devices_uncompliant"], has("status", "non_compliant"));
+        assert_eq!(v2["devices_critical"], has("severity", "critical"));
+        assert_eq!(v2["devices_issues"], has("severity", "critical") + has("severity", "warning"));
+        assert!(v2["devices_allowed"].as_u64() >= v2["devices_used"].as_u64());
+
+        let mut worst: BTreeMap<String, u64> = BTreeMap::new();
+        let mut affected: BTreeMap<String, u64> = BTreeMap::new();
+        for device in devices.iter().filter(|device| device["status"] != "compliant") {
+            let cves = mock.ask(DEVICE_CVES, json!({"id":device["device_id"]})).await;
+            let cves = cves.as_array().expect("an array");
+            // The most severe ones come first.
+            if let Some(first) = cves.first() {
+                *worst.entry(text(first, "severity").to_owned()).or_default() += 1;
+            }
+            for cve in cves {
+                *affected.entry(text(cve, "cve_id").to_owned()).or_default() += 1;
+            }
+        }
+        assert_eq!(numbers(&v3_1, "devices_by_vulnerability_severity"), worst, "{flags}");
+        let of_all = mock.ask(CVES, json!({"limit":50})).await;
+        let of_all = of_all.as_array().expect("an array").iter();
+        let total = |cve: &Value| cve["total_devices"].as_u64().expect("a number");
+        let of_all: BTreeMap<String, u64> = of_all.map(|cve| (text(cve, "cve_id").to_owned(), total(cve))).collect();
+        assert_eq!(of_all, affected, "{flags}");
+    }
+}
+
+#[tokio::test]
+async fn the_lists_have_the_same_devices_on_pages_of_any_size() {
+    let mock = Mock::unlimited();
+    let by_enrolment = mock.devices(7).await;
+    assert!(by_enrolment.is_sorted_by_key(|device| text(device, "enrolled_at").to_owned()));
+    assert_eq!(by_enrolment, mock.devices(50).await);
+    let ids: BTreeSet<&str> = by_enrolment.iter().map(|device| text(device, "device_id")).collect();
+    assert_eq!(ids.len(), by_enrolment.len());
+    for (path, field) in [(DEVICES_V3_3, "device_id"), ("/o/api/v3.2/devices", "device_id")] {
+        let mut found = BTreeSet::new();
+        for page in 1.. {
+            let answer = mock.post(path, json!({"limit":13,"page":page}).to_string()).await;
+            if answer.status == 413 {
+                break;
+            }
+            let devices = answer.ok();
+            found.extend(devices.as_array().expect("an array").iter().map(|device| text(device, field).to_owned()));
+        }
+        assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect(), "{path}");
+    }
+    let mut found = BTreeSet::new();
+    for page in 1..=ids.len().div_ceil(50) {
+        let devices = mock.look_up(&format!("{DEVICES_V2_2}?limit=50&page={page}")).await;
+        found.extend(devices.as_array().expect("an array").iter().map(|device| text(device, "hwid").to_owned()));
+    }
+    assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect());
+}
+
+/// What the newest entry of each device in the logs says, is what the look-ups say.
+#[tokio::test]
+async fn a_device_is_what_the_logs_say() {
+    let mock = Mock::unlimited();
+    let query =
+        |category: &str, days: i64| json!({"event_category":category,"start_time":NOW - days * DAY,"limit":100});
+    let log = mock.walk_v33(&query("device", 20)).await;
+    let reports = mock.walk_v33(&query("device_report", 3)).await;
+    let devices = mock.devices(50).await;
+    let mut changed: BTreeMap<&str, &Value> = BTreeMap::new();
+    let mut left = BTreeSet::new();
+    for entry in log.iter().rev() {
+        match text(entry, "event") {
+            "compliant" | "noncompliant" | "exempt_all" | "unexempt" => {
+                changed.insert(text(entry, "device_id"), entry);
+            }
+            "deleted" | "deleted_user" | "deleted_api" | "unseen" => {
+                left.insert(text(entry, "device_id"));
+            }
+            _ => {}
+        }
+    }
+    assert!(!left.is_empty() && changed.len() > 50);
+    for device in &devices {
+        let id = text(device, "device_id");
+        assert!(!left.contains(id), "{id} left, and is in the list");
+        let details = mock.details(id).await;
+        assert_eq!((&details["status"], &details["enrolled_at"]), (&device["status"], &device["enrolled_at"]));
+        if let Some(entry) = changed.get(id) {
+            let expected = match text(entry, "event") {
+                "compliant" => "compliant",
+                "exempt_all" => "exempted",
+                _ => "non_compliant",
+            };
+            assert_eq!(details["status"], expected, "{entry}");
+            assert_eq!(details["device_name"], entry["device_name"]);
+            assert_eq!(details["group_name"], entry["device_group"]);
+            assert_eq!(details["user_info"]["username"], entry["device_username"]);
+        }
+        if let Some(report) = reports.iter().find(|report| report["device_id"] == id) {
+            assert_eq!(details["last_seen"], format!("{}Z", &text(report, "timestamp")[..19]));
+            assert_eq!(details["public_ip"], report["public_ip"]);
+            assert_eq!(details["policy_name"], report["policy_name"]);
+            let is_older = changed.get(id).is_some_and(|entry| text(entry, "timestamp") > text(report, "timestamp"));
+            if !is_older {
+                let issues = details["categories"].as_array().expect("categories");
+                assert_eq!(
+                    details["severity"].as_str().map(|code| code.replace("issues", "issue")).as_deref(),
+                    report["severity"].as_str()
+                );
+                assert!(issues.iter().all(|issue| text(report, "details").contains(text(issue, "issue"))), "{report}");
+                assert_eq!(issues.is_empty(), report["status"] == "compliant");
+            }
+        }
+    }
+    for id in left {
+        assert_eq!(mock.ask(DETAILS, json!({"ids":[id]})).await, json!([]));
+        let gone = (404, "not_found".to_owned(), format!("There is no device {id} in the account"));
+        assert_eq!(mock.post(DEVICE_CVES, json!({"id":id}).to_string()).await.refusal(), gone);
+        assert_eq!(mock.post(INFO, json!({"ids":id}).to_string()).await.refusal(), gone);
+    }
+}
+
+#[tokio::test]
+async fn status_changed_is_the_device_log_of_the_window() {
+    let mock = Mock::unlimited();
+    let log = mock.walk_v33(&json!({"event_category":"device","age":86400,"limit":100})).await;
+    let is_departure = |event: &str| matches!(event, "deleted" | "deleted_user" | "deleted_api" | "unseen");
+    let is_change = |event: &str| {
+        is_departure(event)
+            || matches!(
+                event,
+                "added" | "added_duplicate_mac" | "compliant" | "noncompliant" | "exempt_all" | "unexempt"
+            )
+    };
+    let row = |entry: &Value| (entry["device_id"].clone(), entry["timestamp"].clone());
+    let (mut monitored, mut deleted) = (Vec::new(), Vec::new());
+    for page in 1.. {
+        let answer = mock.post(CHANGED, json!({"limit":9,"page":page}).to_string()).await;
+        if answer.status == 413 {
+            break;
+        }
+        let changes = answer.ok();
+        monitored.extend(changes["monitored_devices"].as_array().expect("an array").iter().map(row));
+        deleted.extend(changes["deleted_devices"].as_array().expect("an array").iter().map(row));
+    }
+    let of_log = |departed: bool| {
+        let entries = log.iter().filter(|entry| is_change(text(entry, "event")));
+        entries.filter(|entry| is_departure(text(entry, "event")) == departed).map(row).collect::<Vec<_>>()
+    };
+    assert!(!monitored.is_empty());
+    assert_eq!(monitored, of_log(false));
+    assert_eq!(deleted, of_log(true));
+    let none = json!({"monitored_devices":[],"deleted_devices":[]});
+    assert_eq!(mock.ask(CHANGED, json!({"age":0})).await, none);
+}
+
+/// An action has an event, and the event has its consequences everywhere; a reset forgets them.
+#[tokio::test]
+async fn actions_on_devices_are_events_with_consequences() {
+    let mock = Mock::unlimited();
+    let before = mock.look_up(ACCOUNT_V3_1).await;
+    let devices = mock.devices(50).await;
+    let with_status = |status: &str| devices.iter().find(|device| device["status"] == status).expect("a device");
+    let (wrong, right) = (with_status("non_compliant"), with_status("compliant"));
+    let (wrong, right) = (text(wrong, "device_id"), text(right, "device_id"));
+
+    let body = json!({"types":"exempt","ids":[wrong, "NOSUCHONE1"],"params":{"exempt_time":2}});
+    let done = mock.ask(ACTION, body).await;
+    let row = |id: &str, status: i64| json!({"id":id,"status":status,"command_id":""});
+    assert_eq!(done, json!([row(wrong, 1), row("NOSUCHONE1", 0)]));
+    assert_eq!(mock.details(wrong).await["status"], "exempted");
+    let log = |category: &str| json!({"event_category":category,"age":60});
+    for (category, event) in
+        [("device", "exempt_all"), ("device_report", "device_report"), ("webhook", "status_changed_to_exempted")]
+    {
+        let entry = mock.v33(log(category)).await.ok()["data"][0].clone();
+        assert_eq!((text(&entry, "event"), text(&entry, "device_id")), (event, wrong), "{category}");
+    }
+    let now = mock.look_up(ACCOUNT_V3_1).await;
+    let exempted = |account: &Value| numbers(account, "devices_by_status").get("exempted").copied().unwrap_or(0);
+    assert_eq!(exempted(&now), exempted(&before) + 1);
+
+    // The exemption of a compliant device ends as it began.
+    mock.ask(ACTION, json!({"types":["exempt"],"ids":[right]})).await;
+    assert_eq!(mock.details(right).await["status"], "exempted");
+    assert_eq!(
+        mock.ask(ACTION, json!({"types":"unexempt","ids":[right, right]})).await,
+        json!([row(right, 1), row(right, 0)])
+    );
+    assert_eq!(mock.details(right).await["status"], "compliant");
+
+    let fetched = mock.ask(ACTION, json!({"types":"fetch_agent_log","ids":[right]})).await;
+    assert!(!text(&fetched[0], "command_id").is_empty());
+    assert_eq!(mock.ask(ACTION, json!({"types":"dhcprenew","ids":[right]})).await, json!([row(right, -1)]));
+
+    let answer = mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "").await.ok();
+    assert_eq!(answer, json!({"result":"success","msg":format!("Device {right} was deleted")}));
+    assert_eq!(mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "[]").await.status, 404);
+    assert_eq!(mock.details(right).await, Value::Null);
+    let newest = mock.v33(log("device")).await.ok()["data"][0].clone();
+    assert_eq!((text(&newest, "event"), text(&newest, "device_id")), ("deleted_api", right));
+    assert_eq!(mock.devices(50).await.len(), devices.len() - 1);
+
+    // The time of an exemption is that of the account's clock.
+    mock.advance(2 * 3600 - 1);
+    let in_time = mock.details(wrong).await;
+    mock.advance(1);
+    let after = mock.details(wrong).await;
+    assert!(in_time["status"] == "exempted" || in_time["status"] == "compliant", "{in_time}");
+    assert_ne!(after["status"], "exempted");
+
+    mock.account.reset();
+    assert_eq!(mock.look_up(ACCOUNT_V3_1).await, before);
+    assert_eq!(mock.devices(50).await, devices);
+}
+
+/// A device that only injected events name is in the account from its first event until an event says that it left.
+#[tokio::test]
+async fn injected_devices_are_in_the_account() {
+    let mock = Mock::unlimited();
+    let number = mock.devices(50).await.len();
+    let inject = async |event: Value| {
+        let events = [serde_json::from_value(event).expect("an event")];
+        mock.account.inject(&events).expect("an event that is right");
+    };
+    inject(json!({"category":"device","event":"added","device_id":"INVENTED01","device_name":"KIOSK"})).await;
+    let details = mock.details("INVENTED01").await;
+    assert_eq!((text(&details, "device_name"), text(&details, "status")), ("KIOSK", "compliant"));
+    assert_eq!(text(mock.devices(10).await.last().expect("a device"), "device_id"), "INVENTED01");
+    assert_eq!(mock.devices(10).await.len(), number + 1);
+    assert_eq!(mock.look_up(ACCOUNT_V2).await["devices_used"], number + 1);
+    inject(json!({"category":"device","event":"noncompliant","device_id":"INVENTED01","device_name":"KIOSK","details":"no lock"})).await;
+    let details = mock.details("INVENTED01").await;
+    assert_eq!((text(&details, "status"), text(&details["categories"][0], "issue")), ("non_compliant", "no lock"));
+    assert_eq!(mock.ask(DETAILS, json!({"ids":["KIOSK"],"opt":1})).await[0]["device_id"], "INVENTED01");
+    inject(json!({"category":"device","event":"unseen","device_id":"INVENTED01"})).await;
+    assert_eq!(mock.details("INVENTED01").await, Value::Null);
+    assert_eq!(mock.devices(10).await.len(), number);
+}
+
+#[tokio::test]
+async fn devices_are_found_by_id_by_mac_address_and_by_hostname() {
+    let mock = Mock::unlimited();
+    for device in mock.devices(50).await {
+        let details = mock.details(text(&device, "device_id")).await;
+        let mac = text(&details["network_info"][0], "mac");
+        for (opt, id) in [(0, mac), (0, &mac.replace(':', "-").to_lowercase()), (1, text(&details, "device_name"))] {
+            let found = mock.ask(DETAILS, json!({"ids":[id],"opt":opt})).await;
+            // A device that was added with the MAC address of the one that it replaces has it alone.
+            assert_eq!(found[0]["network_info"], details["network_info"], "{id}");
+            assert!(opt == 0 || found[0]["device_id"] == details["device_id"], "{id}");
+        }
+        let check = mock.ask(POLICY_CHECK, json!({"MAC_list":[mac],"opt":0})).await;
+        assert!(check["result"] == i32::from(details["status"] == "non_compliant") || details["status"] == "exempted");
+    }
+}
+
+#[tokio::test]
+async fn a_statistic_counts_the_events_of_the_device_log() {
+    let mock = Mock::unlimited();
+    for (event, period, unit, hours) in
+        [("compliant", 5, "hours", 5), ("added", 20, "days", 480), ("noncompliant", 1, "days", 24)]
+    {
+        let stats = mock.look_up(&format!("{STATS}?event={event}&period={period}&in={unit}")).await;
+        let query = json!({"event_category":"device","start_time":NOW - hours * 3_600_000,"filter":{"events":event},"limit":100});
+        let log = mock.walk_v33(&query).await;
+        assert_eq!(stats["total_count"], log.len(), "{event}");
+        let ids: Vec<&Value> = log.iter().map(|entry| &entry["device_id"]).take(50).collect();
+        assert_eq!(stats["devices"].as_array().expect("an array").iter().collect::<Vec<_>>(), ids, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn each_api_has_a_quota_of_its_own() {
+    let mock = Mock::new("");
+    for path in ["/o/api/v2/account", "/o/api/v3/account", "/o/api/v3.1/account"] {
+        for _ in 0..10 {
+            mock.look_up(path).await;
+        }
+        let answer = mock.get(&format!("{path}?access_token={TOKEN}")).await;
+        assert_eq!(answer.refusal().0, 429, "{path}");
+    }
+    // The versions of an API with the same rules share it.
+    for nth in 0..11 {
+        let path = ["/o/api/v3.4/devices/detail", "/o/api/v3.3/devices/detail"][nth % 2];
+        let status = mock.post(path, json!({"ids":["A"]}).to_string()).await.status;
+        assert_eq!(status, if nth < 10 { 200 } else { 429 });
+    }
+}
+
+#[tokio::test]
+async fn further_look_ups_answer_in_the_shape_that_clients_read() {
+    let mock = Mock::unlimited();
+    let id = text(&mock.devices(1).await[0], "device_id").to_owned();
+    let remediation = mock.look_up(&format!("/o/api/v3/devices/{id}/remediation")).await;
+    assert!(text(&remediation, "remediation_link").ends_with(&id));
+    let threats = mock.ask("/o/api/v3/get_threats", json!({"id":id})).await;
+    assert_eq!(threats, json!({"antimalware_scan":[],"local_antimalware_threats":[]}));
+    assert!(text(&mock.look_up("/o/api/v3.1/get_reports?type=devices").await, "message").contains("devices"));
+    assert!(!text(&mock.ask("/o/api/v3.1/configuration", json!({"sections":["regcode"]})).await, "regcode").is_empty());
+    let policies = mock.look_up("/o/api/v2/account/policy").await;
+    let groups = mock.ask("/o/api/v3/groups", json!({"limit":50,"page":1,"sort":"desc"})).await;
+    let known: Vec<&Value> =
+        policies["policy"].as_array().expect("an array").iter().map(|row| &row["policy_id"]).collect();
+    let groups = groups.as_array().expect("an array");
+    assert!(groups.iter().all(|group| known.contains(&&group["policy_id"])));
+    for device in mock.devices(50).await {
+        assert!(groups.iter().any(|group| group["group_name"] == device["group_name"]), "{device}");
+    }
+    let apps = mock.ask("/o/api/v3/apps", json!({})).await;
+    for app in apps.as_array().expect("an array") {
+        let query = json!({"product_id":app["product_id"],"version":app["version"]});
+        let details = mock.ask("/o/api/v3/apps/details", query).await;
+        assert_eq!(
+            details["cves"].as_array().map(Vec::len),
+            app["number_of_cves"].as_u64().and_then(|n| n.try_into().ok())
+        );
+    }
+    let brief = mock.ask(DEVICE_CVES, json!({"id":id,"verbose":0})).await;
+    assert!(brief.is_array());
+}
+
+/// Rows: path and body, then what is refused.
+#[tokio::test]
+async fn wrong_ids_and_pages_are_refused_with_the_name_of_the_parameter() {
+    let mock = Mock::unlimited();
+    let many = json!({"ids": vec!["A"; 51]}).to_string();
+    let many = format!("{DETAILS} {many}");
+    let token_of_logs = mock.v33(json!({"event_category":"device","limit":1})).await.ok()["token"].clone();
+    let foreign = format!("{DEVICES_V3_4} {}", json!({"token":token_of_logs}));
+    let token_wrong = "token must be the next_token of the page before, as it was answered, of the same account and configuration, got ";
+    let rows: &[Row<'_>] = &[
+        (&format!("{DETAILS} {{}}"), 400, "invalid_request", "ids is required: an array of 1 to 50 device ids"),
+        (&many, 400, "invalid_request", &format!("{IDS}51 ids")),
+        (&format!("{DETAILS} {{\"ids\":[]}}"), 400, "invalid_request", &format!("{IDS}0 ids")),
+        (&format!("{DETAILS} {{\"ids\":\"A\"}}"), 400, "invalid_request", &format!("{IDS}\"A\"")),
+        (&format!("{DETAILS} {{\"ids\":[1]}}"), 400, "invalid_request", &format!("{IDS}1")),
+        (
+            &format!("{DETAILS} {{\"ids\":[\"A\"],\"opt\":2}}"),
+            400,
+            "invalid_request",
+            "opt must be 0 (device ids or MAC addresses) or 1 (ids of a third party), got 2",
+        ),
+        (
+            &format!("{DETAILS} {{\"ids\":[\"A\"],\"verbose\":1}}"),
+            400,
+            "invalid_request",
+            "verbose must be an object of 0 and 1, got 1",
+        ),
+        (
+            &format!("{DETAILS} {{\"ids\":[\"A\"],\"verbose\":{{\"system_info\":true}}}}"),
+            400,
+            "invalid_request",
+            "verbose.system_info must be 0 or 1, got true",
+        ),
+        (&format!("{DEVICES_V3_4} {{\"limit\":51}}"), 406, "not_acceptable", "limit must be at most 50, got 51"),
+        (
+            &format!("{DEVICES_V3_4} {{\"limit\":0}}"),
+            400,
+            "invalid_request",
+            "limit must be an integer from 1 to 50, got 0",
+        ),
+        (&format!("{DEVICES_V3_4} {{\"token\":\"AAAA\"}}"), 400, "invalid_request", &format!("{token_wrong}\"AAAA\"")),
+        (
+            &foreign,
+            400,
+            "invalid_request",
+            &format!(
+                "{token_wrong}{}",
+                token_of_logs
+                    .as_str()
+                    .map(|text| format!("\"{}… ({} characters)", &text[..99], text.len() + 2))
+                    .expect("a token")
+            ),
+        ),
+        (&format!("{DEVICES_V3_3} {{\"page\":0}}"), 400, "invalid_request", "page must be an integer from 1, got 0"),
+        (
+            &format!("{DEVICES_V3_3} {{\"page\":99}}"),
+            413,
+            "page_out_of_range",
+            "There is nothing on page 99: it is beyond the last page, or there is no data to return",
+        ),
+    ];
+    mock.assert_refused(rows).await;
+}
+
+#[tokio::test]
+async fn other_bad_input_is_refused_with_the_name_of_the_parameter() {
+    let mock = Mock::unlimited();
+    let types = "exempt, unexempt, delete, fetch_agent_log, scan_threats, ignore, unignore, dhcprenew, re-identify or assign_to_group";
+    let types_missing = format!("types is required: {types}");
+    let types_wrong = format!("types must be {types}, got \"reboot\"");
+    let rows: &[Row<'_>] = &[
+        (&format!("{DEVICE_CVES} {{}}"), 400, "invalid_request", "id is required: a device id"),
+        (
+            &format!("{DEVICE_CVES} {{\"id\":\"\"}}"),
+            400,
+            "invalid_request",
+            "id must be a device id, got an empty string",
+        ),
+        (&format!("{DEVICE_CVES} {{\"id\":\"A\"}}"), 404, "not_found", "There is no device A in the account"),
+        (
+            &format!("{DEVICE_CVES} {{\"id\":\"A\",\"limit\":101}}"),
+            406,
+            "not_acceptable",
+            "limit must be at most 100, got 101",
+        ),
+        (
+            &format!("{DEVICE_CVES} {{\"id\":\"A\",\"verbose\":2}}"),
+            400,
+            "invalid_request",
+            "verbose must be 0 or 1, got 2",
+        ),
+        (
+            &format!("{DEVICE_CVES} {{\"id\":\"A\",\"filter\":{{\"severity\":[\"bad\"]}}}}"),
+            400,
+            "invalid_request",
+            "filter.severity must be an array of critical, important, moderate, low, unknown, got \"bad\"",
+        ),
+        (
+            &format!("{INFO} {{\"ids\":[\"A\"]}}"),
+            400,
+            "invalid_request",
+            "ids must be a device id, a MAC address or an id of a third party, got an array",
+        ),
+        (
+            &format!("{INFO} {{\"ids\":\"A\",\"select\":{{\"categories\":1}}}}"),
+            400,
+            "invalid_request",
+            "select.categories must be an array of categories, got 1",
+        ),
+        (
+            &format!("{CHANGED} {{\"age\":86401}}"),
+            400,
+            "invalid_request",
+            "age must be an integer of seconds from 0 to 86400, got 86401",
+        ),
+        (&format!("{CHANGED} {{\"limit\":51}}"), 406, "not_acceptable", "limit must be at most 50, got 51"),
+        (
+            &format!("{CHANGED} {{\"page\":5000}}"),
+            413,
+            "page_out_of_range",
+            "There is nothing on page 5000: it is beyond the last page, or there is no data to return",
+        ),
+        (&format!("{ACTION} {{\"ids\":[\"A\"]}}"), 400, "invalid_request", &types_missing),
+        (&format!("{ACTION} {{\"ids\":[\"A\"],\"types\":\"reboot\"}}"), 400, "invalid_request", &types_wrong),
+        (
+            &format!("{ACTION} {{\"types\":\"delete\",\"ids\":[\"A\"],\"macs\":[\"B\"]}}"),
+            400,
+            "invalid_request",
+            "ids must be left out when macs is given, got both",
+        ),
+        (
+            &format!("{ACTION} {{\"types\":\"exempt\",\"ids\":[\"A\"],\"params\":{{\"exempt_time\":65000}}}}"),
+            400,
+            "invalid_request",
+            "params.exempt_time must be an integer of hours from 0 to 64999, got 65000",
+        ),
+        (
+            &format!("{POLICY_CHECK} {{\"MAC_list\":\"02:00:00:00:00:00\"}}"),
+            404,
+            "not_found",
+            "There is no device 02:00:00:00:00:00 in the account",
+        ),
+        ("/o/api/v3/groups {\"sort\":\"up\"}", 400, "invalid_request", "sort must be asc or desc, got \"up\""),
+        (
+            "/o/api/v3/apps/details {\"product_id\":1,\"version\":\"1.0\"}",
+            404,
+            "not_found",
+            "There is no product 1 in version 1.0 on the devices",
+        ),
+        (
+            "/o/api/v3.2/account {\"score_type\":\"best\"}",
+            400,
+            "invalid_request",
+            "score_type must be opswat_score, cvss2_score or cvss3_score, got \"best\"",
+        ),
+        (
+            "/o/api/v3.1/configuration {}",
+            400,
+            "invalid_request",
+            "sections is required: an array of names of sections, such as regcode",
+        ),
+        ("/o/api/v2.2/devices/%20x/delete {}", 404, "not_found", "There is no device  x in the account"),
+    ];
+    mock.assert_refused(rows).await;
+    let rows: &[Row<'_>] = &[
+        ("/o/api/v2.2/devices?limit=51", 406, "not_acceptable", "limit must be at most 50, got 51"),
+        ("/o/api/v2.2/devices?limit=x", 400, "invalid_request", "limit must be an integer from 1 to 50, got \"x\""),
+        (
+            "/o/api/v2.2/devices?page=9999",
+            413,
+            "page_out_of_range",
+            "There is nothing on page 9999: it is beyond the last page, or there is no data to return",
+        ),
+        ("/o/api/v2/devices/stats?period=1", 400, "invalid_request", "event is required: a code of a device event"),
+        (
+            "/o/api/v2/devices/stats?event=added&period=0",
+            400,
+            "invalid_request",
+            "period must be an integer from 1 to 365, got 0",
+        ),
+        (
+            "/o/api/v2/devices/stats?event=added&in=weeks",
+            400,
+            "invalid_request",
+            "in must be hours or days, got \"weeks\"",
+        ),
+        ("/o/api/v3.1/get_reports?x=1", 400, "invalid_request", "type is required: the type of a report"),
+        ("/o/api/v3/devices/A/remediation?x=1", 404, "not_found", "There is no device A in the account"),
+    ];
+    for (target, status, error, description) in rows {
+        let answer = mock.get(&format!("{target}&access_token={TOKEN}")).await;
+        answer.assert_refused(*status, error, description);
+    }
+}
