@@ -46,8 +46,9 @@ const LAYERS: [(&str, &[&str]); 22] = [
 ];
 
 /// What only some modules may name of other crates and of the standard library: the beginning of a path, and the modules.
-const OUTSIDE: [(&str, &[&str]); 13] = [
+const OUTSIDE: [(&str, &[&str]); 14] = [
     ("axum", &["abort", "api", "app", "control", "mock", "server"]),
+    ("minijinja", &["account"]),
     ("tower_governor", &["control"]),
     ("tokio", &["account", "api", "bodies", "cli", "clock", "control", "mock", "offload", "server"]),
     ("clap", &["cli", "config"]),

@@ -14,7 +14,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::{body, context::RequestContext, error::ApiError, fault, head, params::Params, state::ApiState};
-use crate::{account::InFlightGuard, api_name::ApiName};
+use crate::{
+    account::{InFlightGuard, fault::Gate},
+    api_name::ApiName,
+};
 
 /// Sets the request context of the client's account, and applies the faults of this account.
 pub(super) async fn identify(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
@@ -25,9 +28,10 @@ pub(super) async fn identify(State(state): State<Arc<ApiState>>, request: Reques
     // The guard keeps the request in flight until the response is ready.
     let IdentifiedRequest { context, request, in_flight: _in_flight } = identified;
     let api = ApiName::at(request.uri().path());
-    let seed = context.config.settings.world.seed;
-    match api.and_then(|api| context.account.faults.apply(api, seed, context.now)) {
-        Some(applied) => fault::apply_fault(&applied, &context, None, next.run(request)).await,
+    let applied = api.and_then(|api| fault::applying(&context, Some(api), &request, Gate::Behind));
+    match applied {
+        Some(applied) if applied.fault.answers_itself() => fault::answer(&applied, &context, None, None, request).await,
+        Some(applied) => fault::apply_fault(&applied, &context, None, None, next.run(request)).await,
         None => next.run(request).await,
     }
 }

@@ -78,6 +78,8 @@ pub(super) enum ApiError {
     AfterLastPage,
     /// There is more data than `limit`, and the profile key `more_than_limit` selects an error for it.
     MoreThanLimit { limit: usize },
+    /// The body of a fault cannot be rendered; the text is the reason.
+    BadTemplate(String),
     /// A handler panicked, or an internal invariant does not hold.
     ServerError,
     /// A fault sets this status, but no body.
@@ -123,7 +125,7 @@ impl ApiError {
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::UnsupportedResponseType(_) => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
             Self::NotStored(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
-            Self::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            Self::ServerError | Self::BadTemplate(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Self::Forced(status) => (*status, code_of(*status)),
         }
     }
@@ -170,6 +172,7 @@ impl fmt::Display for ApiError {
             Self::UnsupportedResponseType(got) => write!(f, "response_type must be code, got {}", Echo(got)),
             Self::AfterLastPage => f.write_str("There is nothing after the last page"),
             Self::MoreThanLimit { limit } => write!(f, "There are more event logs than limit ({limit}) asks for"),
+            Self::BadTemplate(why) => write!(f, "fault.body cannot be rendered: {why}"),
             Self::ServerError => f.write_str("Internal server error"),
             Self::Forced(status) => f.write_str(status.canonical_reason().unwrap_or("Error")),
         }

@@ -1,33 +1,17 @@
 //! Requests to paths without a route, and with methods that a path does not have.
 
-use axum::extract::Request;
+use axum::{extract::Request, response::Response};
 
-use super::{
-    context::{Authenticated, RequestContext},
-    error::ApiError,
-};
+use super::{error::ApiError, fault};
 
 /// Handles requests to paths without a route.
-pub(super) async fn no_such_path(request: Request) -> ApiError {
+pub(super) async fn no_such_path(request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    record_body(request).await;
-    ApiError::NoSuchPath(path)
+    fault::inject_unrouted(request, ApiError::NoSuchPath(path)).await
 }
 
 /// Handles requests whose path has a route, but not for this method. The router adds `Allow`.
-pub(super) async fn method_not_allowed(request: Request) -> ApiError {
+pub(super) async fn method_not_allowed(request: Request) -> Response {
     let method = request.method().clone();
-    record_body(request).await;
-    ApiError::MethodNotAllowed(method)
-}
-
-/// Records the body, so that the journal shows what a client meant.
-async fn record_body(request: Request) {
-    let extensions = request.extensions();
-    let context = extensions.get::<Authenticated>().map(|caller| &caller.context);
-    if let Some(recorder) =
-        context.or_else(|| extensions.get::<RequestContext>()).map(|context| context.recorder.clone())
-    {
-        recorder.refused_body(request).await;
-    }
+    fault::inject_unrouted(request, ApiError::MethodNotAllowed(method)).await
 }

@@ -56,7 +56,7 @@ use self::{
     state::ApiState,
 };
 use crate::{
-    account::Accounts,
+    account::{Accounts, fault::Gate},
     api_name::{AUTHORIZE_PATH, ApiName},
     limits::Limits,
     metrics::Metrics,
@@ -102,24 +102,46 @@ fn with_layers(routes: Router, state: Arc<ApiState>) -> Router {
 ///
 /// 401 comes before all other errors (D). The order of the others is that of a usual Java filter chain (A): 429 for too
 /// many requests in flight, 404, 405, faults, 429 of the quota, 400 for a long header line, 415, then 400 and 406.
-async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
+async fn record_and_authenticate(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
     let needs_token = auth::needs_token(request.uri().path());
     let presented = if needs_token { auth::presented(&request) } else { None };
     let recording = Recording::begin(&state, &request, presented);
     let context = &recording.context;
-    if !needs_token {
+    let mut token = None;
+    let api = recording.api;
+    let mut response = match fault::applying(context, api, &request, Gate::Before) {
+        None => authenticate(&state, &recording, request, next, &mut token).await,
+        Some(applied) if applied.fault.answers_itself() => fault::answer(&applied, context, None, api, request).await,
+        Some(applied) => {
+            let whole = authenticate(&state, &recording, request, next, &mut token);
+            fault::apply_fault(&applied, context, None, None, whole).await
+        }
+    };
+    recording.finish(token.as_ref(), &mut response);
+    response
+}
+
+/// Rejects a request without a valid token, if its path needs one, and calls the route. Sets `token` to the token of the
+/// request, if it is valid.
+async fn authenticate(
+    state: &ApiState,
+    recording: &Recording,
+    mut request: Request,
+    next: Next,
+    token: &mut Option<Arc<str>>,
+) -> Response {
+    let context = &recording.context;
+    if !auth::needs_token(request.uri().path()) {
         request.extensions_mut().insert(context.clone());
-        let mut response = next.run(request).await;
-        recording.finish(None, &mut response);
-        return response;
+        return next.run(request).await;
     }
     let credentials = (recording.presented.as_deref(), recording.owner.as_ref());
-    let in_flight = auth::authenticate(&state, context, credentials, &mut request);
-    let token = request.extensions().get::<Authenticated>().map(|caller| caller.token.clone());
+    let in_flight = auth::authenticate(state, context, credentials, &mut request);
+    *token = request.extensions().get::<Authenticated>().map(|caller| caller.token.clone());
     let mut response = match &in_flight {
         Ok(_) => next.run(request).await,
         Err(error) => {
-            match ApiName::at(request.uri().path()) {
+            match recording.api {
                 // The account of an unknown token is unknown, too.
                 Some(api) if recording.owner.is_some() => queries::record(api, request, context).await,
                 _ => drop(context.recorder.refused_body(request).await),
@@ -131,7 +153,6 @@ async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request
         let form = context.config.profile().retry_after;
         rate_limit::set_retry_after(&mut response, form, RETRY_SECONDS, context.now);
     }
-    recording.finish(token.as_ref(), &mut response);
     response
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Recording {
     pub(super) context: RequestContext,
     method: Method,
     uri: Uri,
-    api: Option<ApiName>,
+    pub(super) api: Option<ApiName>,
     /// The access token of the request.
     pub(super) presented: Option<String>,
     /// The account that issued it.

@@ -176,7 +176,7 @@ fn an_invalid_file_is_reported_in_one_line() {
         ("tls = \"perhaps\"\n", "key tls: invalid value 'perhaps' for '--tls[=<BOOL>]': must be true or false".to_owned()),
         ("[profile]\norder = \"up\"\n", "key profile: order must be desc or asc, got \"up\"".to_owned()),
         ("[profile]\noder = 1\n", format!("key profile: unknown key oder; the keys are {}", profile_keys())),
-        ("[[faults]]\nfault = { stats = 503 }\n", "key faults[0].fault.stats: unknown field `stats`, expected one of `status`, `body`, `content_type`, `rate_limit`, `retry_after_seconds`, `delay_ms`, `drip_bytes_per_second`, `waits_on`, `close`, `truncate_at`, `invalid_utf8`, `entries`, `repeat_page_token`, `expire_token`".to_owned()),
+        ("[[faults]]\nfault = { stats = 503 }\n", "key faults[0].fault.stats: unknown field `stats`, expected one of `status`, `body`, `template`, `headers`, `content_type`, `rate_limit`, `retry_after_seconds`, `delay_ms`, `drip_bytes_per_second`, `waits_on`, `close`, `truncate_at`, `invalid_utf8`, `entries`, `repeat_page_token`, `expire_token`".to_owned()),
         ("[[accounts]]\nname = \"a b\"\n", "key accounts[0].name: must be 1 to 64 letters, digits or any of - _ ., got \"a b\"".to_owned()),
         ("[[accounts]]\ndevices = 100001\n", "key accounts[0].devices: must be from 0 to 100000, got 100001".to_owned()),
         ("seed = []\n", "key seed: must not be an empty array".to_owned()),

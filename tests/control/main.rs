@@ -13,4 +13,5 @@ mod journal;
 mod openapi;
 mod profile;
 mod quota;
+mod stubs;
 mod tokens;

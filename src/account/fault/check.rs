@@ -2,11 +2,20 @@
 
 use std::fmt;
 
-use super::rule::{Close, Fault, FaultRule, WaitClock};
+use super::{
+    path,
+    rule::{Close, Fault, FaultMatch, FaultRule, Gate, WaitClock},
+    template,
+};
 use crate::api_name::ApiName;
 
 /// The maximum size of a fault's body, in bytes.
 pub const MAX_FAULT_BODY_BYTES: usize = 64 * 1024;
+/// The maximum number of headers of a fault.
+pub const MAX_FAULT_HEADERS: usize = 20;
+/// Headers that the server sets itself.
+const OWN_HEADERS: [&str; 6] =
+    ["connection", "content-length", "content-type", "date", "transfer-encoding", "x-mock-fault"];
 /// The maximum delay: one hour.
 pub const MAX_DELAY_MS: u64 = 3_600_000;
 /// The default wait time of a forced 429, in seconds.
@@ -53,7 +62,42 @@ impl FaultRule {
         {
             return bad(format!("match.to must be after match.from ({from}), got {to}"));
         }
+        matches.check()?;
+        if matches.gate() == Gate::Before && fault.expire_token {
+            return bad("fault.expire_token is about the token of a request, and match.needs_token is false");
+        }
         fault.check(matches.api)
+    }
+}
+
+impl FaultMatch {
+    /// Checks the method, the path and the gate.
+    fn check(&self) -> Result<(), FaultError> {
+        let is_method = |method: &String| {
+            (1..=20).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+        };
+        if let Some(method) = self.method.as_ref().filter(|method| !is_method(method)) {
+            let shown: String = method.chars().take(40).collect();
+            return bad(format!("match.method must be a method in capitals, such as GET or POST, got {shown:?}"));
+        }
+        if let Some(pattern) = &self.path {
+            path::check(pattern).or_else(|why| bad(format!("match.path must be {why}")))?;
+            if let Some(api) = self.api
+                && !api.paths().iter().any(|path| path::captures(pattern, path).is_some())
+            {
+                return bad(format!("match.path must match a path of match.api ({}), got {pattern:?}", api.path()));
+            }
+        }
+        let literal = self.path.as_deref().and_then(|path| path.split(['*', '{']).next());
+        let is_in_api = literal.is_none_or(|start| start.starts_with("/o/api/") || "/o/api/".starts_with(start));
+        let is_oauth = literal.is_some_and(|start| start.starts_with("/o/oauth"));
+        if self.gate() == Gate::Behind && !is_in_api && !is_oauth {
+            return bad("match.needs_token must be false for a path outside of /o/api, which has no token check");
+        }
+        if self.gate() == Gate::Before && self.path.is_none() && self.api.is_none() {
+            return bad("match.needs_token comes with match.path or match.api");
+        }
+        Ok(())
     }
 }
 
@@ -71,6 +115,11 @@ impl Fault {
         if let Some(bytes) = self.body.as_ref().map(String::len).filter(|&bytes| bytes > MAX_FAULT_BODY_BYTES) {
             return bad(format!("fault.body must have at most {MAX_FAULT_BODY_BYTES} bytes, got {bytes}"));
         }
+        if self.template {
+            let Some(body) = &self.body else { return bad("fault.template comes with fault.body only") };
+            template::check(body).or_else(|why| bad(format!("fault.body must be a template: {why}")))?;
+        }
+        self.check_headers()?;
         let is_header =
             |text: &String| (1..=200).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if self.content_type.as_ref().is_some_and(|text| !is_header(text)) {
@@ -123,11 +172,32 @@ impl Fault {
         Ok(())
     }
 
-    /// Whether the fault can affect an API: some effects need access tokens, pages or page tokens.
-    pub(super) fn can_affect(&self, api: ApiName) -> bool {
-        (api != ApiName::Token || !self.expire_token)
-            && (api.has_pages() || self.entries.is_none())
-            && (api.has_page_tokens() || !self.repeat_page_token)
+    fn check_headers(&self) -> Result<(), FaultError> {
+        if self.headers.len() > MAX_FAULT_HEADERS {
+            return bad(format!("fault.headers must be at most {MAX_FAULT_HEADERS}, got {}", self.headers.len()));
+        }
+        for (name, value) in &self.headers {
+            let shown: String = name.chars().take(80).collect();
+            if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+                return bad(format!("fault.headers must not have {shown}, which has a field of its own or is set"));
+            }
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if !(1..=100).contains(&name.len()) || !name.bytes().all(is_token) {
+                return bad(format!("fault.headers must have names of letters, digits and -, got {shown:?}"));
+            }
+            if value.len() > 1_000 || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+                return bad(format!("fault.headers.{shown} must be at most 1000 visible ASCII characters"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the fault can affect an API, or a path without one: some effects need access tokens, pages or page
+    /// tokens.
+    pub(super) fn can_affect(&self, api: Option<ApiName>) -> bool {
+        (api != Some(ApiName::Token) || !self.expire_token)
+            && (api.is_some_and(ApiName::has_pages) || self.entries.is_none())
+            && (api.is_some_and(ApiName::has_page_tokens) || !self.repeat_page_token)
     }
 
     /// Whether the fault replaces the API's response.

@@ -10,12 +10,10 @@ use serde::Serialize;
 
 use super::{
     check::{FaultError, bad},
-    rule::{Fault, FaultRule},
+    path,
+    rule::{Fault, FaultRule, MatchedRequest},
 };
-use crate::{
-    api_name::ApiName,
-    world::{Millis, World},
-};
+use crate::world::World;
 
 /// The maximum number of rules of an account.
 pub const MAX_FAULTS: usize = 100;
@@ -39,6 +37,8 @@ pub(crate) struct Applied {
     pub(crate) is_hidden: bool,
     /// A random number for the effect on this request.
     pub(crate) chance: u64,
+    /// The parts of the path that the names of the rule's path match.
+    pub(crate) captures: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The fault rules of an account.
@@ -69,14 +69,14 @@ struct RuleState {
 
 impl Faults {
     /// Returns the rule that applies to a request, if any, and updates the counters.
-    pub(crate) fn apply(&self, api: ApiName, seed: u64, now: Millis) -> Option<Applied> {
+    pub(crate) fn apply(&self, request: MatchedRequest<'_>, seed: u64) -> Option<Applied> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let mut state = self.state();
         let mut applied = None;
         for entry in &mut state.rules {
-            if !(entry.rule.matches.matches_request(api, now) && entry.rule.fault.can_affect(api)) {
+            if !(entry.rule.matches.matches_request(request) && entry.rule.fault.can_affect(request.api)) {
                 continue;
             }
             entry.seen += 1;
@@ -88,6 +88,7 @@ impl Faults {
                     fault: entry.fault.clone(),
                     is_hidden: entry.rule.hidden,
                     chance: chance.rotate_left(32),
+                    captures: entry.captures(request.path),
                 });
             }
         }
@@ -186,6 +187,11 @@ impl State {
 }
 
 impl RuleState {
+    fn captures(&self, path: &str) -> serde_json::Map<String, serde_json::Value> {
+        let pattern = self.rule.matches.path.as_deref().filter(|_| self.fault.template);
+        pattern.and_then(|pattern| path::captures(pattern, path)).unwrap_or_default()
+    }
+
     fn has_uses_left(&self) -> bool {
         self.rule.times.is_none_or(|times| self.applied < u64::from(times))
     }
@@ -193,7 +199,8 @@ impl RuleState {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::rule::Gate, *};
+    use crate::{api_name::ApiName, world::Millis};
 
     fn faults(rules: &str) -> Result<Faults, FaultError> {
         let faults = Faults::default();
@@ -204,7 +211,14 @@ mod tests {
     /// The numbers of the affected requests out of thirty.
     fn affected_requests(rules: &str) -> Vec<usize> {
         let faults = faults(rules).expect("valid rules");
-        (1..=30).filter(|_| faults.apply(ApiName::LogsV2, 7, Millis(1_768_478_400_000)).is_some()).collect()
+        let request = MatchedRequest {
+            api: Some(ApiName::LogsV2),
+            method: "GET",
+            path: "/o/api/v2/logs",
+            gate: Gate::Behind,
+            now: Millis(1_768_478_400_000),
+        };
+        (1..=30).filter(|_| faults.apply(request, 7).is_some()).collect()
     }
 
     #[test]
@@ -235,6 +249,20 @@ mod tests {
     fn invalid_rules_are_rejected_with_reason() {
         for (rule, named) in [
             (r#"{"fault":{}}"#, "fault must have an effect"),
+            (r#"{"match":{"path":"x"},"fault":{"status":503}}"#, "match.path"),
+            (r#"{"match":{"path":"/other"},"fault":{"status":503}}"#, "match.needs_token"),
+            (r#"{"match":{"method":"get"},"fault":{"status":503}}"#, "match.method"),
+            (
+                r#"{"match":{"path":"/o/api/v9","needs_token":false},"fault":{"expire_token":true}}"#,
+                "fault.expire_token",
+            ),
+            (r#"{"match":{"needs_token":false},"fault":{"status":200}}"#, "match.needs_token"),
+            (r#"{"match":{"api":"groups","path":"/o/api/v3/apps"},"fault":{"status":503}}"#, "match.path"),
+            (r#"{"fault":{"template":true,"status":200}}"#, "fault.template"),
+            (r#"{"fault":{"template":true,"body":"{{ json.a "}}"#, "fault.body"),
+            (r#"{"fault":{"headers":{"Content-Length":"1"}}}"#, "fault.headers"),
+            (r#"{"fault":{"headers":{"a b":"1"}}}"#, "fault.headers"),
+            (r#"{"fault":{"headers":{"A":"\n"}}}"#, "fault.headers"),
             (r#"{"fault":{"status":199}}"#, "fault.status"),
             (r#"{"fault":{"status":600}}"#, "fault.status"),
             (r#"{"fault":{"delay_ms":0}}"#, "fault.delay_ms"),

@@ -1,9 +1,34 @@
 //! What a rule says: its conditions and its effects.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::super::{quota::RetryAfter, strict};
+use super::{
+    super::{quota::RetryAfter, strict},
+    path,
+};
 use crate::{api_name::ApiName, clock::Instant, world::Millis};
+
+/// Whether the token of a request is checked already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Gate {
+    /// Not yet.
+    Before,
+    /// The token is valid, or the path needs none.
+    Behind,
+}
+
+/// What the conditions of a rule look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MatchedRequest<'a> {
+    /// The API at the path, if the method is one of the API.
+    pub(crate) api: Option<ApiName>,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) gate: Gate,
+    pub(crate) now: Millis,
+}
 
 /// A fault rule.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -33,6 +58,15 @@ pub struct FaultMatch {
     /// Requests to this API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiName>,
+    /// Requests with this method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Requests to a path of this pattern, in which `{name}` is one segment and `*` is any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// `false`: the rule applies before the token is checked, also to requests without one. `true` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_token: Option<bool>,
     /// Requests at or after this instant of the account's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Instant>,
@@ -52,6 +86,7 @@ pub struct FaultMatch {
 }
 
 /// The effect on a request.
+#[expect(clippy::struct_excessive_bools, reason = "the fields of a JSON object")]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
@@ -61,6 +96,12 @@ pub struct Fault {
     /// Responds with this body, at most [`MAX_FAULT_BODY_BYTES`](super::MAX_FAULT_BODY_BYTES); the status is 200 unless `status` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// Whether the body is a template, with parts of the request in it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub template: bool,
+    /// Headers of the response, in addition to others or instead of them: at most [`MAX_FAULT_HEADERS`](super::MAX_FAULT_HEADERS).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// The content type of the response, 1 to 200 visible ASCII characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
@@ -152,10 +193,18 @@ pub enum Entries {
 }
 
 impl FaultMatch {
-    pub(super) fn matches_request(&self, api: ApiName, now: Millis) -> bool {
-        self.api.is_none_or(|wanted| wanted == api)
-            && self.from.is_none_or(|from| from.millis() <= now)
-            && self.to.is_none_or(|to| now < to.millis())
+    pub(super) fn matches_request(&self, request: MatchedRequest<'_>) -> bool {
+        self.gate() == request.gate
+            && self.api.is_none_or(|wanted| Some(wanted) == request.api)
+            && self.method.as_ref().is_none_or(|method| method == request.method)
+            && self.path.as_ref().is_none_or(|pattern| path::captures(pattern, request.path).is_some())
+            && self.from.is_none_or(|from| from.millis() <= request.now)
+            && self.to.is_none_or(|to| request.now < to.millis())
+    }
+
+    /// Where the rule applies.
+    pub(super) fn gate(&self) -> Gate {
+        if self.needs_token == Some(false) { Gate::Before } else { Gate::Behind }
     }
 
     pub(super) fn selects(&self, seen: u64, chance: u64) -> bool {

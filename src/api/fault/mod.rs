@@ -21,17 +21,18 @@ use super::{
     context::{Authenticated, RequestContext},
     encode,
     error::ApiError,
+    params::Params,
     queries,
     rate_limit::{self, set_rate_limit_headers, set_retry_after},
 };
 use crate::{
     abort::ConnectionAbortedError,
     account::{
-        fault::{Applied, Close, Fault, WaitClock},
+        fault::{Applied, Close, Fault, Gate, MatchedRequest, RequestParts, WaitClock, render},
         quota::QuotaStatus,
     },
     api_name::ApiName,
-    clock::after,
+    clock::{Instant, after},
 };
 
 /// The header with the name of the fault rule.
@@ -45,33 +46,114 @@ pub(super) async fn inject(
     next: Next,
 ) -> Response {
     let context = &caller.context;
-    let seed = context.config.settings.world.seed;
-    let Some(applied) = context.account.faults.apply(api, seed, context.now) else {
+    let Some(applied) = applying(context, Some(api), &request, Gate::Behind) else {
         return rate_limit::limit(api, caller, request, next).await;
     };
     caller.fault = Some(applied.fault.clone());
     request.extensions_mut().insert(caller.clone());
     let (context, token) = (caller.context.clone(), caller.token.clone());
     if applied.fault.answers_itself() {
-        // The API does not read the body in this case, but the journal records it.
-        queries::record(api, request, &context).await;
-        let unanswered = async { ApiError::ServerError.into_response() };
-        return apply_fault(&applied, &context, Some(&token), unanswered).await;
+        return answer(&applied, &context, Some(&token), Some(api), request).await;
     }
-    apply_fault(&applied, &context, Some(&token), rate_limit::limit(api, caller, request, next)).await
+    apply_fault(&applied, &context, Some(&token), None, rate_limit::limit(api, caller, request, next)).await
+}
+
+/// The fault that applies to a request.
+pub(super) fn applying(
+    context: &RequestContext,
+    api: Option<ApiName>,
+    request: &Request,
+    gate: Gate,
+) -> Option<Applied> {
+    let (method, path, now) = (request.method().as_str(), request.uri().path(), context.now);
+    let matched = MatchedRequest { api, method, path, gate, now };
+    context.account.faults.apply(matched, context.config.settings.world.seed)
+}
+
+/// Applies a fault to a request without a route, whose response would be an error.
+pub(super) async fn inject_unrouted(request: Request, error: ApiError) -> Response {
+    let caller = request.extensions().get::<Authenticated>().cloned();
+    let applied = caller
+        .and_then(|caller| applying(&caller.context, None, &request, Gate::Behind).map(|applied| (applied, caller)));
+    let Some((applied, Authenticated { context, token, .. })) = applied else {
+        record_body(request).await;
+        return error.into_response();
+    };
+    if applied.fault.answers_itself() {
+        return answer(&applied, &context, Some(&token), None, request).await;
+    }
+    record_body(request).await;
+    apply_fault(&applied, &context, Some(&token), None, async { error.into_response() }).await
+}
+
+/// Records the body, so that the journal shows what a client meant.
+async fn record_body(request: Request) {
+    let extensions = request.extensions();
+    let context = extensions.get::<Authenticated>().map(|caller| &caller.context);
+    if let Some(recorder) =
+        context.or_else(|| extensions.get::<RequestContext>()).map(|context| context.recorder.clone())
+    {
+        recorder.refused_body(request).await;
+    }
+}
+
+/// The response of a fault that replaces the response of the API.
+pub(super) async fn answer(
+    applied: &Applied,
+    context: &RequestContext,
+    token: Option<&Arc<str>>,
+    api: Option<ApiName>,
+    mut request: Request,
+) -> Response {
+    let mut parts = None;
+    if applied.fault.template {
+        match request_parts(applied, context, request).await {
+            Ok((found, read)) => (parts, request) = (Some(found), read),
+            Err(error) => return error.into_response(),
+        }
+    }
+    // The API does not read the body in this case, but the journal records it.
+    match api {
+        Some(api) => queries::record(api, request, context).await,
+        None => drop(context.recorder.refused_body(request).await),
+    }
+    apply_fault(applied, context, token, parts, async { ApiError::ServerError.into_response() }).await
+}
+
+/// What a template can use of a request, and the request with its body in memory.
+async fn request_parts(
+    applied: &Applied,
+    context: &RequestContext,
+    request: Request,
+) -> Result<(RequestParts, Request), ApiError> {
+    let (head, body) = request.into_parts();
+    let bytes = super::body::read(body, context).await?.bytes;
+    let params = Params::parse(head.uri.query().unwrap_or_default(), context.config.profile().repeated_parameter)?;
+    let names: Vec<String> = params.names().filter(|name| *name != "access_token").map(str::to_owned).collect();
+    let query = names.into_iter().filter_map(|name| Some((name.clone(), params.get(&name)?.into()))).collect();
+    let parts = RequestParts {
+        method: head.method.to_string(),
+        path: applied.captures.clone(),
+        query,
+        json: serde_json::from_slice(&bytes).unwrap_or_default(),
+        now: Instant::from(context.now).to_string(),
+    };
+    drop(params);
+    Ok((parts, Request::from_parts(head, Body::from(bytes))))
 }
 
 /// Applies a fault to a request. `whole` is the response of the API; it is only awaited if the fault does not replace
-/// it.
+/// it. `parts` is what the fault's template can use of the request.
 pub(super) async fn apply_fault(
     applied: &Applied,
     context: &RequestContext,
     token: Option<&Arc<str>>,
+    parts: Option<RequestParts>,
     whole: impl Future<Output = Response>,
 ) -> Response {
     let fault = &*applied.fault;
     context.recorder.fault(applied.name.clone());
-    let response = match replacement(fault, context) {
+    let response = match replacement(fault, context, parts.as_ref()) {
         Some(response) => {
             context.recorder.change(|change| change.is_broken = true);
             response
@@ -103,7 +185,7 @@ pub(super) async fn apply_fault(
 }
 
 /// The response that replaces the response of the API, if the fault has one.
-fn replacement(fault: &Fault, context: &RequestContext) -> Option<Response> {
+fn replacement(fault: &Fault, context: &RequestContext, parts: Option<&RequestParts>) -> Option<Response> {
     if fault.close == Some(Close::BeforeHeaders) {
         return Some(StatusCode::OK.into_response());
     }
@@ -127,15 +209,31 @@ fn replacement(fault: &Fault, context: &RequestContext) -> Option<Response> {
     let has_body = !matches!(status.as_u16(), 204 | 304);
     Some(match &fault.body {
         _ if !has_body => status.into_response(),
-        Some(body) => (status, [(header::CONTENT_TYPE, encode::JSON)], body.clone()).into_response(),
+        Some(body) => match rendered(fault, body, parts) {
+            Ok(body) => (status, [(header::CONTENT_TYPE, encode::JSON)], body).into_response(),
+            Err(why) => ApiError::BadTemplate(why).into_response(),
+        },
         None if status.is_client_error() || status.is_server_error() => ApiError::Forced(status).into_response(),
         None => (status, [(header::CONTENT_TYPE, encode::JSON)]).into_response(),
     })
 }
 
+/// The body of a fault, with the parts of the request in it if it is a template.
+fn rendered(fault: &Fault, body: &str, parts: Option<&RequestParts>) -> Result<Vec<u8>, String> {
+    let Some(parts) = parts else { return Ok(body.as_bytes().to_vec()) };
+    let is_json = fault.content_type.as_ref().is_none_or(|content_type| content_type.contains("json"));
+    render(body, is_json, parts)
+}
+
 /// Changes a response, and how it is sent.
 async fn changed(mut response: Response, applied: &Applied, context: &RequestContext) -> Response {
     let fault = &*applied.fault;
+    for (name, value) in &fault.headers {
+        // Both are valid: rules are checked when they are added.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     if let Some(text) = fault.content_type.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::CONTENT_TYPE, text);
         context.recorder.change(|change| change.is_type_changed = true);

@@ -15,6 +15,27 @@ use super::{
 };
 use crate::world::{ACCOUNT_MADE, DeviceCounts, Risk, Severity, Status, World};
 
+/// The names of the severities of vulnerabilities in version 3.1 (D).
+const SEVERITIES: [(&str, Option<Risk>); 5] = [
+    ("critical", Some(Risk::Critical)),
+    ("important", Some(Risk::Important)),
+    ("moderate", Some(Risk::Moderate)),
+    ("low", None),
+    ("unknown", None),
+];
+/// Those in version 3.2 (D), with the score of the vendor, and with the others.
+const SEVERITIES_OF_OPSWAT: [(&str, Option<Risk>); 7] =
+    [SEVERITIES[0], SEVERITIES[1], SEVERITIES[2], SEVERITIES[3], SEVERITIES[4], ("high", None), ("medium", None)];
+const SEVERITIES_OF_CVSS: [(&str, Option<Risk>); 7] = [
+    SEVERITIES[0],
+    ("important", None),
+    ("moderate", None),
+    SEVERITIES[3],
+    SEVERITIES[4],
+    ("high", Some(Risk::Important)),
+    ("medium", Some(Risk::Moderate)),
+];
+
 /// What all versions have.
 #[derive(Serialize)]
 struct Common {
@@ -52,7 +73,7 @@ struct AccountV3_1 {
     license_key: String,
     devices_by_status: [StatusCount; 4],
     devices_by_issue_severity: [SeverityCount; 3],
-    devices_by_vulnerability_severity: [SeverityCount; 5],
+    devices_by_vulnerability_severity: Vec<SeverityCount>,
 }
 
 #[derive(Serialize)]
@@ -86,20 +107,23 @@ pub(super) async fn v3(caller: Authenticated) -> Result<Response, ApiError> {
 /// Returns the account as version 3.1 (D).
 pub(super) async fn v3_1(caller: Authenticated) -> Result<Response, ApiError> {
     let context = &caller.context;
-    answer::json(&answer::read(context, |world, devices| AccountV3_1::new(world, devices.counts(), context)))
+    answer::json(&answer::read(context, |world, devices| {
+        AccountV3_1::new(world, devices.counts(), &SEVERITIES, context)
+    }))
 }
 
-/// Returns the account as version 3.2 (D). The scores of a vulnerability are of the same severity in each system (A), so
-/// the answer does not depend on `score_type`.
+/// Returns the account as version 3.2 (D). The scores of a vulnerability are of the same severity in each system (A), but
+/// the systems name the severities differently (D).
 pub(super) async fn v3_2(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     const WANTED: &str = "opswat_score, cvss2_score or cvss3_score";
     let context = &caller.context;
-    let score_type = fields.text("score_type", WANTED)?;
-    if let Some(other) = score_type.filter(|text| !["opswat_score", "cvss2_score", "cvss3_score"].contains(&&**text)) {
-        return Err(ApiError::invalid("score_type", WANTED, Json::Text(other.into_owned())));
-    }
+    let names = match fields.text("score_type", WANTED)?.as_deref() {
+        None | Some("opswat_score") => SEVERITIES_OF_OPSWAT,
+        Some("cvss2_score" | "cvss3_score") => SEVERITIES_OF_CVSS,
+        Some(other) => return Err(ApiError::invalid("score_type", WANTED, Json::Text(other.to_owned()))),
+    };
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["score_type"]))?;
-    answer::json(&answer::read(context, |world, devices| AccountV3_1::new(world, devices.counts(), context)))
+    answer::json(&answer::read(context, |world, devices| AccountV3_1::new(world, devices.counts(), &names, context)))
 }
 
 impl Common {
@@ -128,15 +152,20 @@ impl AccountV2 {
 }
 
 impl AccountV3_1 {
-    fn new(world: &World, counts: DeviceCounts, context: &RequestContext) -> Self {
+    fn new(
+        world: &World,
+        counts: DeviceCounts,
+        vulnerability_severities: &[(&'static str, Option<Risk>)],
+        context: &RequestContext,
+    ) -> Self {
         let with_status = |status: Option<Status>, code| StatusCount {
             status: code,
             number_of_devices: status.map_or(0, |status| counts.with_status(status)),
         };
         let with_severity =
             |severity, code| SeverityCount { severity: code, number_of_devices: counts.with_severity(severity) };
-        let with_risk = |risk: Option<Risk>, code| SeverityCount {
-            severity: code,
+        let with_risk = |(severity, risk): &(&'static str, Option<Risk>)| SeverityCount {
+            severity,
             number_of_devices: risk.map_or(0, |risk| with_worst(counts, risk)),
         };
         Self {
@@ -153,13 +182,7 @@ impl AccountV3_1 {
                 with_severity(Severity::Warning, "warning"),
                 with_severity(Severity::NoIssue, "no_issue"),
             ],
-            devices_by_vulnerability_severity: [
-                with_risk(Some(Risk::Critical), "critical"),
-                with_risk(Some(Risk::Important), "important"),
-                with_risk(Some(Risk::Moderate), "moderate"),
-                with_risk(None, "low"),
-                with_risk(None, "unknown"),
-            ],
+            devices_by_vulnerability_severity: vulnerability_severities.iter().map(with_risk).collect(),
         }
     }
 }

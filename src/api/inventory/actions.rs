@@ -43,7 +43,8 @@ struct ActedOn<'a> {
 
 #[derive(Serialize)]
 struct Deleted {
-    result: &'static str,
+    /// 1: done (D). A failure is an error with a status.
+    result: u8,
     msg: String,
 }
 
@@ -87,7 +88,7 @@ pub(super) async fn delete(caller: Authenticated, Path(id): Path<String>) -> Res
     if !is_done {
         return Err(ApiError::NoSuchDevice(id));
     }
-    answer::json(&Deleted { result: "success", msg: format!("Device {id} was deleted") })
+    answer::json(&Deleted { result: 1, msg: format!("Device {id} was deleted") })
 }
 
 fn apply<'i>(

@@ -1,5 +1,7 @@
 //! Groups, policies, products and configuration.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use serde::Serialize;
 
@@ -11,7 +13,7 @@ use super::{
         ignored,
     },
     answer,
-    request::{self, LISTS, NumberedPage},
+    request::{self, GROUPS, LONG_LISTS, NumberedPage},
     vulnerabilities::{self, Cve},
 };
 use crate::world::{PRODUCTS, Product, Risk, World};
@@ -24,21 +26,58 @@ struct GroupRow {
     policy_name: &'static str,
 }
 
+/// The categories of the policy by their names, each with its rules by their names (D).
 #[derive(Serialize)]
-struct PolicyRow {
-    policy_id: String,
-    policy_name: &'static str,
+struct Policy {
+    policy: BTreeMap<&'static str, PolicyCategory>,
 }
 
 #[derive(Serialize)]
-struct Policies {
-    policy: Vec<PolicyRow>,
+struct PolicyCategory {
+    #[serde(flatten)]
+    rules: BTreeMap<&'static str, PolicyRule>,
+    apply_to: AppliesTo,
+}
+
+#[derive(Serialize)]
+struct PolicyRule {
+    desc: &'static str,
+    alert: u8,
+    critical: u8,
+    remediation: u8,
+}
+
+#[derive(Serialize)]
+struct AppliesTo {
+    laptop: u8,
+    desktop: u8,
+    server: u8,
+    vm: u8,
 }
 
 #[derive(Serialize)]
 struct Configuration {
-    regcode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regcode: Option<String>,
+    #[serde(rename = "cross-domain-api", skip_serializing_if = "Option::is_none")]
+    cross_domain: Option<CrossDomain>,
 }
+
+#[derive(Serialize)]
+struct CrossDomain {
+    enabled: u8,
+    port: u16,
+}
+
+/// The rules of the policy: category, name, description, and whether a violation is critical.
+const RULES: [(&str, &str, &str, u8); 6] = [
+    ("Antivirus", "Definitions", "Antivirus definitions are up to date", 0),
+    ("Antivirus", "Real_Time_Protection", "Real-time protection is on", 0),
+    ("Firewall", "Enabled", "A firewall is enabled", 0),
+    ("Hard_Disk_Encryption", "System_Disk", "The system disk is encrypted", 1),
+    ("Patch_Management", "Missing_Patches", "No critical patches are missing", 1),
+    ("Backup", "Last_Backup", "A backup was made in the last 30 days", 1),
+];
 
 #[derive(Serialize)]
 struct App {
@@ -64,22 +103,33 @@ struct AppDetails {
     total_moderate: usize,
     total_low: usize,
     total_unknown: usize,
-    cves: Vec<Cve>,
+    /// If the request asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cves: Option<Vec<Cve>>,
 }
 
 /// Returns the groups of devices, an array.
 pub(super) async fn groups(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
-    const SORT: &str = "asc or desc";
+    const ORDER: &str = "asc or desc";
     let context = &caller.context;
-    // The vendor documents no order; groups are sorted by name, ascending by default (A).
-    let is_descending = match fields.text("sort", SORT)?.as_deref() {
-        None | Some("asc" | "") => false,
-        Some("desc" | "des") => true,
-        Some(other) => return Err(ApiError::invalid("sort", SORT, Json::Text(other.to_owned()))),
+    // All fields sort by name: no two groups have the same one (A for the other fields).
+    let order = match fields.get("sort") {
+        None => None,
+        Some(Json::Object(sort)) => sort.get("order"),
+        Some(Json::List(list)) if list.is_empty() => None,
+        Some(other) => return Err(ApiError::invalid("sort", "an object", other)),
     };
-    let page = NumberedPage::read(&fields, LISTS)?;
-    ignored::check(context, || ignored::unknown_fields(&fields, "", &["limit", "page", "sort"]))?;
+    let is_descending = match order {
+        None => false,
+        Some(Json::Text(order)) if order == "asc" => false,
+        Some(Json::Text(order)) if order == "desc" => true,
+        Some(other) => return Err(ApiError::invalid("sort.order", ORDER, other)),
+    };
+    let search = fields.text("search", "a text")?.map(|text| text.to_lowercase());
+    let page = NumberedPage::read(&fields, GROUPS)?;
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["limit", "page", "search", "sort"]))?;
     let mut all = world_of(&caller).groups();
+    all.retain(|group| search.as_ref().is_none_or(|text| group.name.to_lowercase().contains(text.as_str())));
     all.sort_unstable_by_key(|group| group.name);
     if is_descending {
         all.reverse();
@@ -95,30 +145,45 @@ pub(super) async fn groups(caller: Authenticated, fields: Fields) -> Result<Resp
     answer::json(&found)
 }
 
-/// Returns the policies.
-pub(super) async fn policy(caller: Authenticated) -> Result<Response, ApiError> {
-    let policies = world_of(&caller).policies();
-    let rows = policies.into_iter().map(|policy| PolicyRow { policy_id: policy.id, policy_name: policy.name });
-    answer::json(&Policies { policy: rows.collect() })
+/// Returns the policy of the account: the rules whose violations the logs name, in short.
+pub(super) async fn policy(_: Authenticated) -> Result<Response, ApiError> {
+    let mut policy: BTreeMap<&'static str, PolicyCategory> = BTreeMap::new();
+    for (category, name, desc, critical) in RULES {
+        let category = policy.entry(category).or_insert_with(|| PolicyCategory {
+            rules: BTreeMap::new(),
+            apply_to: AppliesTo { laptop: 1, desktop: 1, server: 1, vm: 1 },
+        });
+        category.rules.insert(name, PolicyRule { desc, alert: 1, critical, remediation: 1 });
+    }
+    answer::json(&Policy { policy })
 }
 
-/// Returns the code with which devices register. Other sections of the configuration are not emulated.
+/// Returns sections of the configuration.
 pub(super) async fn configuration(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
-    const WANTED: &str = "an array of names of sections, such as regcode";
-    let is_text = |value: &Json| matches!(value, Json::Text(_));
-    match fields.get("sections") {
+    const WANTED: &str = "an array of regcode, cross-domain-api";
+    let list = match fields.get("sections") {
         None => return Err(ApiError::Missing { parameter: "sections", wanted: WANTED }),
-        Some(Json::List(list)) if list.iter().all(is_text) => {}
+        Some(Json::List(list)) => list,
         Some(other) => return Err(ApiError::invalid("sections", WANTED, other)),
+    };
+    let (mut regcode, mut cross_domain) = (None, None);
+    for section in list {
+        match section {
+            Json::Text(name) if name == "regcode" => regcode = Some(world_of(&caller).registration_code()),
+            Json::Text(name) if name == "cross-domain-api" => {
+                cross_domain = Some(CrossDomain { enabled: 0, port: 11369 });
+            }
+            other => return Err(ApiError::invalid("sections", WANTED, other)),
+        }
     }
     ignored::check(&caller.context, || ignored::unknown_fields(&fields, "", &["sections"]))?;
-    answer::json(&Configuration { regcode: world_of(&caller).registration_code() })
+    answer::json(&Configuration { regcode, cross_domain })
 }
 
 /// Returns the products on the devices, an array. Every device has all of them (A).
 pub(super) async fn apps(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
-    let page = NumberedPage::read(&fields, LISTS)?;
+    let page = NumberedPage::read(&fields, LONG_LISTS)?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["limit", "page"]))?;
     let found = answer::read(context, |world, devices| {
         let number_of_devices = devices.len();
@@ -139,13 +204,18 @@ pub(super) async fn apps(caller: Authenticated, fields: Fields) -> Result<Respon
 
 /// Returns a product with its vulnerabilities.
 pub(super) async fn app_details(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
-    const PRODUCT: &str = "an integer, the product_id of a product";
-    const VERSION: &str = "the version of the product";
+    const PRODUCT: &str = "the product_id of a product";
     let context = &caller.context;
-    let id = fields.integer("product_id", PRODUCT)?;
-    let id = id.ok_or(ApiError::Missing { parameter: "product_id", wanted: PRODUCT })?;
-    let version = request::required(&fields, "version", VERSION)?;
-    ignored::check(context, || ignored::unknown_fields(&fields, "", &["product_id", "version"]))?;
+    // The documented type is a text (D), but that of the answers is a number.
+    let id = match fields.get("product_id") {
+        None => return Err(ApiError::Missing { parameter: "product_id", wanted: PRODUCT }),
+        Some(Json::Integer(id)) => *id,
+        Some(Json::Text(text)) if text.parse::<i64>().is_ok() => text.parse().unwrap_or_default(),
+        Some(other) => return Err(ApiError::invalid("product_id", PRODUCT, other)),
+    };
+    let version = request::required(&fields, "version", "the version of the product")?;
+    let [with_cves] = request::switches(&fields, "verbose", [("cves", "verbose.cves", false)])?;
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["product_id", "version", "verbose"]))?;
     let current = World::product_version(context.now);
     let product = PRODUCTS.into_iter().find(|product| product.id == id && version == current);
     let product = product.ok_or_else(|| ApiError::NoSuchProduct { id, version: version.clone() })?;
@@ -164,7 +234,7 @@ pub(super) async fn app_details(caller: Authenticated, fields: Fields) -> Result
             total_moderate: number(Risk::Moderate),
             total_low: 0,
             total_unknown: 0,
-            cves: found.into_iter().map(Cve::new).collect(),
+            cves: with_cves.then(|| found.into_iter().map(Cve::new).collect()),
         }
     }))
 }

@@ -10,13 +10,16 @@ use super::{
         error::ApiError,
         ignored, page,
     },
-    answer,
+    answer::{self, Issues},
     request::{LISTS, NumberedPage},
 };
 use crate::{
-    account::listing::{PageQuery, PageStart},
+    account::{
+        devices::Devices,
+        listing::{PageQuery, PageStart},
+    },
     clock::Instant,
-    world::{Category, DeviceEvent, DeviceRecord, Filter, Millis, Order, Record, Window},
+    world::{Category, DeviceEvent, DeviceRecord, Filter, Millis, Order, Record, Severity, Window},
 };
 
 /// The default and the maximum of `age`, in seconds (D).
@@ -47,8 +50,12 @@ struct Change {
     device_id: String,
     device_name: String,
     status: &'static str,
+    severity: &'static str,
     group_name: String,
     timestamp: String,
+    /// If the request asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue: Option<Issues>,
 }
 
 /// Returns a page of changes.
@@ -59,16 +66,26 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
     if !(0..=MAX_AGE_SECONDS).contains(&age_seconds) {
         return Err(ApiError::invalid("age", AGE, age_seconds));
     }
+    let is_verbose = match fields.integer("verbose", "0 or 1")? {
+        None | Some(0) => false,
+        Some(1) => true,
+        Some(other) => return Err(ApiError::invalid("verbose", "0 or 1", other)),
+    };
     let asked = NumberedPage::read(&fields, LISTS)?;
-    ignored::check(context, || ignored::unknown_fields(&fields, "", &["age", "limit", "page"]))?;
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["age", "limit", "page", "verbose"]))?;
     let entries = page::unrecorded(&query(age_seconds, asked, context), context).await?;
     asked.check(&entries, context)?;
     let (deleted, monitored): (Vec<_>, Vec<_>) = entries
         .into_iter()
         .filter_map(|entry| if let Record::Device(record) = entry { Some(record) } else { None })
         .partition(|record| record.event.is_departure());
-    let changes = |records: Vec<DeviceRecord>| records.iter().map(Change::new).collect();
-    answer::json(&Changes { monitored_devices: changes(monitored), deleted_devices: changes(deleted) })
+    answer::json(&answer::read(context, |_, devices| {
+        let change = |record: &DeviceRecord| Change::new(record, is_verbose, devices);
+        Changes {
+            monitored_devices: monitored.iter().map(change).collect(),
+            deleted_devices: deleted.iter().map(change).collect(),
+        }
+    }))
 }
 
 fn query(age_seconds: i64, asked: NumberedPage, context: &RequestContext) -> PageQuery {
@@ -87,7 +104,9 @@ fn query(age_seconds: i64, asked: NumberedPage, context: &RequestContext) -> Pag
 }
 
 impl Change {
-    fn new(record: &DeviceRecord) -> Self {
+    /// The status is that of the event; severity and issues are those of now.
+    fn new(record: &DeviceRecord, is_verbose: bool, devices: &Devices<'_>) -> Self {
+        let state = devices.with_id(&record.device.id);
         let status = match record.event {
             DeviceEvent::NonCompliant | DeviceEvent::Unexempt => "non_compliant",
             DeviceEvent::ExemptAll => "exempted",
@@ -100,6 +119,8 @@ impl Change {
             device_id: record.device.id.clone(),
             device_name: record.device.name.clone(),
             group_name: record.device.group.clone().into_owned(),
+            severity: answer::severity(state.as_ref().map_or(Severity::NoIssue, |state| state.severity)),
+            issue: state.filter(|_| is_verbose).map(|state| Issues::of(&state)),
             timestamp: Instant::from(record.at).to_string(),
         }
     }

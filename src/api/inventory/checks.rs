@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, RawQuery},
     response::Response,
 };
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::Serialize;
 
 use super::{
@@ -15,9 +16,11 @@ use super::{
         params::Params,
     },
     answer,
-    request::{self, IdKind, MAX_IDS},
+    request::{self, MAX_IDS},
 };
 use crate::world::{Category, Filter, Millis, Order, Record, Severity, Status, Window};
+
+const DAY_MS: i64 = 86_400_000;
 
 #[derive(Serialize)]
 struct PolicyCheck {
@@ -35,7 +38,9 @@ struct Stats {
 
 #[derive(Serialize)]
 struct Remediation {
-    result: &'static str,
+    /// 1: there is such a device; 0: there is none (D).
+    result: u8,
+    /// Empty without such a device (D).
     remediation_link: String,
 }
 
@@ -51,11 +56,14 @@ struct Threats {
     local_antimalware_threats: [(); 0],
 }
 
-/// Checks devices, which are named by MAC addresses, against the policy.
+/// Checks devices, which are named by MAC addresses (`opt` 0) or device ids (`opt` 1), against the policy (C).
 pub(super) async fn policy(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
-    const WANTED: &str = "1 to 50 MAC addresses, in an array or separated by commas";
+    const WANTED: &str = "1 to 50 MAC addresses or device ids, in an array or separated by commas";
+    const OPT: &str = "0 (MAC addresses) or 1 (device ids)";
     let context = &caller.context;
-    IdKind::read(&fields)?;
+    if let Some(other) = fields.integer("opt", OPT)?.filter(|opt| !(0..=1).contains(opt)) {
+        return Err(ApiError::invalid("opt", OPT, other));
+    }
     let addresses: Vec<String> = match fields.get("MAC_list") {
         None => return Err(ApiError::Missing { parameter: "MAC_list", wanted: WANTED }),
         Some(Json::Text(text)) => text.split(',').map(|address| address.trim().to_owned()).collect(),
@@ -82,30 +90,35 @@ pub(super) async fn policy(caller: Authenticated, fields: Fields) -> Result<Resp
     })
 }
 
-/// Counts the events of a kind in the last hours or days, and names the newest devices.
+/// Counts the events of a kind in the last `in` periods, and names the newest devices.
 pub(super) async fn stats(caller: Authenticated, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    const PERIOD: &str = "an integer from 1 to 365";
-    const UNIT: &str = "hours or days";
+    const NUMBER: &str = "an integer from 1 to 1000";
+    const PERIOD: &str = "second, hour, month or ytd";
     let context = &caller.context;
     let params = Params::parse(query.as_deref().unwrap_or_default(), context.config.profile().repeated_parameter)?;
     let codes = Category::Device.event_codes();
-    let wanted = || format!("one of {}", codes.join(", "));
     let event = params.get("event").filter(|event| !event.is_empty());
-    let event = event.ok_or(ApiError::Missing { parameter: "event", wanted: "a code of a device event" })?;
+    let event =
+        event.ok_or(ApiError::Missing { parameter: "event", wanted: "not_seen, or a code of a device event" })?;
+    // The only documented value that public pages show is `not_seen`; the codes of the log are assumed.
+    let event = if event == "not_seen" { "unseen" } else { event };
     if !codes.contains(&event) {
-        return Err(ApiError::invalid("event", wanted(), format_args!("\"{event}\"")));
+        let wanted = format!("not_seen or one of {}", codes.join(", "));
+        return Err(ApiError::invalid("event", wanted, format_args!("\"{event}\"")));
     }
-    let period = params.integer("period", PERIOD, 1)?;
-    if !(1..=365).contains(&period) {
-        return Err(ApiError::invalid("period", PERIOD, period));
+    let number = params.integer("in", NUMBER, 1)?;
+    if !(1..=1000).contains(&number) {
+        return Err(ApiError::invalid("in", NUMBER, number));
     }
-    let unit_ms = match params.get("in") {
-        None | Some("days") => 86_400_000,
-        Some("hours") => 3_600_000,
-        Some(other) => return Err(ApiError::invalid("in", UNIT, format_args!("\"{other}\""))),
+    let from = match params.get("period") {
+        None | Some("month") => context.now.0 - number * 30 * DAY_MS,
+        Some("hour") => context.now.0 - number * 3_600_000,
+        Some("second") => context.now.0 - number * 1000,
+        Some("ytd") => start_of_year(context.now),
+        Some(other) => return Err(ApiError::invalid("period", PERIOD, format_args!("\"{other}\""))),
     };
     ignored::check(context, || ignored::unknown_params(&params, &["event", "period", "in", "access_token"]))?;
-    let asked = Window { from: Millis(context.now.0 - period * unit_ms), to: context.now };
+    let asked = Window { from: Millis(from), to: context.now };
     let window = context.config.readable(asked, context.now);
     let filter = Filter { kinds: Some(Category::Device.kinds(&[event])), ..Filter::default() };
     let injected = context.account.injected.select(Category::Device, window, &filter, context.now, None);
@@ -124,11 +137,17 @@ pub(super) async fn stats(caller: Authenticated, RawQuery(query): RawQuery) -> R
     }))
 }
 
+/// The first instant of the calendar year (UTC).
+fn start_of_year(now: Millis) -> i64 {
+    let date = Timestamp::from_millisecond(now.0).map(|at| Offset::UTC.to_datetime(at).date());
+    date.map_or(0, |date| date.first_of_year().duration_since(Date::constant(1970, 1, 1)).as_hours() * 3_600_000)
+}
+
 /// Returns the page that tells the user of a device how to meet the policy.
 pub(super) async fn remediation(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
     let found = answer::read(&caller.context, |_, devices| devices.with_id(&id));
-    let state = found.ok_or(ApiError::NoSuchDevice(id))?;
-    answer::json(&Remediation { result: "success", remediation_link: answer::remediation_link(&state.device.id) })
+    let link = found.map(|state| answer::remediation_link(&state.device.id));
+    answer::json(&Remediation { result: u8::from(link.is_some()), remediation_link: link.unwrap_or_default() })
 }
 
 /// Returns a report about the account, as a sentence (A: the values are assumed).
@@ -148,7 +167,7 @@ pub(super) async fn reports(caller: Authenticated, RawQuery(query): RawQuery) ->
 pub(super) async fn threats(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
     let id = request::required(&fields, "id", "a device id")?;
-    ignored::check(context, || ignored::unknown_fields(&fields, "", &["id"]))?;
+    ignored::check(context, || ignored::unknown_fields(&fields, "", &["id", "limit", "page", "verbose"]))?;
     let found = answer::read(context, |_, devices| devices.with_id(&id));
     found.ok_or(ApiError::NoSuchDevice(id))?;
     answer::json(&Threats { antimalware_scan: [], local_antimalware_threats: [] })

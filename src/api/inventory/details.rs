@@ -65,11 +65,29 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     mobile_apps: Option<[(); 0]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detected_processes: Option<[(); 0]>,
+    detected_processes: Option<NoProcesses>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detected_packages: Option<[(); 0]>,
+    detected_packages: Option<NoPackages>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detected_patches: Option<[(); 0]>,
+    detected_patches: Option<NoPatches>,
+}
+
+#[derive(Default, Serialize)]
+struct NoProcesses {
+    total: u8,
+    processes: [(); 0],
+}
+
+#[derive(Default, Serialize)]
+struct NoPackages {
+    total: u8,
+    packages: [(); 0],
+}
+
+#[derive(Default, Serialize)]
+struct NoPatches {
+    total: u8,
+    patches: [(); 0],
 }
 
 #[derive(Serialize)]
@@ -167,9 +185,9 @@ fn describe(
         categories: categories.then(violated),
         unclassified: unclassified.then_some([]),
         mobile_apps: mobile_apps.then_some([]),
-        detected_processes: processes.then_some([]),
-        detected_packages: packages.then_some([]),
-        detected_patches: patches.then_some([]),
+        detected_processes: processes.then(NoProcesses::default),
+        detected_packages: packages.then(NoPackages::default),
+        detected_patches: patches.then(NoPatches::default),
         user_info: UserInfo {
             username: state.device.username,
             domain: state.device.email.split_once('@').map_or_else(String::new, |(_, domain)| domain.to_owned()),
@@ -198,7 +216,13 @@ pub(super) async fn info(caller: Authenticated, fields: Fields) -> Result<Respon
     const CATEGORIES: &str = "an array of categories";
     let context = &caller.context;
     let kind = IdKind::read(&fields)?;
-    let id = request::required(&fields, "ids", "a device id, a MAC address or an id of a third party")?;
+    let id = match fields.get("ids") {
+        // The documented form is a text; a client sends an array with it (C).
+        Some(Json::List(list)) if matches!(list.as_slice(), [Json::Text(_)]) => {
+            request::ids(&fields, "ids")?.swap_remove(0)
+        }
+        _ => request::required(&fields, "ids", "a device id, a MAC address or an id of a third party")?,
+    };
     let selected = match fields.get("select") {
         None => Vec::new(),
         Some(Json::Object(select)) => match select.get("categories") {

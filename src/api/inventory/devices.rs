@@ -87,11 +87,8 @@ pub(super) async fn v2_2(caller: Authenticated, RawQuery(query): RawQuery) -> Re
     ignored::check(context, || ignored::unknown_params(&params, &["limit", "page", "access_token"]))?;
     let found = answer::read(context, |_, devices| {
         let device = |state: DeviceState| DeviceV2_2 {
-            status: match state.status {
-                Status::Compliant => 0,
-                Status::NonCompliant => 1,
-                Status::Exempted => 3,
-            },
+            // The vendor documents no number for an exemption (A).
+            status: u8::from(state.status == Status::NonCompliant),
             nickname: "",
             agent_version: state.device.agent_version(context.now),
             last_seen: Seen::of(&state, devices).last_seen,

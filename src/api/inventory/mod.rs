@@ -17,7 +17,11 @@ mod vulnerabilities;
 
 use axum::routing::{MethodRouter, get, post};
 
-pub(super) use self::{actions::ACTIONS, request::LISTS, vulnerabilities::CVES};
+pub(super) use self::{
+    actions::ACTIONS,
+    request::{GROUPS, LISTS, LONG_LISTS},
+    vulnerabilities::CVES,
+};
 use crate::api_name::ApiName;
 
 /// The route of each API.

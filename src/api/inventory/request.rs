@@ -13,6 +13,9 @@ use crate::{
 
 /// The bounds of `limit` of the lists (D).
 pub(in crate::api) const LISTS: Limits = Limits { max: 50, default: 20 };
+/// Those of the groups, and of the products and the vulnerabilities of all devices (D).
+pub(in crate::api) const GROUPS: Limits = Limits { max: 50, default: 10 };
+pub(in crate::api) const LONG_LISTS: Limits = Limits { max: 50, default: 50 };
 /// The maximum number of ids in a request (D).
 pub(super) const MAX_IDS: usize = 50;
 

@@ -13,7 +13,7 @@ use super::{
         limits::Limits,
     },
     answer,
-    request::{self, LISTS, NumberedPage},
+    request::{self, LONG_LISTS, NumberedPage},
 };
 use crate::world::{DeviceCounts, Risk, Vulnerability, World};
 
@@ -29,9 +29,9 @@ pub(super) struct Cve {
     summary: String,
     update_date: String,
     publish_date: String,
-    opswat_score: u16,
+    opswat_score: String,
     cvss2_score: String,
-    cvss3_score: String,
+    cvss3_score: f32,
     remediation: String,
     cwe_id: String,
 }
@@ -43,15 +43,11 @@ struct CountedCve {
     total_devices: u64,
 }
 
-/// What a request without `verbose` gets.
+/// What a request without `verbose` gets (D: the ids only).
 #[derive(Serialize)]
-struct BriefCve {
+struct CveId {
     #[serde(rename = "cve_id")]
     id: String,
-    severity: &'static str,
-    opswat_score: u16,
-    cvss2_score: String,
-    cvss3_score: String,
 }
 
 /// Returns the vulnerabilities of a device, an array; 404 for a device that is not in the account (C).
@@ -59,9 +55,8 @@ pub(super) async fn of_device(caller: Authenticated, fields: Fields) -> Result<R
     let context = &caller.context;
     let id = request::required(&fields, "id", "a device id")?;
     let is_verbose = match fields.integer("verbose", "0 or 1")? {
-        // Without the field, the answer has all that the vendor documents (A).
-        None | Some(1) => true,
-        Some(0) => false,
+        None | Some(0) => false,
+        Some(1) => true,
         Some(other) => return Err(ApiError::invalid("verbose", "0 or 1", other)),
     };
     let severities = severities(&fields)?;
@@ -87,21 +82,14 @@ pub(super) async fn of_device(caller: Authenticated, fields: Fields) -> Result<R
     if is_verbose {
         answer::json(&found.into_iter().map(Cve::new).collect::<Vec<_>>())
     } else {
-        let brief = |Cve { id, severity, opswat_score, cvss2_score, cvss3_score, .. }: Cve| BriefCve {
-            id,
-            severity,
-            opswat_score,
-            cvss2_score,
-            cvss3_score,
-        };
-        answer::json(&found.into_iter().map(|found| brief(Cve::new(found))).collect::<Vec<_>>())
+        answer::json(&found.into_iter().map(|found| CveId { id: found.id }).collect::<Vec<_>>())
     }
 }
 
 /// Returns the vulnerabilities of all devices, an array, each with the number of devices that have it.
 pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
-    let page = NumberedPage::read(&fields, LISTS)?;
+    let page = NumberedPage::read(&fields, LONG_LISTS)?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["limit", "page"]))?;
     let found = answer::read(context, |world, devices| {
         let counts = devices.counts();
@@ -145,16 +133,16 @@ fn severities(fields: &Fields) -> Result<Option<Vec<&'static str>>, ApiError> {
 impl Cve {
     pub(super) fn new(found: Vulnerability) -> Self {
         let Vulnerability { id, risk, product, published_at, updated_at, weakness, score_tenths, fixed_in } = found;
-        let score = format!("{}.{}", score_tenths / 10, score_tenths % 10);
         Self {
             summary: format!("{} before {fixed_in} has a weakness of class {weakness}", product.name),
             remediation: format!("Update {} to {fixed_in}", product.name),
             severity: risk.code(),
             update_date: encode::iso_seconds(updated_at),
             publish_date: encode::iso_seconds(published_at),
-            opswat_score: score_tenths,
-            cvss2_score: score.clone(),
-            cvss3_score: score,
+            // The documented types (D): two texts and a number.
+            opswat_score: score_tenths.to_string(),
+            cvss2_score: format!("{}.{}", score_tenths / 10, score_tenths % 10),
+            cvss3_score: f32::from(score_tenths) / 10.0,
             cwe_id: format!("CWE-{weakness}"),
             id,
         }

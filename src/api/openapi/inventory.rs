@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        inventory::{ACTIONS, CVES, LISTS},
+        inventory::{ACTIONS, CVES, GROUPS, LISTS, LONG_LISTS},
         limits::Limits,
     },
     parts::{answer, codes, error, integer, limited, text, too_many, unauthorized},
@@ -132,19 +132,21 @@ fn account() -> Vec<(ApiName, Value)> {
         ("devices_by_issue_severity", number_by("severity", &["critical", "warning", "no_issue"])),
         ("devices_by_vulnerability_severity", number_by("severity", &RISKS)),
     ]);
+    let mut v3_2 = v3_1.clone();
+    v3_2["properties"]["devices_by_vulnerability_severity"] = number_by("severity", &SEVERITIES_V3_2);
     let scores = json!({ "score_type": nullable(&codes(&["opswat_score", "cvss2_score", "cvss3_score"])) });
     vec![
         (ApiName::AccountV2, Operation::new("accountV2", "Account Details v2", v2()).get()),
         (ApiName::AccountV3, Operation::new("accountV3", "Account Details v3", v3).get()),
-        (ApiName::AccountV3_1, Operation::new("accountV31", "Account Details v3.1", v3_1.clone()).get()),
-        (ApiName::AccountV3_2, Operation::new("accountV32", "Account Details v3.2", v3_1).body(scores, &[]).post()),
+        (ApiName::AccountV3_1, Operation::new("accountV31", "Account Details v3.1", v3_1).get()),
+        (ApiName::AccountV3_2, Operation::new("accountV32", "Account Details v3.2", v3_2).body(scores, &[]).post()),
     ]
 }
 
 fn devices() -> Vec<(ApiName, Value)> {
     let v2_2 = shape(&[
         ("hwid", text()),
-        ("status", json!({ "type": "integer", "enum": [0, 1, 3] })),
+        ("status", json!({ "type": "integer", "enum": [0, 1] })),
         ("hostname", text()),
         ("nickname", text()),
         ("agent_version", text()),
@@ -221,7 +223,10 @@ fn devices() -> Vec<(ApiName, Value)> {
             )
             .body(
                 json!({
-                    "ids": { "type": "string", "minLength": 1 },
+                    "ids": { "anyOf": [
+                        { "type": "string", "minLength": 1 },
+                        { "type": "array", "minItems": 1, "maxItems": 1, "items": text() },
+                    ] },
                     "opt": opt(),
                     "select": { "type": ["object", "null"], "properties": {
                         "categories": { "type": ["array", "null"], "items": text() },
@@ -262,31 +267,32 @@ fn devices() -> Vec<(ApiName, Value)> {
         ),
         (
             ApiName::DeleteDevice,
-            Operation::new("deleteDevice", "Delete Device", shape(&[("result", text()), ("msg", text())]))
-                .parameters(vec![in_path()])
-                .errors(&["404", "503"])
-                .post(),
+            Operation::new(
+                "deleteDevice",
+                "Delete Device",
+                shape(&[("result", json!({ "const": 1 })), ("msg", text())]),
+            )
+            .parameters(vec![in_path()])
+            .errors(&["404", "503"])
+            .post(),
         ),
     ]
 }
 
 fn lookups() -> Vec<(ApiName, Value)> {
     let cve = cve();
-    let brief = shape(&[
-        ("cve_id", text()),
-        ("severity", codes(&RISKS)),
-        ("opswat_score", count()),
-        ("cvss2_score", text()),
-        ("cvss3_score", text()),
-    ]);
+    let brief = shape(&[("cve_id", text())]);
     let change = || {
-        array(&shape(&[
+        let mut change = shape(&[
             ("device_id", text()),
             ("device_name", text()),
             ("status", codes(&["compliant", "non_compliant", "exempted", "installed", "deleted"])),
+            ("severity", severity()),
             ("group_name", text()),
             ("timestamp", text()),
-        ]))
+        ]);
+        change["properties"]["issue"] = issues();
+        array(&change)
     };
     let in_query =
         |name: &str, schema: Value| json!({ "name": name, "in": "query", "required": true, "schema": schema });
@@ -304,7 +310,7 @@ fn lookups() -> Vec<(ApiName, Value)> {
                     CVES,
                     json!({
                         "id": { "type": "string", "minLength": 1 },
-                        "verbose": nullable(&json!({ "type": "integer", "enum": [0, 1] })),
+                        "verbose": zero_or_one(),
                         "filter": { "type": ["object", "null"], "properties": {
                             "severity": { "type": ["array", "null"], "items": codes(&RISKS) },
                         } },
@@ -318,7 +324,7 @@ fn lookups() -> Vec<(ApiName, Value)> {
         (
             ApiName::Cves,
             Operation::new("cves", "Vulnerabilities of all devices", array(&with(cve, &[("total_devices", count())])))
-                .body(page_of(LISTS, json!({})), &[])
+                .body(page_of(LONG_LISTS, json!({})), &[])
                 .errors(&["406", "413"])
                 .post(),
         ),
@@ -340,7 +346,7 @@ fn lookups() -> Vec<(ApiName, Value)> {
                 "Status Change: what the device log says about the last seconds",
                 shape(&[("monitored_devices", change()), ("deleted_devices", change())]),
             )
-            .body(page_of(LISTS, json!({ "age": integer(0, Some(86_400), 86_400) })), &[])
+            .body(page_of(LISTS, json!({ "age": integer(0, Some(86_400), 86_400), "verbose": zero_or_one() })), &[])
             .errors(&["406", "413"])
             .post(),
         ),
@@ -366,9 +372,9 @@ fn lookups() -> Vec<(ApiName, Value)> {
                 shape(&[("total_count", count()), ("devices", array(&text()))]),
             )
             .parameters(vec![
-                in_query("event", codes(&Category::Device.event_codes())),
-                json!({ "name": "period", "in": "query", "schema": integer(1, Some(365), 1) }),
-                json!({ "name": "in", "in": "query", "schema": codes(&["hours", "days"]) }),
+                in_query("event", codes(&[&["not_seen"], Category::Device.event_codes().as_slice()].concat())),
+                json!({ "name": "in", "in": "query", "schema": integer(1, Some(1000), 1) }),
+                json!({ "name": "period", "in": "query", "schema": codes(&["second", "hour", "month", "ytd"]) }),
             ])
             .get(),
         ),
@@ -377,10 +383,9 @@ fn lookups() -> Vec<(ApiName, Value)> {
             Operation::new(
                 "remediation",
                 "Remediation page of a device",
-                shape(&[("result", text()), ("remediation_link", text())]),
+                shape(&[("result", json!({ "enum": [0, 1] })), ("remediation_link", text())]),
             )
             .parameters(vec![in_path()])
-            .errors(&["404"])
             .get(),
         ),
         (
@@ -393,7 +398,6 @@ fn lookups() -> Vec<(ApiName, Value)> {
 }
 
 fn catalog() -> Vec<(ApiName, Value)> {
-    let policy = || vec![("policy_id", text()), ("policy_name", text())];
     let app = [
         ("category_id", text()),
         ("product_id", count()),
@@ -415,30 +419,51 @@ fn catalog() -> Vec<(ApiName, Value)> {
         ("total_moderate", count()),
         ("total_low", count()),
         ("total_unknown", count()),
-        ("cves", array(&cve())),
     ];
-    let group = [vec![("group_id", text()), ("group_name", text())], policy()].concat();
-    let order = nullable(&codes(&["asc", "desc"]));
+    let mut app_details = shape(&app_details);
+    app_details["properties"]["cves"] = array(&cve());
+    let group = [("group_id", text()), ("group_name", text()), ("policy_id", text()), ("policy_name", text())];
+    let sort = json!({ "type": ["object", "null"], "properties": {
+        "field": { "type": ["string", "null"] }, "order": nullable(&codes(&["asc", "desc"])),
+    } });
+    let search = json!({ "type": ["string", "null"] });
+    let rule = shape(&[("desc", text()), ("alert", count()), ("critical", count()), ("remediation", count())]);
+    let applies_to = shape(&[("laptop", count()), ("desktop", count()), ("server", count()), ("vm", count())]);
+    let category = json!({
+        "type": "object", "required": ["apply_to"], "properties": { "apply_to": applies_to },
+        "additionalProperties": rule,
+    });
+    let rules = json!({ "type": "object", "additionalProperties": category });
+    let cross_domain = shape(&[("enabled", count()), ("port", count())]);
+    let configuration = json!({
+        "type": "object", "properties": { "regcode": text(), "cross-domain-api": cross_domain },
+        "additionalProperties": false,
+    });
+    let sections = json!({ "type": "array", "items": codes(&["regcode", "cross-domain-api"]) });
     vec![
         (
             ApiName::Groups,
             Operation::new("groups", "Groups of devices", array(&shape(&group)))
-                .body(page_of(LISTS, json!({ "sort": order })), &[])
+                .body(page_of(GROUPS, json!({ "search": search, "sort": sort })), &[])
                 .errors(&["406", "413"])
                 .post(),
         ),
         (
             ApiName::Apps,
             Operation::new("apps", "Products on the devices", array(&shape(&app)))
-                .body(page_of(LISTS, json!({})), &[])
+                .body(page_of(LONG_LISTS, json!({})), &[])
                 .errors(&["406", "413"])
                 .post(),
         ),
         (
             ApiName::AppDetails,
-            Operation::new("appDetails", "A product with its vulnerabilities", shape(&app_details))
+            Operation::new("appDetails", "A product with its vulnerabilities", app_details)
                 .body(
-                    json!({ "product_id": { "type": "integer" }, "version": { "type": "string", "minLength": 1 } }),
+                    json!({
+                        "product_id": { "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": "^[0-9]{1,9}$" }] },
+                        "version": { "type": "string", "minLength": 1 },
+                        "verbose": { "type": ["object", "null"], "properties": { "cves": zero_or_one() } },
+                    }),
                     &["product_id", "version"],
                 )
                 .errors(&["404"])
@@ -446,18 +471,19 @@ fn catalog() -> Vec<(ApiName, Value)> {
         ),
         (
             ApiName::Configuration,
-            Operation::new("configuration", "Configuration: the registration code", shape(&[("regcode", text())]))
-                .body(json!({ "sections": { "type": "array", "items": text() } }), &["sections"])
+            Operation::new("configuration", "Sections of the configuration", configuration)
+                .body(json!({ "sections": sections }), &["sections"])
                 .post(),
         ),
         (
             ApiName::AccountPolicy,
-            Operation::new("accountPolicy", "Policies", shape(&[("policy", array(&shape(&policy())))])).get(),
+            Operation::new("accountPolicy", "The policy", shape(&[("policy", rules)])).get(),
         ),
     ]
 }
 
 const RISKS: [&str; 5] = ["critical", "important", "moderate", "low", "unknown"];
+const SEVERITIES_V3_2: [&str; 7] = ["critical", "important", "moderate", "low", "unknown", "high", "medium"];
 
 fn cve() -> Value {
     shape(&[
@@ -466,9 +492,9 @@ fn cve() -> Value {
         ("summary", text()),
         ("update_date", seconds()),
         ("publish_date", seconds()),
-        ("opswat_score", count()),
+        ("opswat_score", text()),
         ("cvss2_score", text()),
-        ("cvss3_score", text()),
+        ("cvss3_score", json!({ "type": "number" })),
         ("remediation", text()),
         ("cwe_id", text()),
     ])
@@ -503,9 +529,9 @@ fn details() -> Value {
         ("categories", array(&category)),
         ("unclassified", none.clone()),
         ("mobile_apps", none.clone()),
-        ("detected_processes", none.clone()),
-        ("detected_packages", none.clone()),
-        ("detected_patches", none),
+        ("detected_processes", shape(&[("total", count()), ("processes", none.clone())])),
+        ("detected_packages", shape(&[("total", count()), ("packages", none.clone())])),
+        ("detected_patches", shape(&[("total", count()), ("patches", none)])),
     ] {
         details["properties"][name] = schema;
     }
@@ -567,12 +593,15 @@ fn ids() -> Value {
     json!({ "type": "array", "minItems": 1, "maxItems": 50, "items": text() })
 }
 
+fn zero_or_one() -> Value {
+    nullable(&json!({ "type": "integer", "enum": [0, 1] }))
+}
+
 fn opt() -> Value {
     nullable(&json!({ "type": "integer", "enum": [0, 1], "default": 0 }))
 }
 
 fn verbose() -> Value {
-    let switch = || nullable(&json!({ "type": "integer", "enum": [0, 1] }));
     let names = [
         "system_info",
         "categories",
@@ -582,7 +611,7 @@ fn verbose() -> Value {
         "detected_packages",
         "detected_patches",
     ];
-    let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), switch())).collect();
+    let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), zero_or_one())).collect();
     json!({ "type": ["object", "null"], "properties": properties })
 }
 

@@ -55,6 +55,8 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     let fault = json!({
         "status": said(json!({ "type": "integer", "minimum": 200, "maximum": 599 }), "Answers with this status instead of the API's answer."),
         "body": said(text(), "Answers with this body instead of the API's, with 200 unless there is a status."),
+        "template": said(json!({ "type": "boolean" }), "The body is a template: `{{ json.ids[0] }}` is a part of the request's JSON; `path`, `query`, `method` and `now` are there, too. In a JSON body, values are written as JSON."),
+        "headers": said(json!({ "type": "object", "additionalProperties": text() }), "Sets these headers of the answer."),
         "content_type": said(text(), "Sets the content type of the answer."),
         "rate_limit": said(json!({ "enum": ["off", "seconds", "http-date"] }), "Answers 429 whatever the quota is; the value is the form of `Retry-After`."),
         "retry_after_seconds": said(number(0), "What that 429 asks to wait; 30 by default."),
@@ -70,6 +72,9 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     });
     let matches = json!({
         "api": said(json!({ "type": "string", "enum": apis }), "Requests to this API."),
+        "method": said(text(), "Requests with this method."),
+        "path": said(text(), "Requests to a path of this pattern: `{name}` is one segment, `*` is any text. Also paths that would be 404."),
+        "needs_token": said(json!({ "type": "boolean" }), "`false`: applies before the token is checked, also to requests without one. Such a rule belongs to the account of the token, or else to `default`."),
         "from": said(instant(), "Requests from this instant of the account's clock on."),
         "to": said(instant(), "Requests before this instant."),
         "nth": said(number(1), "The n-th of the requests for which the other conditions hold, counted from 1 since the rule was created."),

@@ -1,0 +1,78 @@
+//! Bodies of faults with parts of the request in them.
+
+use std::io::{self, Write};
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
+use serde::Serialize;
+
+/// The maximum size of a rendered body, in bytes.
+const MAX_RENDERED_BYTES: usize = 1024 * 1024;
+/// The maximum number of steps of a template.
+const MAX_STEPS: u64 = 100_000;
+
+/// What a template can use of a request.
+#[derive(Debug, Serialize)]
+pub(crate) struct RequestParts {
+    pub(crate) method: String,
+    /// The parts of the path that the names of the rule's path match.
+    pub(crate) path: serde_json::Map<String, serde_json::Value>,
+    /// The parameters of the query.
+    pub(crate) query: serde_json::Map<String, serde_json::Value>,
+    /// The body; `null` if it is no JSON.
+    pub(crate) json: serde_json::Value,
+    /// The account's time, in ISO 8601.
+    pub(crate) now: String,
+}
+
+/// Checks the syntax of a template.
+///
+/// # Errors
+///
+/// The description of the error.
+pub(super) fn check(source: &str) -> Result<(), String> {
+    environment(true).template_from_str(source).map(drop).map_err(|error| described(&error))
+}
+
+/// Renders a template. In a JSON body, values are written as JSON, texts with their quotation marks.
+///
+/// # Errors
+///
+/// The description of the error, also if the body is too large.
+pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Result<Vec<u8>, String> {
+    let environment = environment(is_json);
+    let template = environment.template_from_str(source).map_err(|error| described(&error))?;
+    let mut rendered = Limited(Vec::new());
+    template.render_captured_to(Serde(parts), &mut rendered).map_err(|error| described(&error))?;
+    Ok(rendered.0)
+}
+
+fn environment(is_json: bool) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(move |_| if is_json { AutoEscape::Json } else { AutoEscape::None });
+    // A name that the request does not have is an error, so that a mistake in a template becomes visible.
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(MAX_STEPS));
+    environment
+}
+
+fn described(error: &minijinja::Error) -> String {
+    let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
+    format!("{error}{line}")
+}
+
+/// A buffer with a maximum size.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_RENDERED_BYTES {
+            return Err(io::Error::other(format!("the body is larger than {MAX_RENDERED_BYTES} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Fault rules that answer for paths and methods, also for those that are not emulated.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, TOKEN};
+
+impl Client {
+    async fn rule(&self, rule: Value) {
+        self.control("PUT", "/faults", rule).await.ok();
+    }
+
+    async fn ask(&self, method: &str, target: &str, token: Option<&str>, body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(target).header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.send(request.body(Bytes::from(body.to_owned())).expect("a request")).await
+    }
+}
+
+#[tokio::test]
+async fn a_stub_answers_where_there_would_be_404() {
+    let client = Client::new();
+    client
+        .rule(json!({
+            "match": { "method": "GET", "path": "/o/api/v9/reports/*" },
+            "fault": { "status": 201, "body": r#"{"reports":[]}"#, "headers": { "X-Page": "1", "ETag": "\"a\"" } },
+        }))
+        .await;
+    let answer = client.ask("GET", "/o/api/v9/reports/a/b", Some(TOKEN), "").await;
+    assert_eq!((answer.status, answer.text()), (201, r#"{"reports":[]}"#));
+    assert_eq!((answer.header("x-page"), answer.header("etag")), (Some("1"), Some("\"a\"")));
+    assert_eq!(answer.header("x-mock-fault"), Some("fault-1"));
+    // Another method, another path, and no token.
+    assert_eq!(client.ask("POST", "/o/api/v9/reports/a", Some(TOKEN), "").await.status, 404);
+    assert_eq!(client.ask("GET", "/o/api/v9/report", Some(TOKEN), "").await.status, 404);
+    assert_eq!(client.ask("GET", "/o/api/v9/reports/a", None, "").await.status, 401);
+    let requests = client.get("/accounts/default/requests").await;
+    let faults: Vec<&Value> =
+        requests["requests"].as_array().expect("requests").iter().map(|request| &request["fault"]).collect();
+    assert_eq!(faults, [&json!("fault-1"), &Value::Null, &Value::Null, &Value::Null]);
+}
+
+/// Also on a path of an API, and with the method that the API does not have.
+#[tokio::test]
+async fn a_stub_stands_before_an_api() {
+    let client = Client::new();
+    client
+        .rule(json!([
+            { "match": { "path": "/o/api/v3.3/logs", "method": "POST" }, "fault": { "body": "mine" } },
+            { "match": { "path": "/o/api/v3.3/logs", "method": "DELETE" }, "fault": { "status": 204 } },
+        ]))
+        .await;
+    assert_eq!(client.v33(json!({"event_category":"device"})).await.text(), "mine");
+    assert_eq!(client.ask("DELETE", "/o/api/v3.3/logs", Some(TOKEN), "").await.status, 204);
+    assert_eq!(client.ask("PATCH", "/o/api/v3.3/logs", Some(TOKEN), "").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_stub_before_the_token_check_answers_any_request() {
+    let client = Client::new();
+    client
+        .rule(json!([
+            { "match": { "path": "/elsewhere/*", "needs_token": false }, "fault": { "body": "open" } },
+            { "match": { "path": "/o/api/v9/open", "needs_token": false }, "fault": { "body": "open" } },
+            { "match": { "path": "/o/api/v3.3/logs", "needs_token": false, "nth": 2 }, "fault": { "status": 503 } },
+        ]))
+        .await;
+    for (target, token) in [("/elsewhere/x", None), ("/o/api/v9/open", None), ("/o/api/v9/open", Some("no such token"))]
+    {
+        assert_eq!(client.ask("GET", target, token, "").await.text(), "open", "{target} {token:?}");
+    }
+    let query = r#"{"event_category":"device"}"#;
+    let statuses = [
+        client.ask("POST", "/o/api/v3.3/logs", None, query).await.status,
+        client.ask("POST", "/o/api/v3.3/logs", None, query).await.status,
+        client.ask("POST", "/o/api/v3.3/logs", Some(TOKEN), query).await.status,
+    ];
+    assert_eq!(statuses, [401, 503, 200]);
+}
+
+#[tokio::test]
+async fn the_body_of_a_stub_has_parts_of_the_request() {
+    let client = Client::new();
+    let body = r#"{"id":{{ path.id }},"first":{{ json.ids[0] }},"all":{{ json.ids }},"q":{{ query.q }},"at":{{ now }},"by":{{ method }},"n":{{ json.ids|length }}}"#;
+    client
+        .rule(json!({
+            "match": { "path": "/o/api/v9/devices/{id}/links" },
+            "fault": { "body": body, "template": true },
+        }))
+        .await;
+    let answer = client.ask("POST", "/o/api/v9/devices/A1/links?q=x%20y", Some(TOKEN), r#"{"ids":["a\"b","c"]}"#).await;
+    let expected = json!({
+        "id": "A1", "first": "a\"b", "all": ["a\"b", "c"], "q": "x y", "at": "2026-01-15T12:00:00Z", "by": "POST", "n": 2,
+    });
+    assert_eq!(answer.json(), expected);
+    // What the request does not have is an error that says so.
+    let answer = client.ask("POST", "/o/api/v9/devices/A1/links", Some(TOKEN), "{}").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("fault.body cannot be rendered: undefined value"), "{}", answer.text());
+    // Other content types have values as they are.
+    client
+        .rule(json!({
+            "match": { "path": "/o/api/v9/text" },
+            "fault": { "body": "<b>{{ json.name }}</b>", "template": true, "content_type": "text/html" },
+        }))
+        .await;
+    let answer = client.ask("POST", "/o/api/v9/text", Some(TOKEN), r#"{"name":"x"}"#).await;
+    assert_eq!((answer.text(), answer.header("content-type")), ("<b>x</b>", Some("text/html")));
+}
+
+/// A template cannot run for long, and its result has a maximum size.
+#[tokio::test]
+async fn a_template_has_limits() {
+    let client = Client::new();
+    for body in ["{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "{{ 'x' * 3000000 }}"]
+    {
+        client.rule(json!({ "match": { "path": "/o/api/v9/x" }, "fault": { "body": body, "template": true } })).await;
+        let answer = client.ask("GET", "/o/api/v9/x", Some(TOKEN), "").await;
+        assert_eq!(answer.status, 500, "{body}");
+    }
+}
+
+/// As the documentation says: without conditions, a rule reaches all requests with a valid token.
+#[tokio::test]
+async fn a_rule_without_conditions_reaches_unknown_paths() {
+    let client = Client::new();
+    client.rule(json!({ "fault": { "status": 503 } })).await;
+    for target in ["/o/api/v9/nothing", "/o/api/v3/groups", "/o/api/v2/account"] {
+        assert_eq!(client.ask("GET", target, Some(TOKEN), "").await.status, 503, "{target}");
+    }
+    assert_eq!(client.ask("GET", "/o/api/v9/nothing", None, "").await.status, 401);
+    client.rule(json!({ "fault": { "delay_ms": 1 } })).await;
+    let answer = client.ask("GET", "/o/api/v9/nothing", Some(TOKEN), "").await;
+    assert_eq!((answer.status, answer.header("x-mock-fault")), (404, Some("fault-1")));
+}
+
+#[tokio::test]
+async fn headers_of_a_rule_are_added_to_the_answer_of_an_api() {
+    let client = Client::new();
+    client
+        .rule(json!({ "match": { "api": "groups" }, "fault": { "headers": { "Cache-Control": "max-age=60" } } }))
+        .await;
+    let answer = client.post_as(TOKEN, "/o/api/v3/groups", json!({})).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("max-age=60")));
+    assert!(answer.json().is_array());
+}
