@@ -28,21 +28,21 @@ fn page(world: &World, category: Category, days: i64, number: u64) -> usize {
 /// Page 1, 100 and 20 000 of one window: 10 000 devices, ten years.
 #[divan::bench(args = [1, 100, 20_000])]
 fn by_place(bencher: Bencher, number: u64) {
-    let world = World::new(WorldConfig { seed: 1, devices: 10_000, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 10_000, lag: Lag::NONE, webhook_since: None });
     bencher.bench_local(|| page(&world, Category::Device, 3650, number));
 }
 
 /// The first page of thirty days.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet(bencher: Bencher, devices: u32) {
-    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE, webhook_since: None });
     bencher.bench_local(|| page(&world, Category::Device, 30, 1));
 }
 
 /// Like [`by_fleet`], for the webhook category, whose events derive from other events.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn by_fleet_of_the_webhook(bencher: Bencher, devices: u32) {
-    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE, webhook_since: None });
     bencher.bench_local(|| page(&world, Category::Webhook, 30, 1));
 }
 
@@ -50,7 +50,7 @@ fn by_fleet_of_the_webhook(bencher: Bencher, devices: u32) {
 /// history of one.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn search_by_fleet(bencher: Bencher, devices: u32) {
-    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE, webhook_since: None });
     let window = Window { from: Millis(NOW - 30 * DAY), to: Millis(NOW) };
     let newest = world.select(Category::DeviceReport, window, Filter::default()).page(0, 1, Order::NewestFirst);
     let Record::Report(report) = world.render(&newest[0]) else { unreachable!("of another category") };
@@ -65,20 +65,26 @@ fn search_by_fleet(bencher: Bencher, devices: u32) {
 /// The tenth page with the default number of devices.
 #[divan::bench(args = [30, 365, 3650])]
 fn by_days_of_history(bencher: Bencher, days: i64) {
-    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE, webhook_since: None });
     bencher.bench_local(|| page(&world, Category::Device, days, 10));
 }
 
 /// The first page of thirty days, per category in the order of [`Category::ALL`].
 #[divan::bench(args = 0..Category::ALL.len())]
 fn by_stream(bencher: Bencher, category: usize) {
-    let world = World::new(WorldConfig { seed: 1, devices: 1000, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 1000, lag: Lag::NONE, webhook_since: None });
     bencher.bench_local(|| page(&world, Category::ALL[category], 30, 1));
 }
 
 /// The creation of a world and its first page: the cost of a cold start.
 #[divan::bench(args = [100, 100_000])]
 fn from_nothing(bencher: Bencher, devices: u32) {
-    bencher
-        .bench_local(|| page(&World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE }), Category::Device, 30, 1));
+    bencher.bench_local(|| {
+        page(
+            &World::new(WorldConfig { seed: 1, devices, lag: Lag::NONE, webhook_since: None }),
+            Category::Device,
+            30,
+            1,
+        )
+    });
 }

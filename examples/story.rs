@@ -13,7 +13,7 @@ const SIXTY_DAYS: Window = Window { from: Millis(NOW - 60 * DAY), to: Millis(NOW
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let world = World::new(WorldConfig { seed, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed, devices: 100, lag: Lag::NONE, webhook_since: None });
     let name = arguments.next().unwrap_or_else(|| most_eventful(&world));
     println!("{name} of {}, sixty days up to 2026-01-15 12:00 UTC\n", world.company());
 

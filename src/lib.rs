@@ -99,6 +99,7 @@ pub mod mock;
 mod offload;
 mod server;
 pub mod verdict;
+mod webhook;
 pub mod world;
 
 pub use self::{

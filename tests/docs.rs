@@ -199,7 +199,7 @@ fn links_have_targets_and_the_summary_is_complete() {
 fn the_documented_history_of_a_device_is_generated() {
     let readme = read("docs/explanation/history.md");
     let [excerpt] = blocks(&readme, "text")[..] else { panic!("one excerpt") };
-    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE, webhook_since: None });
     let now = 1_768_478_400_000;
     let window = Window { from: Millis(now - 60 * 86_400_000), to: Millis(now) };
     let mut generated = Vec::new();

@@ -14,7 +14,7 @@ const ACCOUNT_CREATED: i64 = 1_380_873_600_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 
 fn world(seed: u64, devices: u32) -> World {
-    World::new(WorldConfig { seed, devices, lag: Lag::NONE })
+    World::new(WorldConfig { seed, devices, lag: Lag::NONE, webhook_since: None })
 }
 
 fn window(from: i64, length: i64) -> Window {

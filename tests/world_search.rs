@@ -58,7 +58,7 @@ proptest! {
         size in 1_usize..60,
         lag in prop_oneof![Just(Lag::NONE), Just("0..3600".parse().expect("a lag"))],
     ) {
-        let world = World::new(WorldConfig { seed, devices, lag });
+        let world = World::new(WorldConfig { seed, devices, lag, webhook_since: None });
         let window = Window { from: Millis(from), to: Millis(from + hours * HOUR) };
         let all = world.select_seen(category, window, Filter::default(), window.to).page(0, usize::MAX, Order::NewestFirst);
         prop_assume!(!all.is_empty());
@@ -101,8 +101,8 @@ proptest! {
         size in 1_usize..60,
     ) {
         let lag: Lag = format!("{least}..{}", least + more).parse().expect("a lag");
-        let world = World::new(WorldConfig { seed, devices, lag });
-        let without_lag = World::new(WorldConfig { seed, devices, lag: Lag::NONE });
+        let world = World::new(WorldConfig { seed, devices, lag, webhook_since: None });
+        let without_lag = World::new(WorldConfig { seed, devices, lag: Lag::NONE, webhook_since: None });
         let window = Window { from: Millis(from), to: Millis(from + 20 * HOUR) };
         let seen_at = Millis(window.to.0 + waited * 1000);
         for category in Category::ALL {
@@ -128,7 +128,7 @@ proptest! {
 /// A search for an exact device name is fast in a large fleet, because it does not read the events of other devices.
 #[test]
 fn a_search_finds_one_device_of_a_large_fleet() {
-    let world = World::new(WorldConfig { seed: 1, devices: 100_000, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100_000, lag: Lag::NONE, webhook_since: None });
     let month = Window { from: Millis(1_768_435_200_000 - 30 * DAY), to: Millis(1_768_435_200_000) };
     let newest = world.select(Category::DeviceReport, month, Filter::default()).page(12_345, 1, Order::NewestFirst);
     let Record::Report(report) = world.render(&newest[0]) else { panic!("record of another category") };

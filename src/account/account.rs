@@ -24,6 +24,7 @@ use super::{
     shared::Shared,
     tokens::Tokens,
     truth::{TrueEvent, Truth},
+    webhook::{Webhook, WebhookSettings},
 };
 use crate::{
     clock::{Clock, ClockReading, Start},
@@ -46,6 +47,7 @@ pub struct Account {
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
+    pub(crate) webhook: Webhook,
     /// Serializes actions on devices, which look at the state of a device before they change it.
     pub(super) acting: Mutex<()>,
     pub(crate) journal: Journal,
@@ -122,6 +124,7 @@ impl Account {
             quota: Quota::new(settings.quota),
             faults: Faults::default(),
             injected: InjectedEvents::default(),
+            webhook: Webhook::default(),
             acting: Mutex::default(),
             journal: Journal::new(settings.journal, shared.journals.clone()),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
@@ -263,6 +266,8 @@ impl Account {
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         *config = Arc::new(AccountConfig::new(self.initial.clone()));
         self.quota.reset(self.initial.quota);
+        // In this order, so that a delivery in progress is not stored after the reset.
+        self.webhook.reset();
         self.injected.reset();
         self.clock.reset(self.initial.start, epoch);
         self.journal.reset(epoch);
@@ -363,7 +368,19 @@ impl Account {
     ///
     /// The index of the event that cannot be injected, and the reason.
     pub fn inject(&self, events: &[NewEvent]) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
-        self.injected.add(&self.world(), events, self.clock.now())
+        let added = self.injected.add(&self.world(), events, self.clock.now());
+        self.webhook.touch();
+        added
+    }
+
+    /// Sets the receiver of the notifications, and returns the generation of the task that delivers to it. From now on,
+    /// the logs have what the receiver answers.
+    pub(crate) fn set_webhook(&self, receiver: WebhookSettings) -> u64 {
+        let mut config = self.config.write();
+        let mut settings = config.settings.clone();
+        settings.world.webhook_since.get_or_insert_with(|| self.clock.now());
+        *config = Arc::new(AccountConfig::new(settings));
+        self.webhook.set(receiver)
     }
 
     /// Deletes all injected events, and returns their number.
@@ -409,6 +426,7 @@ impl Account {
     pub(crate) fn close(&self) {
         self.tokens.close();
         self.journal.close();
+        self.webhook.reset();
         self.clock.close();
     }
 

@@ -70,8 +70,12 @@ impl Account {
                         ActionResult::NotExempted
                     }
                     Some(state) => {
-                        let events = self.injected.add(world, &action.events(&state, now), now);
+                        let mut new = action.events(&state, now);
+                        // A real receiver answers itself.
+                        new.retain(|event| event.category != "webhook" || !self.webhook.is_real());
+                        let events = self.injected.add(world, &new, now);
                         let events = events.map_err(|(_, why)| why)?;
+                        self.webhook.touch();
                         ActionResult::Done(events.first().map_or(0, |event| event.number()))
                     }
                 };

@@ -23,7 +23,7 @@ pub(crate) struct AccountConfig {
 impl AccountConfig {
     pub(super) fn new(settings: Settings) -> Self {
         let Settings { name, client_secret, retention_days, world, profile, .. } = &settings;
-        let WorldConfig { seed, devices, lag } = world;
+        let WorldConfig { seed, devices, lag, .. } = world;
         // The key covers every setting that changes the history. A page token of another history is rejected instead of
         // being misread.
         let secret = format!("{name}\n{client_secret}\n{seed}\n{devices}\n{lag}\n{retention_days}");

@@ -25,6 +25,7 @@ mod shared;
 pub(crate) mod strict;
 pub(crate) mod tokens;
 mod truth;
+pub mod webhook;
 pub(crate) mod worlds;
 
 pub(crate) use self::{

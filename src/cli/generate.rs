@@ -120,7 +120,8 @@ pub(super) fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Re
 }
 
 fn write(options: &Generate, mut out: impl Write) -> io::Result<()> {
-    let world = World::new(WorldConfig { seed: options.seed, devices: options.devices, lag: Lag::NONE });
+    let world =
+        World::new(WorldConfig { seed: options.seed, devices: options.devices, lag: Lag::NONE, webhook_since: None });
     let window = Window { from: options.from.0, to: Millis(options.to.0.0 - 1) };
     let events = world.events(options.category, window, CHUNK_EVENTS);
     let progress = progress(events.left());

@@ -38,7 +38,8 @@ const OTHER_FILES: u64 = 32;
 /// Serves until SIGINT, SIGTERM or SIGHUP. The exit code is 0 after a signal, 1 if the server cannot start, and 2 if an
 /// account of the configuration is invalid.
 pub(super) fn run(config: &Config) -> ExitCode {
-    let access = Access::new(config.control_token.as_ref().map(Credential::as_str));
+    let access = Access::new(config.control_token.as_ref().map(Credential::as_str))
+        .with_webhook_hosts(config.webhook_allow.clone());
     logs::init(config.log_level, config.log_format);
     if let Some(path) = &config.port_file {
         PortFile::remove_stale(path, config.host);

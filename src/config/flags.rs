@@ -90,6 +90,9 @@ pub struct Config {
     /// Bearer token that the control surface requires; by default it requires none
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
     pub control_token: Option<Credential>,
+    /// Host that may receive notifications of webhooks, besides loopback and private addresses and names without a dot; repeat the flag or separate by commas
+    #[arg(long, env = "OPSWAT_MOCK_WEBHOOK_ALLOW", value_name = "HOST", value_delimiter = ',')]
+    pub webhook_allow: Vec<String>,
     /// Level of the log on the standard error; debug logs each request
     #[arg(long, env = "OPSWAT_MOCK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
@@ -204,7 +207,7 @@ impl Config {
             access_token: self.token.clone(),
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.clone(),
-            world: WorldConfig { seed: self.seed, devices: self.devices, lag: self.lag },
+            world: WorldConfig { seed: self.seed, devices: self.devices, lag: self.lag, webhook_since: None },
             redirect_uris: self.redirect_uri.clone(),
             quota: QuotaSettings::from(self.rate_limit).changed(self.file.quota),
             retention_days: self.retention_days,

@@ -5,6 +5,8 @@
 //! with an `Origin`, so writes from another origin are rejected. With a control token neither check is needed, because
 //! no page has the token.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -21,19 +23,29 @@ use tower_governor::{
 };
 
 use super::problem::Problem;
+use crate::webhook::AllowedTargets;
 
 /// The protection of the control API.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     /// The HMAC of the token. The time of its comparison reveals neither the length of the token nor a matching prefix.
     signature: Option<Vec<u8>>,
+    /// Where notifications of webhooks may go.
+    pub(super) targets: Arc<AllowedTargets>,
 }
 
 impl Access {
     /// With a token, only requests with this token are accepted. Without one, all requests are accepted that pass the
     /// checks of `Host` and `Origin`.
     pub(crate) fn new(token: Option<&str>) -> Self {
-        Self { signature: token.map(|token| signer(token).finalize().into_bytes().to_vec()) }
+        let signature = token.map(|token| signer(token).finalize().into_bytes().to_vec());
+        Self { signature, targets: Arc::default() }
+    }
+
+    /// With further hosts that may receive the notifications of webhooks.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_webhook_hosts(self, hosts: Vec<String>) -> Self {
+        Self { targets: Arc::new(AllowedTargets::new(hosts)), ..self }
     }
 
     fn accepts(&self, token: &str) -> bool {

@@ -23,6 +23,8 @@ mod state;
 mod tokens;
 mod upload;
 mod verdict;
+mod wait;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -65,6 +67,7 @@ fn surface(state: ControlState) -> Router {
         .route("/accounts/{account}/faults/{fault}", delete(faults::forget))
         .route("/accounts/{account}/audit", get(audit::served).post(audit::compare))
         .route("/accounts/{account}/verdict", get(verdict::show))
+        .route("/accounts/{account}/webhook", get(webhook::show).put(webhook::set).delete(webhook::remove))
         .route("/accounts/{account}/requests", get(requests::list))
         .route("/accounts/{account}/requests/stream", get(requests::stream))
         .layer(from_fn_with_state(state.guard.clone(), guard::check))

@@ -14,7 +14,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 
-use super::{body::QueryParams, compute::compute, problem::Problem, state::NamedAccount};
+use super::{body::QueryParams, compute::compute, problem::Problem, state::NamedAccount, wait};
 use crate::{
     account::{
         Account,
@@ -31,9 +31,6 @@ const MAX_LIMIT: usize = 1_000;
 const MAX_BYTES: usize = 1024 * 1024;
 /// The maximum number of requests that are read ahead for a subscriber.
 const READ_AHEAD: usize = 16;
-
-/// The maximum time of a wait, of the machine's clock.
-const MAX_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -116,10 +113,7 @@ impl ListQuery {
             let is_alone = self.count.is_some() || self.fault.is_some();
             return if is_alone { Err(Problem::invalid("count and fault come with wait only")) } else { Ok(None) };
         };
-        let time = parse_wait(text).filter(|time| *time <= MAX_WAIT).ok_or_else(|| {
-            let (most, got) = (MAX_WAIT.as_secs(), shortened(text));
-            Problem::invalid(format!("wait must be a time such as 10s or 500ms, at most {most}s, got {got}"))
-        })?;
+        let time = wait::read(text)?;
         let count = self.count.map(|count| in_range("count", count)).transpose()?;
         if let Some(name) = &self.fault
             && account.faults().iter().all(|known| known.rule.name.as_ref() != Some(name))
@@ -157,13 +151,6 @@ fn in_range(name: &str, number: usize) -> Result<usize, Problem> {
     let is_in_range = (1..=MAX_LIMIT).contains(&number);
     let problem = || Problem::invalid(format!("{name} must be from 1 to {MAX_LIMIT}, got {number}"));
     is_in_range.then_some(number).ok_or_else(problem)
-}
-
-fn parse_wait(text: &str) -> Option<Duration> {
-    match text.strip_suffix("ms") {
-        Some(millis) => millis.parse().ok().map(Duration::from_millis),
-        None => text.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
-    }
 }
 
 fn shortened(text: &str) -> String {

@@ -16,6 +16,7 @@ use crate::{
     bodies::{Bodies, CONTROL_KIB},
     limits::{Limits, Seconds},
     metrics::Metrics,
+    webhook::AllowedTargets,
 };
 
 /// The maximum size of a body, enough for ten thousand events.
@@ -28,6 +29,8 @@ pub(crate) struct ControlState {
     pub(super) bodies: Arc<Bodies>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) guard: Guard,
+    /// Where notifications may go.
+    pub(super) targets: Arc<AllowedTargets>,
     /// The maximum time between two parts of a body that is read while it arrives.
     pub(super) body_seconds: Seconds,
 }
@@ -41,7 +44,8 @@ impl FromRef<ControlState> for Arc<Accounts> {
 impl ControlState {
     pub(crate) fn new(accounts: Arc<Accounts>, access: Access, limits: &Limits, metrics: Arc<Metrics>) -> Self {
         let bodies = Arc::new(Bodies::new(MAX_BODY_BYTES, limits.body_seconds, CONTROL_KIB));
-        Self { accounts, bodies, metrics, guard: Guard::new(access), body_seconds: limits.body_seconds }
+        let targets = access.targets.clone();
+        Self { accounts, bodies, metrics, targets, guard: Guard::new(access), body_seconds: limits.body_seconds }
     }
 }
 

@@ -22,6 +22,9 @@ pub struct WorldConfig {
     pub devices: u32,
     /// The delay between an event and its visibility.
     pub lag: Lag,
+    /// The instant from which a receiver gets the notifications to the webhook. The history has no webhook events from
+    /// then on, because only the receiver knows what it answers. `None` for a simulated receiver.
+    pub webhook_since: Option<Millis>,
 }
 
 /// A simulated company and its whole history. A value takes some tens of kilobytes, for any size of the fleet.

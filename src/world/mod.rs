@@ -12,7 +12,7 @@
 //! ```
 //! use opswat_mock::world::{Filter, Lag, Millis, Order, WorldConfig, Category, Window, World};
 //!
-//! let world = World::new(WorldConfig { seed: 7, devices: 100, lag: Lag::NONE });
+//! let world = World::new(WorldConfig { seed: 7, devices: 100, lag: Lag::NONE, webhook_since: None });
 //! let day = Window { from: Millis(1_768_435_200_000), to: Millis(1_768_521_599_999) };
 //! let events = world.select(Category::Device, day, Filter::default());
 //! let newest = events.page(0, 10, Order::NewestFirst);
@@ -26,6 +26,7 @@ mod company;
 mod inventory;
 mod kinds;
 mod lag;
+mod notifications;
 mod owner;
 mod processes;
 mod query;
@@ -62,5 +63,6 @@ pub use self::{
 };
 pub(crate) use self::{
     inventory::{DeviceCounts, DeviceState, EnrolmentCursor, Identifier, Inventory, Violation},
+    notifications::Notification,
     vulnerabilities::{PRODUCTS, Product, Risk, Vulnerability},
 };

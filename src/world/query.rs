@@ -95,7 +95,7 @@ impl World {
         let categories = categories.into();
         let tracks = self.tracks(categories, &filter);
         let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
-        let to = Millis(window.to.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
+        let to = Millis(self.end_of(categories, window.to).0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
         // The longest lag of events up to this instant is over, so they are visible.
         let settled =
             Millis((seen_at.0.saturating_sub(self.lag().longest_ms())).clamp(from.0 - 1, to.0.max(from.0 - 1)));
@@ -148,6 +148,12 @@ impl World {
             && filter.search.as_ref().is_none_or(|text| self.render(event).mentions(&SearchTerm::new(text)))
     }
 
+    /// The end of a window, as far as the history has events of these categories.
+    fn end_of(&self, categories: Categories, to: Millis) -> Millis {
+        let since = self.config.webhook_since.filter(|_| categories.contains(Category::Webhook));
+        since.map_or(to, |since| to.min(Millis(since.0 - 1)))
+    }
+
     fn tracks(&self, categories: Categories, filter: &Filter) -> Cow<'_, [usize]> {
         let all = self.tracks_of(categories);
         if filter.kinds.is_none() && filter.agents.is_none() {
@@ -187,7 +193,7 @@ impl World {
         found.into_iter().map(Event).collect()
     }
 
-    fn slice_of(&self, tracks: &[usize], places: Range<u64>, hint: Millis) -> Vec<Event> {
+    pub(super) fn slice_of(&self, tracks: &[usize], places: Range<u64>, hint: Millis) -> Vec<Event> {
         if places.is_empty() {
             return Vec::new();
         }

@@ -28,7 +28,7 @@ pub struct ReproducibilityError {
 ///
 /// When the names of people differ, because another version of the `fake` crate is compiled in.
 pub fn check_reproducibility() -> Result<(), ReproducibilityError> {
-    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE });
+    let world = World::new(WorldConfig { seed: 1, devices: 100, lag: Lag::NONE, webhook_since: None });
     let people = (0..PEOPLE).map(|slot| world.roster.person(slot).name);
     let bytes = people.flat_map(String::into_bytes).chain(world.company().bytes());
     match bytes.fold(0, |digest, byte| mix(digest ^ u64::from(byte))) {

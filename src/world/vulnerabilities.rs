@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn vulnerabilities_of_all_months_have_different_numbers_and_come_from_the_past() {
-        let world = World::new(WorldConfig { seed: 1, devices: 1, lag: Lag::NONE });
+        let world = World::new(WorldConfig { seed: 1, devices: 1, lag: Lag::NONE, webhook_since: None });
         let mut ids = HashSet::new();
         for month in 0..400 {
             let at = Millis(start(month).0 + 5);

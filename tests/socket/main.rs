@@ -6,3 +6,4 @@ mod limits;
 mod requests;
 mod stop;
 mod tls;
+mod webhook;

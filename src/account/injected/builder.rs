@@ -73,7 +73,21 @@ impl EventBuilder<'_> {
         };
         let (entry, kind, agent) = made;
         let number = self.nth + 1;
-        Ok((subject, Injected { entry, at, visible_at, category, kind, agent, number, added, forgotten: None }))
+        Ok((
+            subject,
+            Injected {
+                entry,
+                at,
+                visible_at,
+                made_at: self.now,
+                category,
+                kind,
+                agent,
+                number,
+                added,
+                forgotten: None,
+            },
+        ))
     }
 
     /// Rejects fields that the category does not have, and texts that are too long.

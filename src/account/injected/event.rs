@@ -87,6 +87,8 @@ pub struct Injected {
     pub at: Millis,
     /// The time at which the event becomes visible.
     pub visible_at: Millis,
+    /// The account's time when the event was injected.
+    pub(crate) made_at: Millis,
     pub(super) category: Category,
     /// The bit of the event code in [`Filter::kinds`].
     pub(super) kind: u64,

@@ -14,7 +14,7 @@ use super::{
     builder::{EventBuilder, Known, Subject},
     event::{InjectError, Injected, MAX_INJECTED, NewEvent, Snapshot},
 };
-use crate::world::{Categories, Category, Filter, Millis, SearchTerm, Window, World};
+use crate::world::{Categories, Category, Filter, Millis, Record, SearchTerm, WebhookRecord, Window, World};
 
 /// The injected events of an account, see the module.
 #[derive(Debug)]
@@ -147,6 +147,37 @@ impl InjectedEvents {
         }
         self.is_empty.store(false, Ordering::Release);
         Ok(added)
+    }
+
+    /// Injects a webhook event. Its time is moved by milliseconds if the device has one with the same code there.
+    pub(crate) fn add_delivery(&self, mut record: WebhookRecord, now: Millis) -> Result<(), InjectError> {
+        let mut known = self.known.lock();
+        if self.state().count >= MAX_INJECTED {
+            return Err(InjectError::TooMany);
+        }
+        let kind = Category::Webhook.kind(record.event as usize);
+        while !known.identities.insert(((kind, record.device.id.clone()), record.at)) {
+            record.at.0 += 1;
+        }
+        let mut state = self.state.write();
+        state.now.0 += 1;
+        state.made += 1;
+        state.count += 1;
+        let event = Injected {
+            at: record.at,
+            visible_at: record.at.max(now),
+            made_at: now,
+            category: Category::Webhook,
+            kind,
+            agent: Some(record.device.agent),
+            number: state.made,
+            added: state.now,
+            forgotten: None,
+            entry: Record::Webhook(record),
+        };
+        state.categories[Category::Webhook as usize].insert((event.at, event.added), Arc::new(event));
+        self.is_empty.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Deletes all injected events, and returns their number.

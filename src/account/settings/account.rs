@@ -149,7 +149,7 @@ impl Default for Settings {
         let credential = |text: &str| Credential(text.to_owned());
         Self {
             name: Name("default".to_owned()),
-            world: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE },
+            world: WorldConfig { seed: 1, devices: 100, lag: Lag::NONE, webhook_since: None },
             access_token: credential(DOCUMENTED_TOKEN),
             client_id: credential(DOCUMENTED_CLIENT_ID),
             client_secret: credential(DEFAULT_CLIENT_SECRET),
@@ -178,6 +178,7 @@ impl Settings {
                 seed: new.seed.unwrap_or(hash(&id) & u64::from(u32::MAX)),
                 devices: new.devices.map_or(self.world.devices, |Devices(devices)| devices),
                 lag: new.lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
+                webhook_since: None,
             },
             access_token: new.access_token.unwrap_or_else(|| own(0, &id)),
             client_id: new.client_id.unwrap_or_else(|| Credential(id.clone())),
@@ -204,6 +205,7 @@ impl Settings {
                 seed: seed.unwrap_or(self.world.seed),
                 devices: devices.map_or(self.world.devices, |Devices(devices)| devices),
                 lag: lag.map_or(self.world.lag, |LagSeconds(lag)| lag),
+                webhook_since: self.world.webhook_since,
             },
             profile: self.profile.changed(profile, quota),
             quota: self.quota.changed(quota),

@@ -4,6 +4,7 @@ mod audit;
 mod parts;
 mod paths;
 mod schemas;
+mod webhook;
 
 use std::sync::OnceLock;
 

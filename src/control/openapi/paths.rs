@@ -174,6 +174,21 @@ pub(super) fn control_paths() -> Map<String, Value> {
             }),
         ),
         (
+            of("/webhook"),
+            json!({
+                "parameters": one(&[]),
+                "get": with_parameters(
+                    operation("showWebhook", "Shows the receiver of the notifications, and the last attempts", ("200", answer("The webhook.", &named("Webhook"))), &["400", "404"]),
+                    &[parameter("wait", "query", json!({ "type": "string", "pattern": "^[0-9]+m?s$" }))],
+                ),
+                "put": with_body(
+                    operation("setWebhook", "Sets the receiver: from now on, notifications are delivered to it, and the logs have what it answers", ("200", answer("The webhook.", &named("Webhook"))), &["400", "404"]),
+                    &named("WebhookSettings"), &json!({ "url": "http://127.0.0.1:9000/hook", "api_key": "secret" }),
+                ),
+                "delete": operation("removeWebhook", "Removes the receiver; there are no notifications until a reset", ("204", nothing()), &["400", "404"]),
+            }),
+        ),
+        (
             of("/requests"),
             json!({
                 "parameters": one(&[]),

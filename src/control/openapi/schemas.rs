@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     audit::audit_schemas,
     parts::{instant, named, text},
+    webhook::webhook_schemas,
 };
 use crate::{account::profile::Profile, api_name::ApiName, world::Category};
 
@@ -140,6 +141,7 @@ pub(super) fn control_schemas() -> Map<String, Value> {
     let modes = json!({ "type": "string", "enum": ["system", "frozen", "scaled"] });
     let rate = json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000 });
     let mut schemas = audit_schemas();
+    schemas.extend(webhook_schemas());
     schemas.extend([
         (
             "Problem".to_owned(),

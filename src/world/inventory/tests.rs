@@ -13,7 +13,7 @@ use crate::world::{
 const DAY_MS: i64 = 86_400_000;
 
 fn world(seed: u64, devices: u32) -> World {
-    World::new(WorldConfig { seed, devices, lag: Lag::NONE })
+    World::new(WorldConfig { seed, devices, lag: Lag::NONE, webhook_since: None })
 }
 
 /// All devices that are in the account, by examining each slot.
