@@ -88,3 +88,68 @@ fn from_nothing(bencher: Bencher, devices: u32) {
         )
     });
 }
+
+/// What a connector looks up, through the router of a mock with 100,000 devices: a list by number and by enrolment, the
+/// details of fifty devices, and the account.
+mod look_ups {
+    use std::{cell::RefCell, sync::LazyLock};
+
+    use bytes::Bytes;
+    use divan::Bencher;
+    use http::Request;
+    use opswat_mock::{Local, Mock};
+    use serde_json::{Value, json};
+    use tokio::runtime::Runtime;
+
+    thread_local! {
+        static RUNTIME: RefCell<Runtime> =
+            RefCell::new(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
+    }
+
+    static MOCK: LazyLock<Local> = LazyLock::new(|| {
+        let mock = Mock::builder().now("2026-01-15T12:00:00Z").devices(100_000).without_quota();
+        mock.local().expect("a mock")
+    });
+
+    fn ask(path: &str, body: &Value) -> Value {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {}", opswat_mock::account::settings::DOCUMENTED_TOKEN))
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.to_string()))
+            .expect("a request");
+        let answer = RUNTIME.with_borrow(|runtime| runtime.block_on(MOCK.answer(request))).expect("an answer");
+        assert_eq!(answer.status(), 200, "{:?}", answer.body());
+        serde_json::from_slice(answer.body()).expect("JSON")
+    }
+
+    #[divan::bench(args = [1, 2000])]
+    fn devices_by_page(bencher: Bencher, page: u32) {
+        bencher.bench_local(|| ask("/o/api/v3.3/devices", &json!({ "limit": 50, "page": page })));
+    }
+
+    /// The page after so many pages in the order of enrolment.
+    #[divan::bench(args = [0, 20, 1999])]
+    fn devices_by_enrolment(bencher: Bencher, pages: u32) {
+        let next = |token: &Value| ask("/o/api/v3.4/devices", &json!({ "limit": 50, "token": token }));
+        let token = (0..pages).fold(json!(""), |token, _| next(&token)["next_token"].clone());
+        bencher.bench_local(|| next(&token));
+    }
+
+    #[divan::bench]
+    fn details_of_50(bencher: Bencher) {
+        let page = ask("/o/api/v3.3/devices", &json!({ "limit": 50 }));
+        let ids: Vec<&Value> = page.as_array().expect("devices").iter().map(|device| &device["device_id"]).collect();
+        let body = json!({ "ids": ids, "verbose": { "categories": 1 } });
+        bencher.bench_local(|| ask("/o/api/v3.4/devices/detail", &body));
+    }
+
+    #[divan::bench]
+    fn account(bencher: Bencher) {
+        bencher.bench_local(|| ask("/o/api/v3.2/account", &json!({})));
+    }
+
+    #[divan::bench]
+    fn vulnerabilities(bencher: Bencher) {
+        bencher.bench_local(|| ask("/o/api/v3/cves", &json!({})));
+    }
+}

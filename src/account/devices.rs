@@ -8,8 +8,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::injected::{Injected, InjectedEvents};
 use crate::world::{
-    Category, Device, DeviceCounts, DeviceEvent, DeviceReport, DeviceState, EnrolmentCursor, Filter, Identifier,
-    Inventory, Millis, Record, Severity, Status, Violation, Window, World,
+    Category, Device, DeviceCounts, DeviceEvent, DeviceState, EnrolmentCursor, Filter, Identifier, Inventory, Millis,
+    Record, Severity, Status, Violation, Window, World,
 };
 
 /// The source of a cursor at a device that only injected events name.
@@ -34,8 +34,8 @@ struct Changed {
     generated: Option<DeviceState>,
     /// Its state; `None` if it is not in the account.
     state: Option<DeviceState>,
-    /// The last injected report.
-    report: Option<DeviceReport>,
+    /// The time of the last injected report, and the address that it came from.
+    seen: Option<(Millis, String)>,
 }
 
 impl<'w> Devices<'w> {
@@ -71,7 +71,7 @@ impl<'w> Devices<'w> {
             }
         });
         let last_change = generated.as_ref().and_then(|state| self.inventory.last_change(&state.device));
-        let mut report = None;
+        let mut seen = None;
         for event in events {
             let is_later = |generated: Option<Millis>| generated.is_none_or(|generated| event.at >= generated);
             match &event.entry {
@@ -95,7 +95,7 @@ impl<'w> Devices<'w> {
                             Status::Exempted => {}
                         }
                     }
-                    report = Some(entry.clone());
+                    seen = Some((entry.at, entry.public_ip.clone()));
                 }
                 _ => {}
             }
@@ -110,7 +110,7 @@ impl<'w> Devices<'w> {
             }
             _ => {}
         }
-        self.changed.insert(id, Changed { generated, state: is_here.then_some(state), report });
+        self.changed.insert(id, Changed { generated, state: is_here.then_some(state), seen });
     }
 
     /// The number of devices.
@@ -208,14 +208,13 @@ impl<'w> Devices<'w> {
         changed.and_then(|changed| changed.state.clone()).unwrap_or(generated)
     }
 
-    /// The last report of a device.
-    pub(crate) fn last_report(&self, device: &Device) -> Option<DeviceReport> {
-        let injected = self.changed.get(&device.id).and_then(|changed| changed.report.clone());
-        let generated = self.inventory.last_report(device);
+    /// The time of the last report of a device, and the address that it came from.
+    pub(crate) fn last_seen(&self, device: &Device) -> Option<(Millis, String)> {
+        let injected = self.changed.get(&device.id).and_then(|changed| changed.seen.clone());
+        let generated = self.inventory.last_seen(device);
         match (injected, generated) {
-            (Some(injected), Some(generated)) if injected.at < generated.at => Some(generated),
-            (Some(injected), _) => Some(injected),
-            (None, generated) => generated,
+            (Some(injected), Some(generated)) if injected.0 < generated.0 => Some(generated),
+            (injected, generated) => injected.or(generated),
         }
     }
 }

@@ -137,7 +137,7 @@ impl World {
         let (status, noncompliance) = self.processes.status(at, event_ref.at);
         let severity = self.processes.severity(at, status, noncompliance);
         let last_seen = Millis(event_ref.at.0 - key.sub(1).below(occurrence, 90_000).cast_signed());
-        let public_ip = self.roster.address(at, key.sub(2).below(occurrence, 5));
+        let public_ip = self.public_ip(event_ref, at);
         let policy_name = self.roster.policy(&device);
         let details = self.report_details(&device, status, policy_name, noncompliance);
         DeviceReport {
@@ -150,6 +150,12 @@ impl World {
             last_seen,
             public_ip,
         }
+    }
+
+    /// The address that a device reports from.
+    pub(super) fn public_ip(&self, event_ref: &EventRef, device: DeviceRef) -> String {
+        let (key, occurrence) = self.processes.detail(event_ref);
+        self.roster.address(device, key.stream(RngStream::Report).sub(2).below(occurrence, 5))
     }
 
     pub(super) fn activity_record(

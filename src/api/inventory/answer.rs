@@ -60,11 +60,8 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn of(state: &DeviceState, devices: &Devices<'_>) -> Self {
-        let report = devices.last_report(&state.device);
-        Self {
-            last_seen: encode::iso_seconds(report.as_ref().map_or(state.enrolled_at, |report| report.at)),
-            public_ip: report.map(|report| report.public_ip),
-        }
+        let (at, public_ip) = devices.last_seen(&state.device).unzip();
+        Self { last_seen: encode::iso_seconds(at.unwrap_or(state.enrolled_at)), public_ip }
     }
 }
 

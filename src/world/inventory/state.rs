@@ -1,12 +1,9 @@
 //! The state of devices, and the numbers of devices by their state.
 
-use std::sync::Arc;
-
 use super::list::Inventory;
 use crate::world::{
     kinds::{Severity, Status},
     processes::{BRIEF, NONCOMPLIANT, Processes},
-    records::DeviceReport,
     roster::Device,
     time::Millis,
     timeline::Moment,
@@ -120,11 +117,11 @@ impl Inventory<'_> {
         self.processes().last_change(device.place?, self.now)
     }
 
-    /// The last report of a device.
-    pub(crate) fn last_report(&self, device: &Device) -> Option<DeviceReport> {
+    /// The time of the last report of a device, and the address that it came from.
+    pub(crate) fn last_seen(&self, device: &Device) -> Option<(Millis, String)> {
         let place = device.place?;
         let event_ref = self.processes().last_report(place, self.now)?;
-        Some(self.world.report_record(&event_ref, (place, Arc::new(device.clone()))))
+        Some((event_ref.at, self.world.public_ip(&event_ref, place)))
     }
 
     /// The numbers of devices by status and severity.
