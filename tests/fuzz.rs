@@ -146,4 +146,4 @@ macro_rules! fuzz {
     };
 }
 
-fuzz!(query, form, activities, logs, earlier_logs, page_token, control, audit, config_file);
+fuzz!(query, form, activities, logs, earlier_logs, look_ups, page_token, control, audit, config_file);

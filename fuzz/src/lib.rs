@@ -16,12 +16,13 @@ const TOKEN: &str = "TEST7P9ZMJ2LBF8AMOMJLFNPMMLO953AVQ4C9YFF52R61234";
 pub type Target = fn(&[u8]);
 
 /// The target of each name: the folder of its corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("query", query),
     ("form", form),
     ("activities", activities),
     ("logs", logs),
     ("earlier_logs", earlier_logs),
+    ("look_ups", look_ups),
     ("page_token", page_token),
     ("control", control),
     ("audit", audit),
@@ -56,6 +57,16 @@ pub fn logs(data: &[u8]) {
 pub fn earlier_logs(data: &[u8]) {
     for version in ["v3", "v3.1", "v3.2"] {
         shared(&Method::POST, &format!("/o/api/{version}/logs"), "application/json", data);
+    }
+}
+
+/// A body for each API that connectors look something up with.
+pub fn look_ups(data: &[u8]) {
+    let is_log = |path: &str| path.ends_with("/logs") || path.ends_with("/activities") || path.starts_with("/o/oauth");
+    for api in opswat_mock::ApiName::ALL {
+        for path in api.paths().iter().filter(|path| !is_log(path)) {
+            shared(&Method::POST, &path.replace("{id}", "KFL5ODOBEFFL38RA"), "application/json", data);
+        }
     }
 }
 
