@@ -9,6 +9,7 @@ mod earlier_logs;
 mod gates;
 mod harness;
 mod inventory;
+mod inventory_input;
 mod logs_v2;
 mod logs_v3_3;
 mod pages;

@@ -2,7 +2,9 @@
 
 mod inventory;
 mod logs;
+mod look_ups;
 mod oauth;
+mod operation;
 mod parts;
 
 use serde_json::{Map, Value, json};
