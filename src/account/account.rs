@@ -9,17 +9,17 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::{
     config::AccountConfig,
+    description::{Description, MadeToken, QuotaDescription},
     error::{CreateAccountError, MintTokenError},
     fault::{FaultError, FaultRule, FaultStatus, Faults},
     injected::{InjectError, Injected, InjectedEvents, NewEvent},
     journal::{Journal, Requests},
     profile::Profile,
-    quota::{self, Bucket, Quota, QuotaChange, QuotaSettings},
+    quota::{Bucket, Quota, QuotaChange},
     settings::{AccountChange, NewToken, Settings},
     shared::Shared,
     tokens::Tokens,
@@ -27,7 +27,7 @@ use super::{
     webhook::{Webhook, WebhookSettings},
 };
 use crate::{
-    clock::{Clock, ClockReading, Start},
+    clock::{Clock, Start},
     world::{Category, Filter, Millis, Window, World, WorldConfig},
 };
 
@@ -60,54 +60,6 @@ pub struct Account {
     epoch: AtomicU64,
     /// The use number of the last request to this account, see `Accounts`.
     last_use: AtomicU64,
-}
-
-/// The properties of an account, as the control surface shows them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Description {
-    /// The name of the account on the control surface.
-    pub name: String,
-    /// The seed of the generated history.
-    pub seed: u64,
-    /// The number of devices that the company has at any one time.
-    pub devices: u32,
-    /// How far back clients can read the history, in days.
-    pub retention_days: u32,
-    /// The delay until an event becomes visible, in seconds.
-    pub lag: String,
-    /// The access token that is valid from the start.
-    pub access_token: String,
-    /// The client id for token requests.
-    pub client_id: String,
-    /// The secret of that client.
-    pub client_secret: String,
-    /// The addresses that a browser may be redirected to after consent, besides loopback addresses.
-    pub redirect_uris: Vec<String>,
-    /// The clock.
-    pub clock: ClockReading,
-    /// The quota.
-    pub quota: QuotaDescription,
-    /// The choices between the possible readings of assumed behaviour (A).
-    pub profile: Profile,
-}
-
-/// The properties of a quota.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-pub struct QuotaDescription {
-    /// The settings of the quota.
-    #[serde(flatten)]
-    pub settings: QuotaSettings,
-    /// The form of `Retry-After` on a 429: the profile key `retry_after`.
-    pub retry_after: quota::RetryAfter,
-}
-
-/// A token that was created.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MadeToken {
-    /// The token.
-    pub token: String,
-    /// The expiry of the token.
-    pub expires_at: Millis,
 }
 
 impl Account {
@@ -462,6 +414,6 @@ mod tests {
         let config = account.config();
         assert_eq!((config.settings.quota.requests.get(), config.settings.quota.per_seconds.get()), (3, 9));
         assert_eq!(config.settings.quota, account.quota.settings());
-        assert_eq!(account.quota().retry_after, quota::RetryAfter::Seconds);
+        assert_eq!(account.quota().retry_after, crate::account::quota::RetryAfter::Seconds);
     }
 }

@@ -11,6 +11,7 @@ mod account;
 pub(crate) mod accounts;
 pub(crate) mod actions;
 mod config;
+mod description;
 pub(crate) mod devices;
 mod error;
 pub mod fault;
@@ -28,14 +29,15 @@ mod truth;
 pub mod webhook;
 pub(crate) mod worlds;
 
+pub use self::{
+    account::Account,
+    accounts::Accounts,
+    description::{Description, MadeToken, QuotaDescription},
+    error::{CreateAccountError, MintTokenError},
+    truth::TrueEvent,
+};
 pub(crate) use self::{
     account::InFlightGuard,
     accounts::Sizes,
     config::{AccountConfig, is_signed},
-};
-pub use self::{
-    account::{Account, Description, MadeToken, QuotaDescription},
-    accounts::Accounts,
-    error::{CreateAccountError, MintTokenError},
-    truth::TrueEvent,
 };
