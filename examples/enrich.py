@@ -22,7 +22,10 @@ class Connector:
 
     def ask(self, path, body):
         answer = self.session.post(f"{BASE}/o/api/{path}", json=body)
-        return None if answer.status_code == 404 else answer.raise_for_status() or answer.json()
+        if answer.status_code in (404, 413):
+            return None if answer.status_code == 404 else []
+        answer.raise_for_status()
+        return answer.json()
 
     def read(self, start, end):
         """All device events of a window, oldest first."""
@@ -37,6 +40,7 @@ class Connector:
         """What the look-ups say about the device of an event; `gone` if it left the account since."""
         ids = [event["device_id"]]
         details = self.ask("v3.4/devices/detail", {"ids": ids, "verbose": {"categories": 1}})
+        # 413 says that there is nothing to return, 404 that the device is gone.
         cves = self.ask("v3/get_cves", {"id": event["device_id"], "verbose": 1})
         if not details:
             assert cves is None, "a device without details has vulnerabilities"

@@ -63,9 +63,9 @@ const OUTSIDE: [(&str, &[&str]); 14] = [
     ("std::fs", &["cli", "config"]),
     ("std::env", &["cli", "config"]),
     ("std::time::SystemTime", &["clock"]),
-    // Connections are timed by the machine, whatever the clocks of accounts show.
+    // Connections and answers of receivers are timed by the machine, whatever the clocks of accounts show.
     ("std::time::Instant", &["clock", "server"]),
-    ("tokio::time::Instant", &["clock", "server"]),
+    ("tokio::time::Instant", &["clock", "server", "webhook"]),
 ];
 
 /// Names of modules that collect what has no place.

@@ -1,6 +1,7 @@
 //! One account.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -36,6 +37,9 @@ const HOUR_MS: i64 = 3_600_000;
 /// The number of searches of one account that run at once. Further searches wait.
 const MAX_SEARCHES: usize = 2;
 
+/// The ends of exemptions that are still in the future: by device id, the times and numbers of the events that will end them.
+pub(super) type ExemptionEnds = HashMap<String, Vec<(Millis, u64)>>;
+
 /// The state of one account, with the operations of the control surface on it.
 #[derive(Debug)]
 pub struct Account {
@@ -48,8 +52,9 @@ pub struct Account {
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
     pub(crate) webhook: Webhook,
-    /// Serializes actions on devices, which look at the state of a device before they change it.
-    pub(super) acting: Mutex<()>,
+    /// The ends of exemptions that actions began. The lock serializes actions, which look at the state of a device before
+    /// they change it.
+    pub(super) acting: Mutex<ExemptionEnds>,
     pub(crate) journal: Journal,
     /// Permits for searches, which compute longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
@@ -214,6 +219,9 @@ impl Account {
 
     /// Resets clock, quota, settings, tokens, faults, injected events and journal to their initial state.
     pub fn reset(&self) {
+        // An action in progress ends first; a later one of the old epoch has no effect.
+        let mut ends = self.acting.lock();
+        ends.clear();
         let mut config = self.config.write();
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         *config = Arc::new(AccountConfig::new(self.initial.clone()));
@@ -325,9 +333,9 @@ impl Account {
         added
     }
 
-    /// Sets the receiver of the notifications, and returns the generation of the task that delivers to it. From now on,
-    /// the logs have what the receiver answers.
-    pub(crate) fn set_webhook(&self, receiver: WebhookSettings) -> u64 {
+    /// Sets the receiver of the notifications, and returns the generation of the task that delivers to it; `None` if the
+    /// account is deleted. From now on, the logs have what the receiver answers.
+    pub(crate) fn set_webhook(&self, receiver: WebhookSettings) -> Option<u64> {
         let mut config = self.config.write();
         let mut settings = config.settings.clone();
         settings.world.webhook_since.get_or_insert_with(|| self.clock.now());
@@ -378,7 +386,7 @@ impl Account {
     pub(crate) fn close(&self) {
         self.tokens.close();
         self.journal.close();
-        self.webhook.reset();
+        self.webhook.close();
         self.clock.close();
     }
 

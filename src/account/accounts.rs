@@ -263,3 +263,12 @@ impl Table {
         }
     }
 }
+
+/// Ends the deliveries of all accounts, which would outlive the server.
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        for account in self.table.get_mut().by_name.values() {
+            account.webhook.close();
+        }
+    }
+}

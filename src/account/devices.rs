@@ -51,7 +51,25 @@ impl<'w> Devices<'w> {
         devices
     }
 
-    /// Applies the injected events of one device, oldest first.
+    /// Only the devices that some texts name, each by its id, a MAC address or its hostname, for look-ups of them. Lists and
+    /// counts need all devices.
+    pub(crate) fn some(world: &'w World, injected: &InjectedEvents, now: Millis, names: &[String]) -> Self {
+        let inventory = world.inventory(now);
+        let mut devices = Self { inventory, changed: HashMap::new(), removed: Vec::new(), added: Vec::new() };
+        for name in names {
+            let by = [Identifier::of(name), Identifier::Hostname(name)];
+            let generated =
+                by.into_iter().find_map(|by| inventory.find(by)).map(|place| inventory.state(place).device.id);
+            let id = generated.unwrap_or_else(|| name.clone());
+            let events = injected.of_device(&id, now);
+            if !events.is_empty() {
+                devices.apply(world, id, &events, now);
+            }
+        }
+        devices
+    }
+
+    /// Applies the injected events of one device, in their order.
     fn apply(&mut self, world: &World, id: String, events: &[Arc<Injected>], now: Millis) {
         let generated = self.inventory.find(Identifier::Id(&id)).map(|place| self.inventory.state(place));
         let joined_or_left = match &generated {
@@ -61,7 +79,7 @@ impl<'w> Devices<'w> {
         // A device that was in the company's fleet and left it, is there again only if an event says so.
         let mut is_here = generated.is_some() || joined_or_left.is_none();
         let mut state = generated.clone().unwrap_or_else(|| {
-            let device = events.iter().rev().find_map(|event| device_of(&event.entry)).cloned();
+            let device = events.iter().rev().find_map(|event| event.entry.device()).cloned();
             DeviceState {
                 device: device.unwrap_or_else(|| Device::invented(id.clone(), id.clone(), String::new())),
                 enrolled_at: events[0].at,
@@ -90,9 +108,11 @@ impl<'w> Devices<'w> {
                         (state.status, state.severity) = (entry.status, entry.severity);
                         match entry.status {
                             Status::Compliant => state.violation = None,
-                            Status::NonCompliant => state.violation = Some(injected_violation(&entry.details)),
-                            // An exempted device still has the violation that it had, if any.
-                            Status::Exempted => {}
+                            // A report names the violation that the device has already.
+                            Status::NonCompliant if state.violation.is_none() => {
+                                state.violation = Some(injected_violation(&entry.details));
+                            }
+                            Status::NonCompliant | Status::Exempted => {}
                         }
                     }
                     seen = Some((entry.at, entry.public_ip.clone()));
@@ -182,8 +202,7 @@ impl<'w> Devices<'w> {
         if let Some(changed) = self.changed.get(text) {
             return changed.state.clone();
         }
-        let by = if text.contains([':', '-']) { Identifier::MacAddress(text) } else { Identifier::Id(text) };
-        self.generated(by)
+        self.generated(Identifier::of(text))
     }
 
     /// The device with a hostname.
@@ -219,31 +238,21 @@ impl<'w> Devices<'w> {
     }
 }
 
-/// The injected events of each device until an instant, oldest first.
+/// The injected events of each device until an instant, in the order in which they were asked for.
 fn events_by_device(injected: &InjectedEvents, now: Millis) -> HashMap<String, Vec<Arc<Injected>>> {
     let window = Window { from: Millis(i64::MIN), to: now };
     let mut by_device: HashMap<String, Vec<Arc<Injected>>> = HashMap::new();
     for category in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
         for event in injected.select(category, window, &Filter::default(), Millis(i64::MAX), None) {
-            if let Some(device) = device_of(&event.entry) {
+            if let Some(device) = event.entry.device() {
                 by_device.entry(device.id.clone()).or_default().push(event);
             }
         }
     }
     for events in by_device.values_mut() {
-        events.sort_by_key(|event| (event.at, event.added));
+        events.sort_by_key(|event| (event.asked_at, event.added));
     }
     by_device
-}
-
-fn device_of(entry: &Record) -> Option<&Device> {
-    match entry {
-        Record::Device(entry) => Some(&entry.device),
-        Record::Webhook(entry) => Some(&entry.device),
-        Record::Report(entry) => Some(&entry.device),
-        Record::Activity(entry) => Some(&entry.device),
-        Record::Admin(_) => None,
-    }
 }
 
 /// The violation that an injected event describes.

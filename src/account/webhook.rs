@@ -62,7 +62,7 @@ pub enum WebhookState {
     Absent,
     /// Notifications are delivered.
     On,
-    /// The receiver failed too often in a row, or the account stores no more injected events.
+    /// The receiver failed too often in a row.
     Off,
     /// The receiver was removed; there are no notifications until a reset.
     Removed,
@@ -108,6 +108,8 @@ struct Inner {
     deliveries: VecDeque<Delivery>,
     attempts: u64,
     failures: u32,
+    /// Whether the account is deleted, or the server has ended.
+    is_closed: bool,
     delivered_until: Option<Millis>,
 }
 
@@ -140,9 +142,12 @@ impl WebhookSettings {
 }
 
 impl Webhook {
-    /// Sets the receiver, and returns the generation of its task.
-    pub(crate) fn set(&self, receiver: WebhookSettings) -> u64 {
+    /// Sets the receiver, and returns the generation of its task; `None` if the account is deleted.
+    pub(crate) fn set(&self, receiver: WebhookSettings) -> Option<u64> {
         let mut inner = self.inner.lock();
+        if inner.is_closed {
+            return None;
+        }
         inner.generation += 1;
         inner.state = WebhookState::On;
         inner.receiver = Some(Arc::new(receiver));
@@ -150,7 +155,7 @@ impl Webhook {
         let generation = inner.generation;
         drop(inner);
         self.changed.notify_waiters();
-        generation
+        Some(generation)
     }
 
     /// Removes the receiver. Returns `false` if there is none.
@@ -166,9 +171,18 @@ impl Webhook {
         was_there
     }
 
+    /// Ends the deliveries for good; what was delivered stays.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_closed = true;
+        inner.generation += 1;
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
     pub(crate) fn reset(&self) {
         let mut inner = self.inner.lock();
-        *inner = Inner { generation: inner.generation + 1, ..Inner::default() };
+        *inner = Inner { generation: inner.generation + 1, is_closed: inner.is_closed, ..Inner::default() };
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -185,16 +199,14 @@ impl Webhook {
         inner.receiver.clone().filter(|_| is_current)
     }
 
-    /// Stores an attempt, unless the receiver is another one by now. `log` stores it in the logs; if it cannot, or after
-    /// too many failures, the webhook is turned off. The number of the attempt is set here.
-    pub(crate) fn record(&self, generation: u64, mut delivery: Delivery, log: impl FnOnce() -> bool) {
+    /// Stores an attempt, unless the receiver is another one by now. `log` stores it in the logs. After too many failures,
+    /// the webhook is turned off. The number of the attempt is set here.
+    pub(crate) fn record(&self, generation: u64, mut delivery: Delivery, log: impl FnOnce()) {
         let mut inner = self.inner.lock();
         if inner.generation != generation {
             return;
         }
-        if !log() {
-            inner.state = WebhookState::Off;
-        }
+        log();
         inner.attempts += 1;
         delivery.number = inner.attempts;
         let is_success = (200..300).contains(&delivery.response_code);

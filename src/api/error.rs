@@ -118,13 +118,13 @@ impl ApiError {
             | Self::Ignored(_)
             | Self::Invalid { .. }
             | Self::Missing { .. }
+            | Self::NotStored(_)
             | Self::MissingGrantType => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::LimitTooLarge { .. } | Self::MoreThanLimit { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::NothingOnPage { .. } | Self::AfterLastPage => (StatusCode::PAYLOAD_TOO_LARGE, "page_out_of_range"),
             Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
             Self::UnsupportedResponseType(_) => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
-            Self::NotStored(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
             Self::ServerError | Self::BadTemplate(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Self::Forced(status) => (*status, code_of(*status)),
         }

@@ -60,6 +60,11 @@ impl<'a> Params<'a> {
         decode(raw).map_or_else(|_| raw.to_owned(), Cow::into_owned)
     }
 
+    /// A segment of a path without its escapes; a `+` stays.
+    pub(super) fn decoded_path(segment: &str) -> String {
+        percent_decode_str(segment).decode_utf8_lossy().into_owned()
+    }
+
     /// The value of an integer parameter, or the default if it is missing.
     pub(super) fn integer(&self, name: &'static str, wanted: &str, default: i64) -> Result<i64, ApiError> {
         match self.get(name) {

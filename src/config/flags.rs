@@ -51,7 +51,7 @@ pub struct Config {
     /// Seed of the history; the same seed and settings generate the same events on every machine
     #[arg(long, env = "OPSWAT_MOCK_SEED", value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
-    /// Number of devices of the company at any time, from 0 to 100000
+    /// Number of devices of the company, from 0 to 100000; a replaced device stays for some days beside its successor
     #[arg(long, env = "OPSWAT_MOCK_DEVICES", value_name = "NUMBER", default_value = "100",
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_DEVICES)))]
     pub devices: u32,
@@ -91,7 +91,7 @@ pub struct Config {
     #[arg(long, env = "OPSWAT_MOCK_CONTROL_TOKEN", value_name = "TEXT")]
     pub control_token: Option<Credential>,
     /// Host that may receive notifications of webhooks, besides loopback and private addresses and names without a dot; repeat the flag or separate by commas
-    #[arg(long, env = "OPSWAT_MOCK_WEBHOOK_ALLOW", value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, env = "OPSWAT_MOCK_WEBHOOK_ALLOW", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
     pub webhook_allow: Vec<String>,
     /// Level of the log on the standard error; debug logs each request
     #[arg(long, env = "OPSWAT_MOCK_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -275,6 +275,15 @@ fn is_similar(one: &str, other: &str) -> bool {
     after(one, 1).is_some_and(|rest| rest == other || Some(rest) == after(other, 1))
         || after(other, 1).is_some_and(|rest| rest == one)
         || swapped && one[2..] == other[2..]
+}
+
+/// A name or an IP address, without a scheme, a port or a path.
+fn parse_host(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if is_name || text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned())
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {

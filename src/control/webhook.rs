@@ -59,7 +59,9 @@ pub(super) async fn set(
 ) -> Result<Json<WebhookReport>, Problem> {
     receiver.check().map_err(Problem::invalid)?;
     let target = control.targets.target(&receiver.url).map_err(|why| Problem::invalid(why.to_string()))?;
-    webhook::start(account.clone(), receiver, target);
+    if !webhook::start(account.clone(), receiver, target) {
+        return Err(Problem::not_found("The account is deleted"));
+    }
     Ok(Json(account.webhook.report(account.clock().now())))
 }
 

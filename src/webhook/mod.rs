@@ -20,7 +20,7 @@ use crate::{
         Account,
         webhook::{Delivery, WebhookSettings},
     },
-    world::{Millis, World},
+    world::{LAST, Millis, World},
 };
 
 /// The maximum number of characters of an answer that the account stores.
@@ -28,12 +28,19 @@ const MAX_ANSWER: usize = 1_000;
 /// The delays before the second and the third attempt, in milliseconds of the account's clock (D).
 const RETRIES_MS: [i64; 2] = [4_000, 60_000];
 
-/// Starts the task that delivers to a receiver. It ends when the account has another receiver, or none.
-pub(crate) fn start(account: Arc<Account>, receiver: WebhookSettings, target: Target) {
+/// Starts the task that delivers to a receiver. It ends when the account has another receiver, or none. Returns `false` if
+/// the account is deleted.
+pub(crate) fn start(account: Arc<Account>, receiver: WebhookSettings, target: Target) -> bool {
     // Created before the response, so that what is injected after it has a notification.
-    let queue = Queue::new(&account, account.clock().now());
-    let generation = account.set_webhook(receiver);
+    let epoch = account.epoch();
+    let mut queue = Queue::new(&account, account.clock().now());
+    let Some(generation) = account.set_webhook(receiver) else { return false };
+    if account.epoch() != epoch {
+        // A reset in between removed the events that the queue has.
+        queue = Queue::new(&account, account.clock().now());
+    }
     tokio::spawn(run(account, generation, target, queue));
+    true
 }
 
 async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: Queue) {
@@ -56,7 +63,7 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
         let next = queue.next_at();
         account.webhook.delivered_until(generation, next.map_or(Millis(i64::MAX), |next| Millis(next.0 - 1)));
         let epoch = account.epoch();
-        match next {
+        match next.filter(|next| *next <= LAST) {
             // The clock ends the wait when it is reset; the receiver is gone then.
             Some(next) => tokio::select! {
                 () = account.clock().wait_until(next, epoch) => {}
@@ -82,5 +89,5 @@ fn store(account: &Account, generation: u64, world: &World, attempt: &Attempt, a
     };
     let record = world.attempt_record(notification, (*nth, *at), answer.status, response_body);
     let now = account.clock().now();
-    account.webhook.record(generation, delivery, || account.injected.add_delivery(record, now).is_ok());
+    account.webhook.record(generation, delivery, || account.injected.add_delivery(record, now));
 }

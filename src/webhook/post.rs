@@ -1,15 +1,18 @@
 //! One request to a receiver.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout_at},
+};
 
-use super::target::Target;
+use super::target::{Target, is_near};
 
 /// The time within which a receiver must answer. The vendor documents none (A).
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -28,15 +31,26 @@ pub(super) struct Answer {
 /// Sends a notification. Redirects are not followed.
 pub(super) async fn send(target: &Target, api_key: &str, body: Vec<u8>) -> Answer {
     let none = |why: String| Answer { status: 0, body: why };
-    match timeout(ANSWER_TIME, exchange(target, api_key, body)).await {
+    let deadline = Instant::now() + ANSWER_TIME;
+    match timeout_at(deadline, exchange(target, api_key, body, deadline)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(why)) => none(why),
         Err(_) => none(format!("no answer within {} s", ANSWER_TIME.as_secs())),
     }
 }
 
-async fn exchange(target: &Target, api_key: &str, body: Vec<u8>) -> Result<Answer, String> {
-    let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|error| error.to_string())?;
+/// Connects to the receiver. A name must not lead out of the own network, unless the user named it.
+async fn connect(target: &Target) -> Result<TcpStream, String> {
+    let addresses = lookup_host((target.host.as_str(), target.port)).await.map_err(|error| error.to_string())?;
+    let allowed: Vec<SocketAddr> = addresses.filter(|address| target.is_named || is_near(address.ip())).collect();
+    if allowed.is_empty() {
+        return Err(format!("{} has no loopback or private address", target.host));
+    }
+    TcpStream::connect(allowed.as_slice()).await.map_err(|error| error.to_string())
+}
+
+async fn exchange(target: &Target, api_key: &str, body: Vec<u8>, deadline: Instant) -> Result<Answer, String> {
+    let stream = connect(target).await?;
     let (mut sender, connection) =
         http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let request = Request::builder()
@@ -52,9 +66,7 @@ async fn exchange(target: &Target, api_key: &str, body: Vec<u8>) -> Result<Answe
     let exchange = async {
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
-        // A body that is too large or cut off is still an answer.
-        let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body = read(response.into_body(), deadline).await;
         Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
     };
     let mut connection = std::pin::pin!(connection);
@@ -64,4 +76,19 @@ async fn exchange(target: &Target, api_key: &str, body: Vec<u8>) -> Result<Answe
         // The connection can end before the answer is read from it.
         _ = &mut connection => exchange.await,
     }
+}
+
+/// The part of a body that arrives in time: one that is too large, slow or cut off is still an answer.
+async fn read(mut body: Incoming, deadline: Instant) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Shortly before the end of the time for the whole answer.
+    let deadline = deadline.checked_sub(Duration::from_millis(100)).unwrap_or(deadline);
+    while bytes.len() < MAX_BODY_BYTES {
+        let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await else { break };
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+    }
+    bytes.truncate(MAX_BODY_BYTES);
+    bytes
 }

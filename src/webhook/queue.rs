@@ -113,14 +113,17 @@ impl Queue {
         let filter = Filter { kinds: Some(Category::Device.kinds(&NOTIFIED)), ..Filter::default() };
         let window = Window { from: Millis(i64::MIN), to: Millis(i64::MAX) };
         let mut highest = self.injected;
-        for event in account.injected.select(Category::Device, window, &filter, Millis(i64::MAX), None) {
+        let mut events = account.injected.select(Category::Device, window, &filter, Millis(i64::MAX), None);
+        events.retain(|event| event.number() > self.injected);
+        events.sort_unstable_by_key(|event| event.number());
+        for event in events {
             let Record::Device(record) = &event.entry else { continue };
             highest = highest.max(event.number());
             let Some(kind) = notified(record.event).filter(|_| event.number() > self.injected && event.at >= from)
             else {
                 continue;
             };
-            let at = event.at.max(event.made_at);
+            let at = event.asked_at.max(event.made_at);
             let notification = Notification { at, happened_at: event.at, event: kind, device: record.device.clone() };
             self.add(Attempt { notification, nth: 0, at });
         }

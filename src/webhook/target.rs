@@ -20,6 +20,8 @@ pub(crate) struct Target {
     /// A name or an address, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether the user named the host, so that it may be anywhere.
+    pub(super) is_named: bool,
     /// The value of `Host`.
     pub(super) authority: String,
     /// The path and the query.
@@ -58,13 +60,21 @@ impl AllowedTargets {
         if host.is_empty() {
             return Err(wrong("it has no host"));
         }
+        let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
+            None => 80,
+            Some(port) => {
+                let port = port.parse().ok().filter(|port| *port > 0);
+                port.ok_or_else(|| wrong("its port is not from 1 to 65535"))?
+            }
+        };
         if !self.allows(&host) {
             return Err(TargetError(format!(
                 "url must have a loopback or private address, a name without a dot, or a host of --webhook-allow, got {host:?}"
             )));
         }
         Ok(Target {
-            port: authority.port_u16().unwrap_or(80),
+            port,
+            is_named: self.is_named(&host),
             authority: authority.to_string(),
             path: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             host,
@@ -72,12 +82,29 @@ impl AllowedTargets {
     }
 
     fn allows(&self, host: &str) -> bool {
-        let is_near = match host.parse() {
-            Ok(IpAddr::V4(address)) => is_near_v4(address),
-            Ok(IpAddr::V6(address)) => is_near_v6(address),
-            Err(_) => !host.contains('.') && !host.contains(':'),
+        let is_allowed = match host.parse() {
+            Ok(address) => is_near(address),
+            Err(_) => is_local_name(host),
         };
-        is_near || self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+        is_allowed || self.is_named(host)
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    }
+}
+
+/// Whether a name is one of the own network: without a dot, and no number, which is an address in another form.
+fn is_local_name(host: &str) -> bool {
+    host.starts_with(|first: char| first.is_ascii_alphabetic())
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// Whether an address is a loopback or a private one.
+pub(super) fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_near_v4(address),
+        IpAddr::V6(address) => is_near_v6(address),
     }
 }
 
@@ -118,7 +145,16 @@ mod tests {
             ("http://[fd00::1]/", true),
             ("http://[::ffff:8.8.8.8]/", false),
             ("http://8.8.8.8/", false),
-            ("http://2130706433/", true),
+            ("http://2130706433/", false),
+            ("http://0x7f000001/", false),
+            ("http://0/", false),
+            ("http://-/", false),
+            ("http://*/", false),
+            ("http://127.1/", false),
+            ("http://localhost./", false),
+            ("http://127.0.0.1:99999/", false),
+            ("http://127.0.0.1:0/", false),
+            ("http://127.0.0.1:/", false),
             ("http://example.com/", false),
             ("http://HOOKS.example.com/", true),
             ("http://sub.hooks.example.com/", false),

@@ -24,6 +24,19 @@ pub enum Record {
     Activity(Activity),
 }
 
+impl Record {
+    /// The device that the event is about.
+    pub(crate) fn device(&self) -> Option<&Device> {
+        match self {
+            Self::Device(entry) => Some(&entry.device),
+            Self::Webhook(entry) => Some(&entry.device),
+            Self::Report(entry) => Some(&entry.device),
+            Self::Activity(entry) => Some(&entry.device),
+            Self::Admin(_) => None,
+        }
+    }
+}
+
 /// One event of a device.
 #[derive(Clone, Debug)]
 pub struct DeviceRecord {

@@ -88,10 +88,14 @@ impl FaultMatch {
                 return bad(format!("match.path must match a path of match.api ({}), got {pattern:?}", api.path()));
             }
         }
+        if self.path.as_ref().is_some_and(|path| path.starts_with("/_mock")) {
+            return bad("match.path must not be one of the control surface");
+        }
         let literal = self.path.as_deref().and_then(|path| path.split(['*', '{']).next());
         let is_in_api = literal.is_none_or(|start| start.starts_with("/o/api/") || "/o/api/".starts_with(start));
-        let is_oauth = literal.is_some_and(|start| start.starts_with("/o/oauth"));
-        if self.gate() == Gate::Behind && !is_in_api && !is_oauth {
+        let is_of_token =
+            |pattern: &String| ApiName::Token.paths().iter().any(|path| path::captures(pattern, path).is_some());
+        if self.gate() == Gate::Behind && !is_in_api && !self.path.as_ref().is_some_and(is_of_token) {
             return bad("match.needs_token must be false for a path outside of /o/api, which has no token check");
         }
         if self.gate() == Gate::Before && self.path.is_none() && self.api.is_none() {
@@ -156,14 +160,14 @@ impl Fault {
             let with_tokens: Vec<&str> = with_tokens.collect();
             return bad(format!("fault.repeat_page_token is for APIs with page tokens: {}", with_tokens.join(", ")));
         }
-        let has_no_body = matches!(self.status, Some(204 | 304));
+        let has_no_body = matches!(self.status, Some(204 | 205 | 304));
         let changes_body = self.close == Some(Close::MidBody)
             || self.invalid_utf8
             || self.truncate_at.is_some()
             || self.drip_bytes_per_second.is_some()
             || self.body.as_ref().is_some_and(|body| !body.is_empty());
         if has_no_body && changes_body {
-            return bad("fault.status 204 and 304 have no body: nothing that changes one can come with them");
+            return bad("fault.status 204, 205 and 304 have no body: nothing that changes one can come with them");
         }
         let without_answer = Self { delay_ms: None, expire_token: false, close: None, ..self.clone() };
         if self.close == Some(Close::BeforeHeaders) && without_answer != Self::default() {
@@ -177,6 +181,9 @@ impl Fault {
             return bad(format!("fault.headers must be at most {MAX_FAULT_HEADERS}, got {}", self.headers.len()));
         }
         for (name, value) in &self.headers {
+            if self.headers.keys().any(|other| other < name && other.eq_ignore_ascii_case(name)) {
+                return bad("fault.headers must not have a name twice");
+            }
             let shown: String = name.chars().take(80).collect();
             if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
                 return bad(format!("fault.headers must not have {shown}, which has a field of its own or is set"));

@@ -24,6 +24,9 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
         if !name.is_some_and(is_name) {
             return Err(format!("{WANTED}, got the segment {segment:?}"));
         }
+        if pattern.matches(segment).count() > 1 {
+            return Err(format!("{WANTED}, got {segment} twice"));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, filters, value::Serde};
 use serde::Serialize;
 
 /// The maximum size of a rendered body, in bytes.
@@ -30,7 +30,7 @@ pub(crate) struct RequestParts {
 ///
 /// The description of the error.
 pub(super) fn check(source: &str) -> Result<(), String> {
-    environment(true).template_from_str(source).map(drop).map_err(|error| described(&error))
+    environment(true).template_from_str(source).map(drop).map_err(|error| described(source, &error))
 }
 
 /// Renders a template. In a JSON body, values are written as JSON, texts with their quotation marks.
@@ -40,14 +40,22 @@ pub(super) fn check(source: &str) -> Result<(), String> {
 /// The description of the error, also if the body is too large.
 pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Result<Vec<u8>, String> {
     let environment = environment(is_json);
-    let template = environment.template_from_str(source).map_err(|error| described(&error))?;
+    let template = environment.template_from_str(source).map_err(|error| described(source, &error))?;
     let mut rendered = Limited(Vec::new());
-    template.render_captured_to(Serde(parts), &mut rendered).map_err(|error| described(&error))?;
+    template.render_captured_to(Serde(parts), &mut rendered).map_err(|error| described(source, &error))?;
     Ok(rendered.0)
 }
 
+/// An environment with few filters. Those that build texts from lists are not there: a short template could build
+/// gigabytes with them.
 fn environment(is_json: bool) -> Environment<'static> {
-    let mut environment = Environment::new();
+    let mut environment = Environment::empty();
+    environment.add_filter("default", filters::default);
+    environment.add_filter("first", filters::first);
+    environment.add_filter("last", filters::last);
+    environment.add_filter("length", filters::length);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("upper", filters::upper);
     environment.set_auto_escape_callback(move |_| if is_json { AutoEscape::Json } else { AutoEscape::None });
     // A name that the request does not have is an error, so that a mistake in a template becomes visible.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -55,9 +63,14 @@ fn environment(is_json: bool) -> Environment<'static> {
     environment
 }
 
-fn described(error: &minijinja::Error) -> String {
-    let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
-    format!("{error}{line}")
+/// What is wrong, and the line of the template.
+fn described(source: &str, error: &minijinja::Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    let line = error.line().and_then(|number| Some((number, source.lines().nth(number.checked_sub(1)?)?)));
+    line.map_or(what.clone(), |(number, text)| {
+        let text: String = text.trim().chars().take(100).collect();
+        format!("{what} in line {number}, {text:?}")
+    })
 }
 
 /// A buffer with a maximum size.

@@ -43,7 +43,8 @@ impl EventBuilder<'_> {
             InjectError::Invalid("category", wanted, got.to_owned())
         })?;
         self.check_fields(category)?;
-        let mut at = new.timestamp.map_or(self.now, Instant::millis);
+        let asked_at = new.timestamp.map_or(self.now, Instant::millis);
+        let mut at = asked_at;
         let mut made = self.entry(category, at)?;
         let subject = (made.1, subject(&made.0));
         if new.timestamp.is_none() {
@@ -80,6 +81,7 @@ impl EventBuilder<'_> {
                 at,
                 visible_at,
                 made_at: self.now,
+                asked_at,
                 category,
                 kind,
                 agent,
@@ -259,6 +261,11 @@ fn choice<T: Copy>(
     let known = all.iter().copied().find(|one| code(*one) == given);
     let codes: Vec<&str> = all.iter().map(|one| code(*one)).collect();
     known.map(Some).ok_or_else(|| InjectError::Invalid(field, format!("one of {}", codes.join(", ")), given.to_owned()))
+}
+
+/// The identity of an event, without its time.
+pub(super) fn subject_of(event: &Injected) -> Subject {
+    (event.kind, subject(&event.entry))
 }
 
 /// The subject of a record.

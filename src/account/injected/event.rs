@@ -89,6 +89,8 @@ pub struct Injected {
     pub visible_at: Millis,
     /// The account's time when the event was injected.
     pub(crate) made_at: Millis,
+    /// The time that was asked for. `at` is a little earlier if there was an event with the same subject and code.
+    pub(crate) asked_at: Millis,
     pub(super) category: Category,
     /// The bit of the event code in [`Filter::kinds`].
     pub(super) kind: u64,

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::{
-    builder::{EventBuilder, Known, Subject},
+    builder::{EventBuilder, Known, Subject, subject_of},
     event::{InjectError, Injected, MAX_INJECTED, NewEvent, Snapshot},
 };
 use crate::world::{Categories, Category, Filter, Millis, Record, SearchTerm, WebhookRecord, Window, World};
@@ -37,6 +37,8 @@ struct State {
     count: usize,
     /// The deleted events, in the order of deletion.
     forgotten: VecDeque<(Category, Place)>,
+    /// The attempts of a webhook, which do not count in `count`, oldest first.
+    deliveries: VecDeque<Place>,
     /// Whether deleted events were dropped since the last reset.
     has_dropped: bool,
 }
@@ -149,24 +151,22 @@ impl InjectedEvents {
         Ok(added)
     }
 
-    /// Injects a webhook event. Its time is moved by milliseconds if the device has one with the same code there.
-    pub(crate) fn add_delivery(&self, mut record: WebhookRecord, now: Millis) -> Result<(), InjectError> {
+    /// Stores an attempt of a webhook, at most [`MAX_INJECTED`] of them: beyond that, the oldest ones are dropped. Its
+    /// time is moved back by milliseconds if the device has an event with the same code there.
+    pub(crate) fn add_delivery(&self, mut record: WebhookRecord, now: Millis) {
         let mut known = self.known.lock();
-        if self.state().count >= MAX_INJECTED {
-            return Err(InjectError::TooMany);
-        }
         let kind = Category::Webhook.kind(record.event as usize);
         while !known.identities.insert(((kind, record.device.id.clone()), record.at)) {
-            record.at.0 += 1;
+            record.at.0 -= 1;
         }
         let mut state = self.state.write();
         state.now.0 += 1;
         state.made += 1;
-        state.count += 1;
         let event = Injected {
             at: record.at,
             visible_at: record.at.max(now),
             made_at: now,
+            asked_at: record.at,
             category: Category::Webhook,
             kind,
             agent: Some(record.device.agent),
@@ -175,9 +175,51 @@ impl InjectedEvents {
             forgotten: None,
             entry: Record::Webhook(record),
         };
-        state.categories[Category::Webhook as usize].insert((event.at, event.added), Arc::new(event));
+        let place = (event.at, event.added);
+        state.categories[Category::Webhook as usize].insert(place, Arc::new(event));
+        state.deliveries.push_back(place);
+        if state.deliveries.len() > MAX_INJECTED
+            && let Some(oldest) = state.deliveries.pop_front()
+        {
+            state.categories[Category::Webhook as usize].remove(&oldest);
+            state.has_dropped = true;
+        }
         self.is_empty.store(false, Ordering::Release);
-        Ok(())
+    }
+
+    /// The present events about a device until an instant, in the order in which they were asked for.
+    pub(crate) fn of_device(&self, id: &str, until: Millis) -> Vec<Arc<Injected>> {
+        if self.is_empty.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let state = self.state();
+        let range = ..=(until, Snapshot(u64::MAX));
+        let of_devices = [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity];
+        let is_wanted = |event: &&Arc<Injected>| {
+            event.is_in(state.now) && event.entry.device().is_some_and(|device| device.id == id)
+        };
+        let all = of_devices.into_iter().flat_map(|category| state.categories[category as usize].range(range));
+        let mut found: Vec<Arc<Injected>> = all.map(|(_, event)| event).filter(is_wanted).cloned().collect();
+        found.sort_by_key(|event| (event.asked_at, event.added));
+        found
+    }
+
+    /// Deletes one event, by its number.
+    pub(crate) fn cancel(&self, category: Category, at: Millis, number: u64) {
+        let mut known = self.known.lock();
+        let mut state = self.state.write();
+        let State { now, categories, count, forgotten, .. } = &mut *state;
+        let range = (at, Snapshot(0))..=(at, Snapshot(u64::MAX));
+        let found = categories[category as usize]
+            .range_mut(range)
+            .find(|(_, event)| event.number == number && event.forgotten.is_none());
+        if let Some((place, event)) = found {
+            now.0 += 1;
+            *count -= 1;
+            known.identities.remove(&(subject_of(event), event.at));
+            Arc::make_mut(event).forgotten = Some(*now);
+            forgotten.push_back((category, *place));
+        }
     }
 
     /// Deletes all injected events, and returns their number.
@@ -185,7 +227,8 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, has_dropped, .. } = &mut *state;
+        let State { now, categories, count, forgotten, has_dropped, deliveries, .. } = &mut *state;
+        deliveries.clear();
         now.0 += 1;
         for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
             for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {

@@ -120,6 +120,11 @@ pub(super) async fn answer(
     apply_fault(applied, context, token, parts, async { ApiError::ServerError.into_response() }).await
 }
 
+/// A part of a path, without its escapes.
+fn decoded(segment: &serde_json::Value) -> serde_json::Value {
+    segment.as_str().map(Params::decoded_path).into()
+}
+
 /// What a template can use of a request, and the request with its body in memory.
 async fn request_parts(
     applied: &Applied,
@@ -133,7 +138,7 @@ async fn request_parts(
     let query = names.into_iter().filter_map(|name| Some((name.clone(), params.get(&name)?.into()))).collect();
     let parts = RequestParts {
         method: head.method.to_string(),
-        path: applied.captures.clone(),
+        path: applied.captures.iter().map(|(name, value)| (name.clone(), decoded(value))).collect(),
         query,
         json: serde_json::from_slice(&bytes).unwrap_or_default(),
         now: Instant::from(context.now).to_string(),
@@ -206,7 +211,7 @@ fn replacement(fault: &Fault, context: &RequestContext, parts: Option<&RequestPa
     }
     // The status is valid: rules are checked when they are added.
     let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
-    let has_body = !matches!(status.as_u16(), 204 | 304);
+    let has_body = !matches!(status.as_u16(), 204 | 205 | 304);
     Some(match &fault.body {
         _ if !has_body => status.into_response(),
         Some(body) => match rendered(fault, body, parts) {
@@ -240,7 +245,7 @@ async fn changed(mut response: Response, applied: &Applied, context: &RequestCon
     }
     let aborts_body = fault.close == Some(Close::MidBody);
     // These statuses have no body and no `Content-Length`.
-    let is_bodiless = matches!(response.status().as_u16(), 204 | 304);
+    let is_bodiless = matches!(response.status().as_u16(), 204 | 205 | 304);
     let is_whole = is_bodiless
         || fault.entries.is_none()
             && !fault.invalid_utf8

@@ -41,8 +41,8 @@ const SEVERITIES_OF_CVSS: [(&str, Option<Risk>); 7] = [
 struct Common {
     name: String,
     email: String,
-    /// `null` before the first login of the owner.
-    last_login: Option<String>,
+    /// The creation of the account before the first login of the owner (A).
+    last_login: String,
     date_created: String,
     devices_allowed: u64,
     devices_used: u64,
@@ -131,7 +131,7 @@ impl Common {
         Self {
             name: world.company().to_owned(),
             email: world.owner().email,
-            last_login: world.owner_login(context.now).map(encode::iso_seconds),
+            last_login: encode::iso_seconds(world.owner_login(context.now).unwrap_or(ACCOUNT_MADE)),
             date_created: encode::iso_seconds(ACCOUNT_MADE),
             devices_allowed: world.devices_allowed(),
             devices_used: counts.total(),

@@ -12,7 +12,10 @@ use super::{
     },
     answer, request,
 };
-use crate::account::actions::{Action, ActionResult};
+use crate::{
+    account::actions::{Action, ActionResult},
+    offload::offload,
+};
 
 /// The values of `types` (D). Those after the fifth have no effect on what is emulated.
 pub(in crate::api) const ACTIONS: [&str; 10] = [
@@ -33,8 +36,8 @@ const TYPES: &str = "exempt, unexempt, delete, fetch_agent_log, scan_threats, ig
 const MAX_EXEMPT_HOURS: u32 = 64_999;
 
 #[derive(Serialize)]
-struct ActedOn<'a> {
-    id: &'a str,
+struct ActedOn {
+    id: String,
     /// 1: done; 0: failed; -1: not supported (A: the vendor names the numbers, but not which is which).
     status: i8,
     /// Of `fetch_agent_log`; otherwise empty (D).
@@ -66,7 +69,7 @@ pub(super) async fn act(caller: Authenticated, fields: Fields) -> Result<Respons
         }
         texts
     })?;
-    let done = apply(&actions, &ids, context)?;
+    let done = apply(actions, ids, context).await?;
     let acted_on = |(id, action, result): (_, Action, ActionResult)| {
         let (status, number) = match result {
             ActionResult::Done(number) => (1, Some(number)),
@@ -81,24 +84,25 @@ pub(super) async fn act(caller: Authenticated, fields: Fields) -> Result<Respons
 
 /// Deletes a device.
 pub(super) async fn delete(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let ids = [id];
-    let results = apply(&[Action::Delete], &ids, &caller.context)?;
-    let is_done = results.iter().all(|(.., result)| matches!(result, ActionResult::Done(_)));
-    let [id] = ids;
-    if !is_done {
+    let results = apply(vec![Action::Delete], vec![id.clone()], &caller.context).await?;
+    if results.iter().any(|(.., result)| !matches!(result, ActionResult::Done(_))) {
         return Err(ApiError::NoSuchDevice(id));
     }
     answer::json(&Deleted { result: 1, msg: format!("Device {id} was deleted") })
 }
 
-fn apply<'i>(
-    actions: &[Action],
-    ids: &'i [String],
+/// Applies actions on a blocking thread: each one looks at the injected events of its device, of which there can be many.
+async fn apply(
+    actions: Vec<Action>,
+    ids: Vec<String>,
     context: &RequestContext,
-) -> Result<Vec<(&'i str, Action, ActionResult)>, ApiError> {
-    let world = context.account.world_of(context.config.settings.world);
-    let done = context.account.act(&world, actions, ids, context.now);
-    done.map_err(|why| ApiError::NotStored(why.to_string()))
+) -> Result<Vec<(String, Action, ActionResult)>, ApiError> {
+    let of = context.clone();
+    let done = offload(move || {
+        let world = of.account.world_of(of.config.settings.world);
+        of.account.act(&world, &actions, &ids, (of.now, of.epoch))
+    });
+    done.await.map_err(|why| ApiError::NotStored(why.to_string()))
 }
 
 /// Reads `types`: a text (D), or an array of texts (A).

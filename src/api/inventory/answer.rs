@@ -21,6 +21,17 @@ pub(super) fn read<T>(context: &RequestContext, read: impl FnOnce(&World, &Devic
     read(&world, &devices)
 }
 
+/// Calls `read` with the devices that some texts name by ids or MAC addresses.
+pub(super) fn read_some<T>(
+    context: &RequestContext,
+    names: &[String],
+    read: impl FnOnce(&World, &Devices<'_>) -> T,
+) -> T {
+    let world = context.account.world_of(context.config.settings.world);
+    let devices = Devices::some(&world, &context.account.injected, context.now, names);
+    read(&world, &devices)
+}
+
 /// The status, as the filters of the vendor's device lists name it (D).
 pub(super) const fn status(status: Status) -> &'static str {
     match status {
@@ -95,6 +106,21 @@ pub(super) struct ViolatedCategory {
 }
 
 impl ViolatedCategory {
+    /// With the ids of `device_info` (D).
+    pub(super) fn of_info(state: &DeviceState) -> Vec<Self> {
+        let id = |id| match id {
+            "antivirus" => "anti-malware",
+            "hard_disk_encryption" => "encryption",
+            "backupclient" => "backup",
+            "osupdate" => "operating_system",
+            "systemsecurity" => "system_security",
+            "system" => "custom_check",
+            same => same,
+        };
+        Self::of(state).into_iter().map(|category| Self { id: id(category.id), ..category }).collect()
+    }
+
+    /// With the ids of the lists (D).
     pub(super) fn of(state: &DeviceState) -> Vec<Self> {
         let violated = |category| Self { id: category, severity: severity(state.severity) };
         state.violation.iter().map(|violation| violated(violation.category)).collect()

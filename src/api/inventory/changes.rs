@@ -108,7 +108,7 @@ impl Change {
     fn new(record: &DeviceRecord, is_verbose: bool, devices: &Devices<'_>) -> Self {
         let state = devices.with_id(&record.device.id);
         let status = match record.event {
-            DeviceEvent::NonCompliant | DeviceEvent::Unexempt => "non_compliant",
+            DeviceEvent::NonCompliant | DeviceEvent::Unexempt => "non-compliant",
             DeviceEvent::ExemptAll => "exempted",
             DeviceEvent::Compliant => "compliant",
             event if event.is_departure() => "deleted",

@@ -80,7 +80,7 @@ pub(super) async fn policy(caller: Authenticated, fields: Fields) -> Result<Resp
         return Err(ApiError::invalid("MAC_list", WANTED, format_args!("{} addresses", addresses.len())));
     }
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["opt", "MAC_list"]))?;
-    let found = answer::read(context, |_, devices| {
+    let found = answer::read_some(context, &addresses, |_, devices| {
         let state = |address: &String| devices.with_id(address).ok_or_else(|| ApiError::NoSuchDevice(address.clone()));
         addresses.iter().map(state).collect::<Result<Vec<_>, _>>()
     })?;
@@ -145,7 +145,7 @@ fn start_of_year(now: Millis) -> i64 {
 
 /// Returns the page that tells the user of a device how to meet the policy.
 pub(super) async fn remediation(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let found = answer::read(&caller.context, |_, devices| devices.with_id(&id));
+    let found = answer::read_some(&caller.context, std::slice::from_ref(&id), |_, devices| devices.with_id(&id));
     let link = found.map(|state| answer::remediation_link(&state.device.id));
     answer::json(&Remediation { result: u8::from(link.is_some()), remediation_link: link.unwrap_or_default() })
 }
@@ -168,7 +168,7 @@ pub(super) async fn threats(caller: Authenticated, fields: Fields) -> Result<Res
     let context = &caller.context;
     let id = request::required(&fields, "id", "a device id")?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["id", "limit", "page", "verbose"]))?;
-    let found = answer::read(context, |_, devices| devices.with_id(&id));
+    let found = answer::read_some(context, std::slice::from_ref(&id), |_, devices| devices.with_id(&id));
     found.ok_or(ApiError::NoSuchDevice(id))?;
     answer::json(&Threats { antimalware_scan: [], local_antimalware_threats: [] })
 }

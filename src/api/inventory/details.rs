@@ -139,7 +139,7 @@ pub(super) async fn details(caller: Authenticated, fields: Fields) -> Result<Res
         }
         texts
     })?;
-    answer::json(&answer::read(context, |world, devices| {
+    answer::json(&kind.with_devices(context, &ids, |world, devices| {
         let mut seen = HashSet::new();
         let found = ids.iter().filter_map(|id| kind.find(id, devices));
         let distinct = found.filter(|state| seen.insert(state.device.id.clone()));
@@ -240,14 +240,15 @@ pub(super) async fn info(caller: Authenticated, fields: Fields) -> Result<Respon
         Some(other) => return Err(ApiError::invalid("select", SELECT, other)),
     };
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["ids", "opt", "select"]))?;
-    let found = answer::read(context, |_, devices| kind.find(&id, devices));
+    let found = kind.with_devices(context, std::slice::from_ref(&id), |_, devices| kind.find(&id, devices));
     let state = found.ok_or(ApiError::NoSuchDevice(id))?;
     let is_selected =
         |category: &ViolatedCategory| selected.is_empty() || selected.iter().any(|code| *code == category.id);
     answer::json(&[Info {
-        status: answer::status(state.status),
+        // The words of this API (D), which are not those of the lists.
+        status: state.status.code(),
         severity: answer::severity(state.severity),
-        categories: ViolatedCategory::of(&state).into_iter().filter(is_selected).collect(),
+        categories: ViolatedCategory::of_info(&state).into_iter().filter(is_selected).collect(),
         device_id: state.device.id,
         device_name: state.device.name,
     }])

@@ -1,14 +1,17 @@
 //! Parameters that several requests have.
 
-use super::super::{
-    body::{Fields, Json},
-    context::RequestContext,
-    error::ApiError,
-    limits::{Limit, Limits, PageNumber},
+use super::{
+    super::{
+        body::{Fields, Json},
+        context::RequestContext,
+        error::ApiError,
+        limits::{Limit, Limits, PageNumber},
+    },
+    answer,
 };
 use crate::{
     account::{devices::Devices, profile::EmptyPage},
-    world::DeviceState,
+    world::{DeviceState, World},
 };
 
 /// The bounds of `limit` of the lists (D).
@@ -50,14 +53,13 @@ impl NumberedPage {
         all.into_iter().skip(usize::try_from(self.skip()).unwrap_or(usize::MAX)).take(self.take()).collect()
     }
 
-    /// Checks that the page is not beyond the last one. The first page may be empty (A).
+    /// Checks that the page has entries.
     ///
     /// # Errors
     ///
-    /// 413 for a further page without entries (D; profile `empty_page`).
+    /// 413 for a page without entries (D; profile `empty_page`).
     pub(super) fn check<T>(self, entries: &[T], context: &RequestContext) -> Result<(), ApiError> {
-        let is_beyond = entries.is_empty() && self.number.get() > 1;
-        if is_beyond && context.config.profile().empty_page == EmptyPage::Refused {
+        if entries.is_empty() && context.config.profile().empty_page == EmptyPage::Refused {
             return Err(ApiError::NothingOnPage { page: self.number.get() });
         }
         Ok(())
@@ -81,6 +83,20 @@ impl IdKind {
             None | Some(0) => Ok(Self::Device),
             Some(1) => Ok(Self::ThirdParty),
             Some(other) => Err(ApiError::invalid("opt", WANTED, other)),
+        }
+    }
+
+    /// Calls `read` with the devices that a request names.
+    pub(super) fn with_devices<T>(
+        self,
+        context: &RequestContext,
+        names: &[String],
+        read: impl FnOnce(&World, &Devices<'_>) -> T,
+    ) -> T {
+        match self {
+            Self::Device => answer::read_some(context, names, read),
+            // The names of devices that only injected events name are not indexed.
+            Self::ThirdParty => answer::read(context, read),
         }
     }
 

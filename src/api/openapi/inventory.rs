@@ -25,7 +25,7 @@ fn account() -> Vec<(ApiName, Value)> {
         shape(&[
             ("name", text()),
             ("email", text()),
-            ("last_login", json!({ "type": ["string", "null"] })),
+            ("last_login", seconds()),
             ("date_created", seconds()),
             ("devices_allowed", count()),
             ("devices_used", count()),
@@ -40,7 +40,7 @@ fn account() -> Vec<(ApiName, Value)> {
     let v3_1 = shape(&[
         ("name", text()),
         ("email", text()),
-        ("last_login", json!({ "type": ["string", "null"] })),
+        ("last_login", seconds()),
         ("date_created", seconds()),
         ("devices_allowed", count()),
         ("devices_used", count()),
@@ -132,7 +132,7 @@ fn devices() -> Vec<(ApiName, Value)> {
                 "Device Information",
                 array(&shape(&[
                     ("device_id", text()),
-                    ("status", status()),
+                    ("status", codes(&["compliant", "non-compliant", "exempted"])),
                     ("severity", severity()),
                     ("device_name", text()),
                     ("categories", violated()),
@@ -179,7 +179,6 @@ fn devices() -> Vec<(ApiName, Value)> {
                 }),
                 &["types"],
             )
-            .errors(&["503"])
             .post(),
         ),
         (
@@ -190,7 +189,7 @@ fn devices() -> Vec<(ApiName, Value)> {
                 shape(&[("result", json!({ "const": 1 })), ("msg", text())]),
             )
             .parameters(vec![in_path()])
-            .errors(&["404", "503"])
+            .errors(&["404"])
             .post(),
         ),
     ]

@@ -22,7 +22,7 @@ pub(super) fn look_ups() -> Vec<(ApiName, Value)> {
         let mut change = shape(&[
             ("device_id", text()),
             ("device_name", text()),
-            ("status", codes(&["compliant", "non_compliant", "exempted", "installed", "deleted"])),
+            ("status", codes(&["compliant", "non-compliant", "exempted", "installed", "deleted"])),
             ("severity", severity()),
             ("group_name", text()),
             ("timestamp", text()),

@@ -63,7 +63,7 @@ impl Operation {
                 "404" => "There is no such device or product.",
                 "406" => "limit is too large.",
                 "413" => "There is nothing on the page.",
-                _ => "The account stores no more injected events.",
+                _ => "It is refused.",
             };
             responses[*status] = limited(error(description, &[]));
         }

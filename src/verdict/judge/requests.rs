@@ -54,7 +54,12 @@ pub(in crate::verdict) fn valid_requests(seen: &Seen, _: &VerdictSettings) -> Fi
 }
 
 pub(in crate::verdict) fn known_paths(seen: &Seen, _: &VerdictSettings) -> Finding {
-    let is_unknown = |request: &Request| matches!(request.status, Some(404 | 405)) && request.fault.is_none();
+    // A known API answers 404 for a device that left the account.
+    let is_unknown = |request: &Request| match request.status {
+        Some(404) => request.api.is_none() && request.fault.is_none(),
+        Some(405) => request.fault.is_none(),
+        _ => false,
+    };
     Finding::of(seen.requests.iter().map(|request| (&**request, is_unknown(request))), "requests")
 }
 

@@ -78,6 +78,13 @@ pub(crate) enum Identifier<'a> {
     Hostname(&'a str),
 }
 
+impl<'a> Identifier<'a> {
+    /// The id or the MAC address that a text is.
+    pub(crate) fn of(text: &'a str) -> Self {
+        if text.contains([':', '-']) { Self::MacAddress(text) } else { Self::Id(text) }
+    }
+}
+
 impl Inventory<'_> {
     /// The device with an id, a MAC address or a hostname. Two devices of a slot can have the same MAC address; the newer
     /// one counts.
