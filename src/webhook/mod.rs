@@ -20,7 +20,8 @@ use crate::{
         Account,
         webhook::{Delivery, WebhookSettings},
     },
-    world::{LAST, Millis, World},
+    clock::LAST,
+    world::{Millis, World},
 };
 
 /// The maximum number of characters of an answer that the account stores.

@@ -33,6 +33,7 @@ pub(crate) struct Target {
 pub(crate) struct TargetError(String);
 
 impl AllowedTargets {
+    #[cfg(feature = "cli")]
     pub(crate) fn new(hosts: Vec<String>) -> Self {
         Self(hosts)
     }

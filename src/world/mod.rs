@@ -64,6 +64,5 @@ pub use self::{
 pub(crate) use self::{
     inventory::{DeviceCounts, DeviceState, EnrolmentCursor, Identifier, Inventory, Violation},
     notifications::Notification,
-    time::LAST,
     vulnerabilities::{PRODUCTS, Product, Risk, Vulnerability},
 };

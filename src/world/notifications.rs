@@ -7,7 +7,7 @@ use super::{
     kinds::{Category, Kind, WebhookEvent},
     records::WebhookRecord,
     roster::Device,
-    time::{ACCOUNT_MADE, LAST, Millis},
+    time::{ACCOUNT_MADE, HISTORY_END, Millis},
     tracks::When,
     window::Event,
 };
@@ -26,14 +26,14 @@ pub(crate) struct Notification {
 impl World {
     /// The number of notifications whose first attempt is at or before an instant.
     pub(crate) fn notifications_until(&self, at: Millis) -> u64 {
-        self.count(&self.first_attempts(), Millis(at.0.clamp(ACCOUNT_MADE.0 - 1, LAST.0)))
+        self.count(&self.first_attempts(), Millis(at.0.clamp(ACCOUNT_MADE.0 - 1, HISTORY_END.0)))
     }
 
     /// Up to `take` notifications after the first `skip`, in the order of their first attempts. The search for them
     /// starts at the instant `hint`.
     pub(crate) fn notifications(&self, skip: u64, take: u64, hint: Millis) -> Vec<Notification> {
         let tracks = self.first_attempts();
-        let end = (skip + take).min(self.count(&tracks, LAST));
+        let end = (skip + take).min(self.count(&tracks, HISTORY_END));
         self.slice_of(&tracks, skip..end, hint).iter().filter_map(|event| self.notification(event)).collect()
     }
 

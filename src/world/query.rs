@@ -12,7 +12,7 @@ use super::{
     company::World,
     kinds::{Categories, Category},
     term::{Cancellation, Search, SearchTerm},
-    time::{ACCOUNT_MADE, LAST, Millis},
+    time::{ACCOUNT_MADE, HISTORY_END, Millis},
     window::{Event, Filter, Order, Window},
 };
 
@@ -94,8 +94,8 @@ impl World {
         let unfiltered = filter.kinds.is_none() && filter.agents.is_none() && filter.search.is_none();
         let categories = categories.into();
         let tracks = self.tracks(categories, &filter);
-        let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, LAST.0 + 1));
-        let to = Millis(self.end_of(categories, window.to).0.clamp(ACCOUNT_MADE.0 - 1, LAST.0));
+        let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, HISTORY_END.0 + 1));
+        let to = Millis(self.end_of(categories, window.to).0.clamp(ACCOUNT_MADE.0 - 1, HISTORY_END.0));
         // The longest lag of events up to this instant is over, so they are visible.
         let settled =
             Millis((seen_at.0.saturating_sub(self.lag().longest_ms())).clamp(from.0 - 1, to.0.max(from.0 - 1)));
@@ -212,10 +212,10 @@ impl World {
     /// The instant of the event at `position`: the first instant up to which more than `position` events happened.
     pub(super) fn instant_of(&self, tracks: &[usize], position: u64, hint: Millis) -> Millis {
         let happened = |at: i64| self.count(tracks, Millis(at)) > position;
-        let mut late = hint.0.clamp(ACCOUNT_MADE.0, LAST.0);
+        let mut late = hint.0.clamp(ACCOUNT_MADE.0, HISTORY_END.0);
         let mut stride = 3_600_000;
-        while !happened(late) && late < LAST.0 {
-            late = (late + stride).min(LAST.0);
+        while !happened(late) && late < HISTORY_END.0 {
+            late = (late + stride).min(HISTORY_END.0);
             stride *= 2;
         }
         // Step back with doubling strides, then bisect: `hint` is usually near the result.

@@ -11,4 +11,4 @@ pub const ACCOUNT_MADE: Millis = Millis(1_380_873_600_000);
 pub(super) const MONTH_MS: i64 = 2_629_800_000;
 
 /// 2200-01-01T00:00:00Z: the last instant of any query.
-pub(crate) const LAST: Millis = Millis(7_258_118_400_000);
+pub(crate) const HISTORY_END: Millis = Millis(7_258_118_400_000);

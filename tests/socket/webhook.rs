@@ -34,9 +34,14 @@ impl Receiver {
         let (got, answers) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<VecDeque<String>>>::default());
         let (to, from) = (got.clone(), answers.clone());
         let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let request = read(stream, &from).await;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let request = read(&mut stream).await;
+                // Counted before it is answered, so that nobody sees the answer earlier.
                 to.lock().expect("no panic").push(request);
+                let answer = from.lock().expect("no panic").pop_front();
+                let answer = answer.unwrap_or_else(|| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK".to_owned());
+                // An empty answer is a closed connection.
+                stream.write_all(answer.as_bytes()).await.expect("written");
             }
         });
         Self { url, got, answers, task }
@@ -54,9 +59,9 @@ impl Receiver {
     }
 }
 
-async fn read(mut stream: TcpStream, answers: &Mutex<VecDeque<String>>) -> (String, Value) {
+async fn read(stream: &mut TcpStream) -> (String, Value) {
     let mut bytes = Vec::new();
-    let (head, body) = loop {
+    loop {
         let mut part = [0; 4096];
         let length = stream.read(&mut part).await.expect("readable");
         assert!(length > 0, "the request is cut off");
@@ -65,14 +70,9 @@ async fn read(mut stream: TcpStream, answers: &Mutex<VecDeque<String>>) -> (Stri
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let announced = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         if body.len() == announced.expect("a length").parse::<usize>().expect("a number") {
-            break (head.to_owned(), serde_json::from_str(body).expect("JSON"));
+            return (head.to_owned(), serde_json::from_str(body).expect("JSON"));
         }
-    };
-    let answer = answers.lock().expect("no panic").pop_front();
-    let answer = answer.unwrap_or_else(|| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK".to_owned());
-    // An empty answer is a closed connection.
-    stream.write_all(answer.as_bytes()).await.expect("written");
-    (head, body)
+    }
 }
 
 impl Served {
@@ -314,6 +314,29 @@ async fn a_receiver_gets_only_the_events_that_it_wants_and_actions_ring() {
     served.advance(100_000);
     assert_eq!(served.delivered().await["state"], "removed");
     assert_eq!(served.log().await.len(), 2);
+}
+
+/// Attempts that would be due after the last second of the clock are never due.
+#[tokio::test]
+async fn a_webhook_is_idle_at_the_end_of_the_clock_and_ends_with_its_account() {
+    for start in ["2199-12-30T23:59:58Z", "2199-12-31T00:00:00Z"] {
+        let served = Served { mock: builder().devices(0).now(start).start().await.expect("a mock") };
+        let receiver = Receiver::start().await;
+        receiver.answers(&["500 Internal Server Error"]);
+        served.webhook(json!({"url":receiver.url,"api_key":"k"})).await;
+        served.inject("added", "KIOSK00001").await;
+        for seconds in [0, 1, 1, 1, 100] {
+            served.advance(seconds);
+            let webhook = served.delivered().await;
+            assert_eq!((&webhook["failures_in_a_row"], &webhook["idle"]), (&json!(1), &json!(true)), "{webhook}");
+        }
+        assert_eq!(served.call("POST", "/_mock/accounts", json!({"name":"other","devices":0})).await.0, 201);
+        let receiver_of_other = json!({"url":receiver.url,"api_key":"k"});
+        assert_eq!(served.call("PUT", "/_mock/accounts/other/webhook", receiver_of_other).await.0, 200);
+        assert_eq!(served.call("DELETE", "/_mock/accounts/other", Value::Null).await.0, 204);
+        assert_eq!(served.call("GET", "/_mock/accounts/other/webhook?wait=30s", Value::Null).await.0, 404);
+        assert_eq!(receiver.got().len(), 1);
+    }
 }
 
 #[tokio::test]
