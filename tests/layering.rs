@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("verdict", &["account", "api_name", "clock", "junit", "markdown", "world"]),
     // Its expected values are rows of the API.
     ("audit", &["account", "api", "api_name", "clock", "junit", "markdown", "world"]),
-    ("webhook", &["account", "world"]),
+    ("webhook", &["account", "clock", "world"]),
     ("junit", &["clock"]),
     ("markdown", &[]),
     ("api", &["abort", "account", "api_name", "bodies", "clock", "limits", "metrics", "offload", "world"]),

@@ -1,5 +1,5 @@
 //! The webhook of an account: its receiver, and what was delivered to it. The deliveries themselves are made by
-//! [`webhook`](crate::webhook).
+//! `crate::webhook`.
 
 use std::{collections::VecDeque, sync::Arc};
 
