@@ -4,69 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Mock, TOKEN};
+use crate::{
+    harness::{Mock, TOKEN},
+    look_up::{ACCOUNT_V2, ACCOUNT_V3_1, ACTION, DETAILS, count, numbers, text},
+};
 
-const ACCOUNT_V2: &str = "/o/api/v2/account";
-const ACCOUNT_V3_1: &str = "/o/api/v3.1/account";
 const DEVICES_V2_2: &str = "/o/api/v2.2/devices";
 const DEVICES_V3_3: &str = "/o/api/v3.3/devices";
-const DEVICES_V3_4: &str = "/o/api/v3.4/devices";
-const DETAILS: &str = "/o/api/v3.4/devices/detail";
 const INFO: &str = "/o/api/v3/device_info";
 const DEVICE_CVES: &str = "/o/api/v3/get_cves";
 const CVES: &str = "/o/api/v3/cves";
 const CHANGED: &str = "/o/api/v3/devices/status_changed";
-const ACTION: &str = "/o/api/v3.2/devices/action";
 const STATS: &str = "/o/api/v2/devices/stats";
 const POLICY_CHECK: &str = "/o/api/v2/devices/policy_check";
 const NOW: i64 = 1_768_478_400_000;
 const DAY: i64 = 86_400_000;
-
-impl Mock {
-    async fn look_up(&self, path: &str) -> Value {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        self.get(&format!("{path}{joint}access_token={TOKEN}")).await.ok()
-    }
-
-    async fn ask(&self, path: &str, body: Value) -> Value {
-        self.post(path, body.to_string()).await.ok()
-    }
-
-    /// All devices, in the order of enrolment.
-    async fn devices(&self, limit: u64) -> Vec<Value> {
-        let (mut all, mut token) = (Vec::new(), json!(""));
-        loop {
-            let page = self.ask(DEVICES_V3_4, json!({"limit":limit,"token":token})).await;
-            all.extend(page["devices"].as_array().expect("devices").clone());
-            token = page["next_token"].clone();
-            if token == "" {
-                return all;
-            }
-        }
-    }
-
-    async fn details(&self, id: &str) -> Value {
-        self.ask(DETAILS, json!({"ids":[id],"verbose":{"categories":1}})).await[0].clone()
-    }
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_else(|| panic!("no text {field} in {value}"))
-}
-
-fn numbers(account: &Value, field: &str) -> BTreeMap<String, u64> {
-    let by = if field.ends_with("status") { "status" } else { "severity" };
-    let rows = account[field].as_array().expect("rows").iter();
-    rows.map(|row| (text(row, by).to_owned(), row["number_of_devices"].as_u64().expect("a number")))
-        .filter(|(_, number)| *number > 0)
-        .collect()
-}
-
-fn count<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, u64> {
-    let mut counts = BTreeMap::new();
-    items.into_iter().for_each(|item| *counts.entry(item).or_default() += 1);
-    counts
-}
 
 /// Also after actions on devices, and for a company of another size.
 #[tokio::test]
@@ -243,66 +195,6 @@ async fn status_changed_is_the_device_log_of_the_window() {
     assert_eq!(deleted, of_log(true));
     // Nothing to return is refused like a page beyond the last one.
     assert_eq!(mock.post(CHANGED, json!({"age":0}).to_string()).await.status, 413);
-}
-
-/// An action has an event, and the event has its consequences everywhere; a reset forgets them.
-#[tokio::test]
-async fn actions_on_devices_are_events_with_consequences() {
-    let mock = Mock::unlimited();
-    let before = mock.look_up(ACCOUNT_V3_1).await;
-    let devices = mock.devices(50).await;
-    let with_status = |status: &str| devices.iter().find(|device| device["status"] == status).expect("a device");
-    let (wrong, right) = (with_status("non_compliant"), with_status("compliant"));
-    let (wrong, right) = (text(wrong, "device_id"), text(right, "device_id"));
-
-    let body = json!({"types":"exempt","ids":[wrong, "NOSUCHONE1"],"params":{"exempt_time":2}});
-    let done = mock.ask(ACTION, body).await;
-    let row = |id: &str, status: i64| json!({"id":id,"status":status,"command_id":""});
-    assert_eq!(done, json!([row(wrong, 1), row("NOSUCHONE1", 0)]));
-    assert_eq!(mock.details(wrong).await["status"], "exempted");
-    let log = |category: &str| json!({"event_category":category,"age":60});
-    for (category, event) in
-        [("device", "exempt_all"), ("device_report", "device_report"), ("webhook", "status_changed_to_exempted")]
-    {
-        let entry = mock.v33(log(category)).await.ok()["data"][0].clone();
-        assert_eq!((text(&entry, "event"), text(&entry, "device_id")), (event, wrong), "{category}");
-    }
-    let now = mock.look_up(ACCOUNT_V3_1).await;
-    let exempted = |account: &Value| numbers(account, "devices_by_status").get("exempted").copied().unwrap_or(0);
-    assert_eq!(exempted(&now), exempted(&before) + 1);
-
-    // The exemption of a compliant device ends as it began.
-    mock.ask(ACTION, json!({"types":["exempt"],"ids":[right]})).await;
-    assert_eq!(mock.details(right).await["status"], "exempted");
-    assert_eq!(
-        mock.ask(ACTION, json!({"types":"unexempt","ids":[right, right]})).await,
-        json!([row(right, 1), row(right, 0)])
-    );
-    assert_eq!(mock.details(right).await["status"], "compliant");
-
-    let fetched = mock.ask(ACTION, json!({"types":"fetch_agent_log","ids":[right]})).await;
-    assert!(!text(&fetched[0], "command_id").is_empty());
-    assert_eq!(mock.ask(ACTION, json!({"types":"dhcprenew","ids":[right]})).await, json!([row(right, -1)]));
-
-    let answer = mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "").await.ok();
-    assert_eq!(answer, json!({"result":1,"msg":format!("Device {right} was deleted")}));
-    assert_eq!(mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "[]").await.status, 404);
-    assert_eq!(mock.details(right).await, Value::Null);
-    let newest = mock.v33(log("device")).await.ok()["data"][0].clone();
-    assert_eq!((text(&newest, "event"), text(&newest, "device_id")), ("deleted_api", right));
-    assert_eq!(mock.devices(50).await.len(), devices.len() - 1);
-
-    // The time of an exemption is that of the account's clock.
-    mock.advance(2 * 3600 - 1);
-    let in_time = mock.details(wrong).await;
-    mock.advance(1);
-    let after = mock.details(wrong).await;
-    assert!(in_time["status"] == "exempted" || in_time["status"] == "compliant", "{in_time}");
-    assert_ne!(after["status"], "exempted");
-
-    mock.account.reset();
-    assert_eq!(mock.look_up(ACCOUNT_V3_1).await, before);
-    assert_eq!(mock.devices(50).await, devices);
 }
 
 /// A device that only injected events name is in the account from its first event until an event says that it left.

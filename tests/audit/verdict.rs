@@ -263,6 +263,8 @@ async fn each_bad_habit_fails_its_rule() {
     lab.ask(&json!({"event_category":"colour"})).await;
     lab.ask(&json!({"event_category":"device","limit":101})).await;
     assert_eq!(get(&lab, "/o/api/v9/logs").await, 404);
+    // A known API answers 404 for a device that is not in the account.
+    assert_eq!(lab.post(TOKEN, "/o/api/v3/get_cves", &json!({"id":"NOSUCHONE1"})).await.0, 404);
     assert_eq!(violations(&lab, "").await, json!({"known_paths":[3],"valid_requests":[1,2]}));
 
     // Polls all the time.

@@ -147,3 +147,88 @@ async fn headers_of_a_rule_are_added_to_the_answer_of_an_api() {
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("max-age=60")));
     assert!(answer.json().is_array());
 }
+
+#[tokio::test]
+async fn wrong_conditions_headers_and_templates_are_refused_with_the_name_of_the_field() {
+    let client = Client::new();
+    let path = "a path from /, in which {name} is one segment and * is any text";
+    for (matches, fault, detail) in [
+        (
+            json!({"method":"get"}),
+            json!({}),
+            r#"match.method must be a method in capitals, such as GET or POST, got "get""#.to_owned(),
+        ),
+        (json!({"path":"x"}), json!({}), format!(r#"match.path must be {path}, got "x""#)),
+        (json!({"path":"/{a}/{a}"}), json!({}), format!("match.path must be {path}, got {{a}} twice")),
+        (
+            json!({"path":"/_mock/x","needs_token":false}),
+            json!({}),
+            "match.path must not be one of the control surface".to_owned(),
+        ),
+        (
+            json!({"path":"/elsewhere"}),
+            json!({}),
+            "match.needs_token must be false for a path outside of /o/api, which has no token check".to_owned(),
+        ),
+        (json!({"needs_token":false}), json!({}), "match.needs_token comes with match.path or match.api".to_owned()),
+        (
+            json!({"path":"/o/api/v2/logs","api":"logs-v3.3"}),
+            json!({}),
+            r#"match.path must match a path of match.api (/o/api/v3.3/logs), got "/o/api/v2/logs""#.to_owned(),
+        ),
+        (
+            json!({"api":"groups","needs_token":false}),
+            json!({"expire_token":true}),
+            "fault.expire_token is about the token of a request, and match.needs_token is false".to_owned(),
+        ),
+        (json!({}), json!({"headers":{"X-A":"1","x-a":"2"}}), "fault.headers must not have a name twice".to_owned()),
+        (
+            json!({}),
+            json!({"headers":{"Content-Length":"1"}}),
+            "fault.headers must not have Content-Length, which has a field of its own or is set".to_owned(),
+        ),
+        (
+            json!({}),
+            json!({"headers":{"X-A":"a\nb"}}),
+            "fault.headers.X-A must be at most 1000 visible ASCII characters".to_owned(),
+        ),
+        (
+            json!({}),
+            json!({"status":205,"body":"x"}),
+            "fault.status 204, 205 and 304 have no body: nothing that changes one can come with them".to_owned(),
+        ),
+        (json!({}), json!({"template":true}), "fault.template comes with fault.body only".to_owned()),
+    ] {
+        let mut fault = fault;
+        if fault == json!({}) {
+            fault = json!({"status":503});
+        }
+        let rule = json!({"match":matches,"fault":fault});
+        client.control("PUT", "/faults", rule).await.assert_problem(400, &detail);
+    }
+    let unclosed = json!({"fault":{"body":"{% for a in b %}","template":true}});
+    let refused = client.control("PUT", "/faults", unclosed).await;
+    let text = refused.text();
+    assert!(refused.status == 400 && text.contains("fault.body must be a template: syntax error"), "{text}");
+}
+
+/// Filters that build texts from lists, of any size, are not there.
+#[tokio::test]
+async fn a_template_has_few_filters() {
+    let client = Client::new();
+    for (body, expected) in [
+        ("{{ json.ids|first }}{{ json.ids|last|upper }}{{ json.none|default('x') }}", Some(r#""a""B""x""#)),
+        ("{{ json.ids|join }}", None),
+        ("{{ range(9)|join }}", None),
+        ("{{ json.ids|tojson }}", None),
+    ] {
+        client.rule(json!({ "match": { "path": "/o/api/v9/x" }, "fault": { "body": body, "template": true } })).await;
+        let answer = client.ask("POST", "/o/api/v9/x", Some(TOKEN), r#"{"ids":["a","b"]}"#).await;
+        assert_eq!(
+            (answer.status, expected.is_none_or(|text| answer.text() == text)),
+            (if expected.is_some() { 200 } else { 500 }, true),
+            "{body}: {}",
+            answer.text()
+        );
+    }
+}

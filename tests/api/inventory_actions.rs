@@ -1,0 +1,168 @@
+//! Actions on devices: the events that they cause, and what every API says afterwards.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::Mock,
+    look_up::{ACCOUNT_V3_1, ACTION, numbers, text},
+};
+
+const NOW: i64 = 1_768_478_400_000;
+
+impl Mock {
+    async fn act(&self, action: &str, id: &str, hours: Option<u32>) {
+        let params = hours.map_or_else(|| json!({}), |hours| json!({"exempt_time":hours}));
+        let done = self.ask(ACTION, json!({"types":action,"ids":[id],"params":params})).await;
+        assert_eq!(done, json!([{"id":id,"status":1,"command_id":""}]), "{action}");
+    }
+
+    fn inject(&self, event: Value) {
+        let events = [serde_json::from_value(event).expect("an event")];
+        self.account.inject(&events).expect("an event that is right");
+    }
+
+    /// The codes of the device events of a device since the start, newest first.
+    async fn events_of(&self, id: &str) -> Vec<String> {
+        let mut query = json!({"event_category":"device","start_time":NOW,"limit":100});
+        let mut codes = Vec::new();
+        loop {
+            let page = self.v33(query.clone()).await.ok();
+            let of_device = page["data"].as_array().expect("data").iter().filter(|entry| entry["device_id"] == id);
+            codes.extend(of_device.map(|entry| text(entry, "event").to_owned()));
+            query["token"] = page["token"].clone();
+            if page["token"] == "" {
+                return codes;
+            }
+        }
+    }
+}
+
+/// An action has an event, and the event has its consequences everywhere; a reset forgets them.
+#[tokio::test]
+async fn actions_on_devices_are_events_with_consequences() {
+    let mock = Mock::unlimited();
+    let before = mock.look_up(ACCOUNT_V3_1).await;
+    let devices = mock.devices(50).await;
+    let with_status = |status: &str| devices.iter().find(|device| device["status"] == status).expect("a device");
+    let (wrong, right) = (with_status("non_compliant"), with_status("compliant"));
+    let (wrong, right) = (text(wrong, "device_id"), text(right, "device_id"));
+
+    let body = json!({"types":"exempt","ids":[wrong, "NOSUCHONE1"],"params":{"exempt_time":2}});
+    let done = mock.ask(ACTION, body).await;
+    let row = |id: &str, status: i64| json!({"id":id,"status":status,"command_id":""});
+    assert_eq!(done, json!([row(wrong, 1), row("NOSUCHONE1", 0)]));
+    assert_eq!(mock.details(wrong).await["status"], "exempted");
+    let log = |category: &str| json!({"event_category":category,"age":60});
+    for (category, event) in
+        [("device", "exempt_all"), ("device_report", "device_report"), ("webhook", "status_changed_to_exempted")]
+    {
+        let entry = mock.v33(log(category)).await.ok()["data"][0].clone();
+        assert_eq!((text(&entry, "event"), text(&entry, "device_id")), (event, wrong), "{category}");
+    }
+    let now = mock.look_up(ACCOUNT_V3_1).await;
+    let exempted = |account: &Value| numbers(account, "devices_by_status").get("exempted").copied().unwrap_or(0);
+    assert_eq!(exempted(&now), exempted(&before) + 1);
+
+    // The exemption of a compliant device ends as it began.
+    mock.ask(ACTION, json!({"types":["exempt"],"ids":[right]})).await;
+    assert_eq!(mock.details(right).await["status"], "exempted");
+    assert_eq!(
+        mock.ask(ACTION, json!({"types":"unexempt","ids":[right, right]})).await,
+        json!([row(right, 1), row(right, 0)])
+    );
+    assert_eq!(mock.details(right).await["status"], "compliant");
+
+    let fetched = mock.ask(ACTION, json!({"types":"fetch_agent_log","ids":[right]})).await;
+    assert!(!text(&fetched[0], "command_id").is_empty());
+    assert_eq!(mock.ask(ACTION, json!({"types":"dhcprenew","ids":[right]})).await, json!([row(right, -1)]));
+
+    let answer = mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "").await.ok();
+    assert_eq!(answer, json!({"result":1,"msg":format!("Device {right} was deleted")}));
+    assert_eq!(mock.post(&format!("/o/api/v2.2/devices/{right}/delete"), "[]").await.status, 404);
+    assert_eq!(mock.details(right).await, Value::Null);
+    let newest = mock.v33(log("device")).await.ok()["data"][0].clone();
+    assert_eq!((text(&newest, "event"), text(&newest, "device_id")), ("deleted_api", right));
+    assert_eq!(mock.devices(50).await.len(), devices.len() - 1);
+
+    // The time of an exemption is that of the account's clock.
+    mock.advance(2 * 3600 - 1);
+    let in_time = mock.details(wrong).await;
+    mock.advance(1);
+    let after = mock.details(wrong).await;
+    assert!(in_time["status"] == "exempted" || in_time["status"] == "compliant", "{in_time}");
+    assert_ne!(after["status"], "exempted");
+
+    mock.account.reset();
+    assert_eq!(mock.look_up(ACCOUNT_V3_1).await, before);
+    assert_eq!(mock.devices(50).await, devices);
+}
+
+/// A later exemption replaces the end of an earlier one.
+#[tokio::test]
+async fn an_exemption_has_one_end() {
+    const HOUR: u64 = 3_600;
+    for (first, second, ends_after) in [(Some(1), Some(3), 3), (Some(3), Some(1), 1)] {
+        let mock = Mock::unlimited();
+        mock.inject(json!({"category":"device","event":"added","device_id":"INVENTED01"}));
+        mock.inject(json!({"category":"device","event":"noncompliant","device_id":"INVENTED01","details":"no lock"}));
+        mock.act("exempt", "INVENTED01", first).await;
+        mock.advance(1);
+        mock.act("exempt", "INVENTED01", second).await;
+        let mut statuses = Vec::new();
+        for seconds in [HOUR - 1, 1, 2 * HOUR - 1, 1, HOUR] {
+            mock.advance(seconds);
+            statuses.push(mock.details("INVENTED01").await["status"] == "exempted");
+        }
+        assert_eq!(statuses, [true, ends_after > 1, ends_after > 1, false, false], "{first:?} {second:?}");
+        let events = mock.events_of("INVENTED01").await;
+        assert_eq!(events, ["unexempt", "exempt_all", "exempt_all", "noncompliant", "added"], "{first:?} {second:?}");
+    }
+    // Without an end, and with one that was taken back.
+    for second in [None, Some(1)] {
+        let mock = Mock::unlimited();
+        mock.inject(json!({"category":"device","event":"noncompliant","device_id":"INVENTED01"}));
+        mock.act("exempt", "INVENTED01", Some(1)).await;
+        mock.advance(1);
+        if second.is_none() {
+            mock.act("exempt", "INVENTED01", None).await;
+        } else {
+            mock.act("unexempt", "INVENTED01", None).await;
+        }
+        mock.advance(100 * HOUR);
+        let unexempted = mock.events_of("INVENTED01").await.iter().filter(|event| *event == "unexempt").count();
+        assert_eq!(unexempted, usize::from(second.is_some()));
+    }
+}
+
+/// What was wrong with a device is wrong again after an exemption, and the account counts it as before.
+#[tokio::test]
+async fn issues_and_severities_return_after_an_exemption() {
+    let mock = Mock::unlimited();
+    let devices = mock.devices(50).await;
+    let wrong = devices.iter().find(|device| device["status"] == "non_compliant").expect("a device");
+    let right = devices.iter().find(|device| device["status"] == "compliant").expect("a device");
+    for id in [text(wrong, "device_id"), text(right, "device_id")] {
+        let (details, account) = (mock.details(id).await, mock.look_up(ACCOUNT_V3_1).await);
+        mock.act("exempt", id, None).await;
+        assert_ne!(mock.details(id).await["status"], details["status"]);
+        assert_ne!(
+            numbers(&mock.look_up(ACCOUNT_V3_1).await, "devices_by_status"),
+            numbers(&account, "devices_by_status")
+        );
+        mock.act("unexempt", id, None).await;
+        assert_eq!(mock.details(id).await["categories"], details["categories"]);
+        assert_eq!(mock.details(id).await["status"], details["status"]);
+        assert_eq!(mock.look_up(ACCOUNT_V3_1).await, account);
+    }
+}
+
+/// In the log, the end of an exemption alone means that the device is not compliant.
+#[tokio::test]
+async fn the_log_says_that_a_compliant_device_is_compliant_after_its_exemption() {
+    let mock = Mock::unlimited();
+    mock.inject(json!({"category":"device","event":"added","device_id":"INVENTED01"}));
+    mock.act("exempt", "INVENTED01", Some(1)).await;
+    mock.advance(3_600);
+    assert_eq!(mock.events_of("INVENTED01").await, ["compliant", "unexempt", "exempt_all", "added"]);
+    assert_eq!(mock.details("INVENTED01").await["status"], "compliant");
+}
