@@ -1,7 +1,6 @@
 //! One account.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -16,45 +15,39 @@ use super::{
     config::AccountConfig,
     description::{Description, MadeToken, QuotaDescription},
     error::{CreateAccountError, MintTokenError},
+    exemptions::Exemptions,
     fault::{FaultError, FaultRule, FaultStatus, Faults},
-    injected::{InjectError, Injected, InjectedEvents, NewEvent},
+    injected::InjectedEvents,
     journal::{Journal, Requests},
     profile::Profile,
     quota::{Bucket, Quota, QuotaChange},
     settings::{AccountChange, NewToken, Settings},
     shared::Shared,
     tokens::Tokens,
-    truth::{TrueEvent, Truth},
-    webhook::{Webhook, WebhookSettings},
+    webhook::Webhook,
 };
 use crate::{
     clock::{Clock, Start},
-    world::{Category, Filter, Millis, Window, World, WorldConfig},
+    world::{Millis, World, WorldConfig},
 };
 
-/// Milliseconds in an hour.
-const HOUR_MS: i64 = 3_600_000;
 /// The number of searches of one account that run at once. Further searches wait.
 const MAX_SEARCHES: usize = 2;
-
-/// The ends of exemptions that are still in the future: by device id, the times and numbers of the events that will end them.
-pub(super) type ExemptionEnds = HashMap<String, Vec<(Millis, u64)>>;
 
 /// The state of one account, with the operations of the control surface on it.
 #[derive(Debug)]
 pub struct Account {
     pub(super) name: Arc<str>,
     pub(super) initial: Settings,
-    config: RwLock<Arc<AccountConfig>>,
-    clock: Clock,
+    pub(super) config: RwLock<Arc<AccountConfig>>,
+    pub(super) clock: Clock,
     pub(crate) tokens: Tokens,
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
     pub(crate) webhook: Webhook,
-    /// The ends of exemptions that actions began. The lock serializes actions, which look at the state of a device before
-    /// they change it.
-    pub(super) acting: Mutex<ExemptionEnds>,
+    /// The lock serializes actions, which look at the state of a device before they change it.
+    pub(super) exemptions: Mutex<Exemptions>,
     pub(crate) journal: Journal,
     /// Permits for searches, which compute longer than other requests.
     pub(crate) searches: Arc<Semaphore>,
@@ -82,7 +75,7 @@ impl Account {
             faults: Faults::default(),
             injected: InjectedEvents::default(),
             webhook: Webhook::default(),
-            acting: Mutex::default(),
+            exemptions: Mutex::default(),
             journal: Journal::new(settings.journal, shared.journals.clone()),
             searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
             config: RwLock::new(Arc::new(AccountConfig::new(settings.clone()))),
@@ -141,30 +134,6 @@ impl Account {
         fault_result.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
     }
 
-    /// Injects events, evenly over the last hour, until each category has as many there as `dense` asks for.
-    fn inject_dense(&self, now: Millis) -> Result<(), InjectError> {
-        let Settings { dense, world, .. } = &self.initial;
-        if *dense == 0 {
-            return Ok(());
-        }
-        let world = self.world_of(*world);
-        let hour = Window { from: Millis(now.0 - HOUR_MS), to: now };
-        for category in Category::ALL {
-            let visible = world.select_seen(category, hour, Filter::default(), now).count();
-            let missing = i64::from(*dense).saturating_sub(visible.try_into().unwrap_or(i64::MAX)).max(0);
-            let codes = category.event_codes();
-            let event = |(nth, code): (i64, &&str)| NewEvent {
-                category: category.code().to_owned(),
-                event: Some((*code).to_owned()),
-                timestamp: Some(Millis(now.0 - nth * HOUR_MS / missing).into()),
-                ..NewEvent::default()
-            };
-            let events: Vec<NewEvent> = (0..missing).zip(codes.iter().cycle()).map(event).collect();
-            self.injected.add(&world, &events, now).map_err(|(_, why)| why)?;
-        }
-        Ok(())
-    }
-
     /// The name of the account on the control surface.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -220,8 +189,8 @@ impl Account {
     /// Resets clock, quota, settings, tokens, faults, injected events and journal to their initial state.
     pub fn reset(&self) {
         // An action in progress ends first; a later one of the old epoch has no effect.
-        let mut ends = self.acting.lock();
-        ends.clear();
+        let mut exemptions = self.exemptions.lock();
+        *exemptions = Exemptions::default();
         let mut config = self.config.write();
         let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         *config = Arc::new(AccountConfig::new(self.initial.clone()));
@@ -320,38 +289,6 @@ impl Account {
     /// Deletes all fault rules, or the rule with this name. Returns the number of deleted rules.
     pub fn forget_faults(&self, name: Option<&str>) -> usize {
         self.faults.forget(name)
-    }
-
-    /// Injects events, all or none.
-    ///
-    /// # Errors
-    ///
-    /// The index of the event that cannot be injected, and the reason.
-    pub fn inject(&self, events: &[NewEvent]) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
-        let added = self.injected.add(&self.world(), events, self.clock.now());
-        self.webhook.touch();
-        added
-    }
-
-    /// Sets the receiver of the notifications, and returns the generation of the task that delivers to it; `None` if the
-    /// account is deleted. From now on, the logs have what the receiver answers.
-    pub(crate) fn set_webhook(&self, receiver: WebhookSettings) -> Option<u64> {
-        let mut config = self.config.write();
-        let mut settings = config.settings.clone();
-        settings.world.webhook_since.get_or_insert_with(|| self.clock.now());
-        *config = Arc::new(AccountConfig::new(settings));
-        self.webhook.set(receiver)
-    }
-
-    /// Deletes all injected events, and returns their number.
-    pub fn forget_events(&self) -> usize {
-        self.injected.forget()
-    }
-
-    /// All events of a window (both ends inclusive), oldest first, including events that are not visible yet.
-    pub fn truth(&self, category: Category, window: Window) -> impl Iterator<Item = TrueEvent> + use<> {
-        let added = self.injected.select(category, window, &Filter::default(), Millis(i64::MAX), None);
-        Truth::new(self.world(), added, category, window)
     }
 
     /// Up to `limit` journal entries with a number greater than `after`.

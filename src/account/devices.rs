@@ -1,15 +1,15 @@
 //! The devices of an account at an instant: those of the simulated company, as injected events changed them.
 //!
 //! An injected event applies until the next generated event of the same kind: a status until the next change of the
-//! status, a deletion until the device joins again. A device that only injected events name is in the account from its
-//! first event on.
+//! status, a deletion until the device joins again. A device that only injected events name, other
+//! than those of webhooks, is in the account from its first event on.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::injected::{Injected, InjectedEvents};
 use crate::world::{
-    Category, Device, DeviceCounts, DeviceEvent, DeviceState, EnrolmentCursor, Filter, Identifier, Inventory, Millis,
-    Record, Severity, Status, Violation, Window, World,
+    Device, DeviceCounts, DeviceEvent, DeviceReport, DeviceState, EnrolmentCursor, Identifier, Inventory, Millis,
+    Record, Severity, Status, Violation, World,
 };
 
 /// The source of a cursor at a device that only injected events name.
@@ -43,7 +43,7 @@ impl<'w> Devices<'w> {
     pub(crate) fn new(world: &'w World, injected: &InjectedEvents, now: Millis) -> Self {
         let inventory = world.inventory(now);
         let mut devices = Self { inventory, changed: HashMap::new(), removed: Vec::new(), added: Vec::new() };
-        for (id, events) in events_by_device(injected, now) {
+        for (id, events) in injected.by_device(now) {
             devices.apply(world, id, &events, now);
         }
         devices.removed.sort_unstable();
@@ -51,15 +51,13 @@ impl<'w> Devices<'w> {
         devices
     }
 
-    /// Only the devices that some texts name, each by its id, a MAC address or its hostname, for look-ups of them. Lists and
-    /// counts need all devices.
+    /// Only the devices that some texts name, each by its id or a MAC address, for look-ups of them. Lists and counts need
+    /// all devices.
     pub(crate) fn some(world: &'w World, injected: &InjectedEvents, now: Millis, names: &[String]) -> Self {
         let inventory = world.inventory(now);
         let mut devices = Self { inventory, changed: HashMap::new(), removed: Vec::new(), added: Vec::new() };
         for name in names {
-            let by = [Identifier::of(name), Identifier::Hostname(name)];
-            let generated =
-                by.into_iter().find_map(|by| inventory.find(by)).map(|place| inventory.state(place).device.id);
+            let generated = inventory.find(Identifier::of(name)).map(|place| inventory.state(place).device.id);
             let id = generated.unwrap_or_else(|| name.clone());
             let events = injected.of_device(&id, now);
             if !events.is_empty() {
@@ -101,19 +99,11 @@ impl<'w> Devices<'w> {
                 }
                 Record::Device(entry) if entry.event.is_departure() && is_later(joined_or_left) => is_here = false,
                 Record::Device(entry) if is_later(last_change) => {
-                    set_status(&mut state, entry.event, &entry.details, generated.as_ref());
+                    set_status(&mut state, entry.event, &entry.details);
                 }
                 Record::Report(entry) => {
                     if is_later(last_change) {
-                        (state.status, state.severity) = (entry.status, entry.severity);
-                        match entry.status {
-                            Status::Compliant => state.violation = None,
-                            // A report names the violation that the device has already.
-                            Status::NonCompliant if state.violation.is_none() => {
-                                state.violation = Some(injected_violation(&entry.details));
-                            }
-                            Status::NonCompliant | Status::Exempted => {}
-                        }
+                        apply_report(&mut state, entry);
                     }
                     seen = Some((entry.at, entry.public_ip.clone()));
                 }
@@ -238,49 +228,47 @@ impl<'w> Devices<'w> {
     }
 }
 
-/// The injected events of each device until an instant, in the order in which they were asked for.
-fn events_by_device(injected: &InjectedEvents, now: Millis) -> HashMap<String, Vec<Arc<Injected>>> {
-    let window = Window { from: Millis(i64::MIN), to: now };
-    let mut by_device: HashMap<String, Vec<Arc<Injected>>> = HashMap::new();
-    for category in [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity] {
-        for event in injected.select(category, window, &Filter::default(), Millis(i64::MAX), None) {
-            if let Some(device) = event.entry.device() {
-                by_device.entry(device.id.clone()).or_default().push(event);
-            }
-        }
-    }
-    for events in by_device.values_mut() {
-        events.sort_by_key(|event| (event.asked_at, event.added));
-    }
-    by_device
-}
-
 /// The violation that an injected event describes.
-fn injected_violation(details: &str) -> Violation {
-    Violation { category: "system", text: details.to_owned() }
+fn injected_violation(details: &str, severity: Severity) -> Violation {
+    Violation { category: "system", text: details.to_owned(), severity }
 }
 
-/// Applies an injected device event to the status of a device. Without an exemption, a device has its generated status.
-fn set_status(state: &mut DeviceState, event: DeviceEvent, details: &str, generated: Option<&DeviceState>) {
+/// Applies an injected report to the status of a device. A report names the violation that the device has already.
+fn apply_report(state: &mut DeviceState, report: &DeviceReport) {
+    (state.status, state.severity) = (report.status, report.severity);
+    match (report.status, &mut state.violation) {
+        (Status::Compliant, violation) => *violation = None,
+        (Status::NonCompliant, Some(violation)) => violation.severity = report.severity,
+        (Status::NonCompliant, violation) => *violation = Some(injected_violation(&report.details, report.severity)),
+        (Status::Exempted, _) => {}
+    }
+}
+
+/// Applies an injected device event to the status of a device.
+fn set_status(state: &mut DeviceState, event: DeviceEvent, details: &str) {
     match event {
         DeviceEvent::Compliant => {
             (state.status, state.severity, state.violation) = (Status::Compliant, Severity::NoIssue, None);
         }
         DeviceEvent::NonCompliant => {
             (state.status, state.severity) = (Status::NonCompliant, Severity::Warning);
-            state.violation = Some(injected_violation(details));
+            state.violation = Some(injected_violation(details, Severity::Warning));
         }
         DeviceEvent::ExemptAll => {
             let severity = if state.violation.is_some() { Severity::Warning } else { Severity::NoIssue };
             (state.status, state.severity) = (Status::Exempted, severity);
         }
-        DeviceEvent::Unexempt if state.status == Status::Exempted => match (&state.violation, generated) {
-            (None, _) => (state.status, state.severity) = (Status::Compliant, Severity::NoIssue),
-            (Some(_), Some(generated)) if generated.status == Status::NonCompliant => {
-                (state.status, state.severity) = (generated.status, generated.severity);
-            }
-            (Some(_), _) => (state.status, state.severity) = (Status::NonCompliant, Severity::Warning),
-        },
+        DeviceEvent::Unexempt if state.status == Status::Exempted => state.end_exemption(),
         _ => {}
+    }
+}
+
+impl DeviceState {
+    /// Without an exemption, a device has its violation again.
+    pub(super) fn end_exemption(&mut self) {
+        (self.status, self.severity) = match &self.violation {
+            Some(violation) => (Status::NonCompliant, violation.severity),
+            None => (Status::Compliant, Severity::NoIssue),
+        };
     }
 }

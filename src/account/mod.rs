@@ -14,6 +14,8 @@ mod config;
 mod description;
 pub(crate) mod devices;
 mod error;
+mod events;
+mod exemptions;
 pub mod fault;
 pub mod injected;
 pub mod journal;

@@ -110,6 +110,9 @@ struct Inner {
     failures: u32,
     /// Whether the account is deleted, or the server has ended.
     is_closed: bool,
+    /// The number of changes of the injected events.
+    injected_changes: u64,
+    /// The instant up to which all attempts are made.
     delivered_until: Option<Millis>,
 }
 
@@ -192,21 +195,25 @@ impl Webhook {
         self.inner.lock().state != WebhookState::Absent
     }
 
-    /// The receiver, if it is still that of a generation and not turned off.
-    pub(crate) fn receiver(&self, generation: u64) -> Option<Arc<WebhookSettings>> {
+    /// The receiver, if it is still that of a generation and not turned off, and the number of changes of the injected events.
+    pub(crate) fn receiver(&self, generation: u64) -> Option<(Arc<WebhookSettings>, u64)> {
         let inner = self.inner.lock();
         let is_current = inner.generation == generation && inner.state == WebhookState::On;
-        inner.receiver.clone().filter(|_| is_current)
+        Some((inner.receiver.clone().filter(|_| is_current)?, inner.injected_changes))
     }
 
-    /// Stores an attempt, unless the receiver is another one by now. `log` stores it in the logs. After too many failures,
-    /// the webhook is turned off. The number of the attempt is set here.
-    pub(crate) fn record(&self, generation: u64, mut delivery: Delivery, log: impl FnOnce()) {
+    /// Whether a generation is the current one.
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        self.inner.lock().generation == generation
+    }
+
+    /// Remembers an attempt, unless the receiver is another one by now. After too many failures, the webhook is turned off.
+    /// The number of the attempt is set here.
+    pub(crate) fn record(&self, generation: u64, mut delivery: Delivery) {
         let mut inner = self.inner.lock();
         if inner.generation != generation {
             return;
         }
-        log();
         inner.attempts += 1;
         delivery.number = inner.attempts;
         let is_success = (200..300).contains(&delivery.response_code);
@@ -222,10 +229,11 @@ impl Webhook {
         self.changed.notify_waiters();
     }
 
-    /// Sets the instant up to which all attempts are made.
-    pub(crate) fn delivered_until(&self, generation: u64, until: Millis) {
+    /// Sets the instant up to which all attempts are made, unless the injected events have changed since.
+    pub(crate) fn delivered_until(&self, (generation, injected_changes): (u64, u64), until: Millis) {
         let mut inner = self.inner.lock();
-        if inner.generation != generation || inner.delivered_until == Some(until) {
+        let is_current = (inner.generation, inner.injected_changes) == (generation, injected_changes);
+        if !is_current || inner.delivered_until == Some(until) {
             return;
         }
         inner.delivered_until = Some(until);
@@ -233,9 +241,12 @@ impl Webhook {
         self.changed.notify_waiters();
     }
 
-    /// Reports that the account has new injected events.
-    pub(crate) fn touch(&self) {
-        self.inner.lock().delivered_until = None;
+    /// Reports that the injected events of the account have changed.
+    pub(crate) fn injected_events_changed(&self) {
+        let mut inner = self.inner.lock();
+        inner.injected_changes += 1;
+        inner.delivered_until = None;
+        drop(inner);
         self.changed.notify_waiters();
     }
 

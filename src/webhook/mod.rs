@@ -32,14 +32,8 @@ const RETRIES_MS: [i64; 2] = [4_000, 60_000];
 /// Starts the task that delivers to a receiver. It ends when the account has another receiver, or none. Returns `false` if
 /// the account is deleted.
 pub(crate) fn start(account: Arc<Account>, receiver: WebhookSettings, target: Target) -> bool {
-    // Created before the response, so that what is injected after it has a notification.
-    let epoch = account.epoch();
-    let mut queue = Queue::new(&account, account.clock().now());
-    let Some(generation) = account.set_webhook(receiver) else { return false };
-    if account.epoch() != epoch {
-        // A reset in between removed the events that the queue has.
-        queue = Queue::new(&account, account.clock().now());
-    }
+    let Some((generation, since)) = account.set_webhook(receiver) else { return false };
+    let queue = Queue::new(&account, since);
     tokio::spawn(run(account, generation, target, queue));
     true
 }
@@ -49,10 +43,10 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
         let mut changed = pin!(account.webhook.changed());
         // From here on, no change is missed.
         changed.as_mut().enable();
-        let Some(receiver) = account.webhook.receiver(generation) else { return };
+        let Some((receiver, injected_changes)) = account.webhook.receiver(generation) else { return };
         let now = account.clock().now();
         queue.fill(&account, &receiver, now);
-        if let Some(attempt) = queue.due(now) {
+        if let Some(attempt) = queue.due(&account, &receiver, now) {
             let answer = post::send(&target, &receiver.api_key, attempt.body()).await;
             let is_success = (200..300).contains(&answer.status);
             store(&account, generation, &queue.world, &attempt, &answer);
@@ -61,8 +55,9 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
             }
             continue;
         }
-        let next = queue.next_at();
-        account.webhook.delivered_until(generation, next.map_or(Millis(i64::MAX), |next| Millis(next.0 - 1)));
+        let next = queue.next_at(&account);
+        let until = next.map_or(Millis(i64::MAX), |next| Millis(next.0 - 1));
+        account.webhook.delivered_until((generation, injected_changes), until);
         let epoch = account.epoch();
         match next.filter(|next| *next <= LAST) {
             // The clock ends the wait when it is reset; the receiver is gone then.
@@ -75,9 +70,9 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
     }
 }
 
-/// Stores an attempt in the logs and in the report of the webhook.
+/// Stores an attempt in the logs and in the report of the webhook, unless the receiver is another one by now.
 fn store(account: &Account, generation: u64, world: &World, attempt: &Attempt, answer: &Answer) {
-    let Attempt { notification, nth, at } = attempt;
+    let Attempt { notification, nth, at, .. } = attempt;
     let response_body: String = answer.body.chars().take(MAX_ANSWER).collect();
     let delivery = Delivery {
         number: 0,
@@ -90,5 +85,7 @@ fn store(account: &Account, generation: u64, world: &World, attempt: &Attempt, a
     };
     let record = world.attempt_record(notification, (*nth, *at), answer.status, response_body);
     let now = account.clock().now();
-    account.webhook.record(generation, delivery, || account.injected.add_delivery(record, now));
+    if account.injected.add_delivery(record, now, || account.webhook.is_current(generation)) {
+        account.webhook.record(generation, delivery);
+    }
 }

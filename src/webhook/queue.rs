@@ -8,25 +8,12 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    account::{Account, webhook::WebhookSettings},
-    world::{Category, DeviceEvent, Filter, Millis, Notification, Record, WebhookEvent, Window, World},
+    account::{Account, injected::Injected, webhook::WebhookSettings},
+    world::{Millis, Notification, WebhookEvent, World, WorldConfig},
 };
 
 /// The number of generated notifications that are loaded at once.
 const BATCH: u64 = 256;
-/// The device events that have a notification.
-const NOTIFIED: [&str; 9] = [
-    "added",
-    "added_duplicate_mac",
-    "deleted",
-    "deleted_user",
-    "deleted_api",
-    "unseen",
-    "compliant",
-    "noncompliant",
-    "exempt_all",
-];
-
 /// An attempt to deliver a notification.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
@@ -34,20 +21,21 @@ pub(super) struct Attempt {
     /// The number of the attempt, from 0, and its time on the account's clock.
     pub(super) nth: u8,
     pub(super) at: Millis,
+    /// The injected event that the notification is about.
+    injected: Option<Arc<Injected>>,
 }
 
-/// The attempts of one receiver.
+/// The attempts of one receiver. The notifications of injected events are in the account until they are due.
 pub(super) struct Queue {
     /// The company with a simulated receiver, whose history has the notifications.
     pub(super) world: Arc<World>,
     /// The number of generated notifications before those in `generated`, and in it.
     loaded: u64,
     generated: VecDeque<Notification>,
-    /// Repeated attempts and notifications of injected events, by their time and their order.
-    others: BTreeMap<(Millis, u64), Attempt>,
+    /// Repeated attempts, by their time and their order.
+    repeated: BTreeMap<(Millis, u64), Attempt>,
+    /// The number of repeated attempts so far.
     created: u64,
-    /// The highest number of an injected event that is in `others` already.
-    injected: u64,
 }
 
 /// What a receiver gets (D).
@@ -59,6 +47,14 @@ struct Body<'a> {
 }
 
 impl Attempt {
+    /// The first attempt of the notification of an injected event.
+    fn first(event: Arc<Injected>) -> Option<Self> {
+        let at = event.notified_at();
+        let (kind, device) = (event.notification?, event.entry.device()?.clone());
+        let notification = Notification { at, happened_at: event.at, event: kind, device: device.into() };
+        Some(Self { notification, nth: 0, at, injected: Some(event) })
+    }
+
     /// The body: an array with one notification (D).
     pub(super) fn body(&self) -> Vec<u8> {
         let Notification { happened_at, event, device, .. } = &self.notification;
@@ -77,17 +73,14 @@ impl Attempt {
 }
 
 impl Queue {
-    /// The attempts from an instant on. Events that were injected before count if they are still in the future.
-    pub(super) fn new(account: &Account, from: Millis) -> Self {
+    /// The attempts after an instant.
+    pub(super) fn new(account: &Account, since: Millis) -> Self {
         let world = simulated(account);
-        let loaded = world.notifications_until(from);
-        let mut queue =
-            Self { world, loaded, generated: VecDeque::new(), others: BTreeMap::new(), created: 0, injected: 0 };
-        queue.add_injected(account, Millis(from.0 + 1));
-        queue
+        let loaded = world.notifications_until(since);
+        Self { world, loaded, generated: VecDeque::new(), repeated: BTreeMap::new(), created: 0 }
     }
 
-    /// Adds what is new, so that the next attempt is known.
+    /// Loads generated notifications, so that the next one is known.
     pub(super) fn fill(&mut self, account: &Account, receiver: &WebhookSettings, now: Millis) {
         let world = simulated(account);
         if world.config() != self.world.config() {
@@ -95,7 +88,6 @@ impl Queue {
             self.generated.clear();
             self.world = world;
         }
-        self.add_injected(account, Millis(i64::MIN));
         while self.generated.is_empty() {
             let batch = self.world.notifications(self.loaded, BATCH, now);
             if batch.is_empty() {
@@ -104,74 +96,47 @@ impl Queue {
             self.loaded += batch.len() as u64;
             self.generated.extend(batch.into_iter().filter(|notification| receiver.wants(notification.event)));
         }
-        self.others.retain(|_, attempt| receiver.wants(attempt.notification.event));
-    }
-
-    /// Adds the injected device events from an instant on that are not there yet. One in the past is due when it was
-    /// injected.
-    fn add_injected(&mut self, account: &Account, from: Millis) {
-        let filter = Filter { kinds: Some(Category::Device.kinds(&NOTIFIED)), ..Filter::default() };
-        let window = Window { from: Millis(i64::MIN), to: Millis(i64::MAX) };
-        let mut highest = self.injected;
-        let mut events = account.injected.select(Category::Device, window, &filter, Millis(i64::MAX), None);
-        events.retain(|event| event.number() > self.injected);
-        events.sort_unstable_by_key(|event| event.number());
-        for event in events {
-            let Record::Device(record) = &event.entry else { continue };
-            highest = highest.max(event.number());
-            let Some(kind) = notified(record.event).filter(|_| event.number() > self.injected && event.at >= from)
-            else {
-                continue;
-            };
-            let at = event.asked_at.max(event.made_at);
-            let notification = Notification { at, happened_at: event.at, event: kind, device: record.device.clone() };
-            self.add(Attempt { notification, nth: 0, at });
-        }
-        self.injected = highest;
-    }
-
-    fn add(&mut self, attempt: Attempt) {
-        self.created += 1;
-        self.others.insert((attempt.at, self.created), attempt);
     }
 
     /// Adds the next attempt of a notification.
     pub(super) fn retry(&mut self, attempt: Attempt, delay_ms: i64) {
-        self.add(Attempt { nth: attempt.nth + 1, at: Millis(attempt.at.0 + delay_ms), ..attempt });
+        self.created += 1;
+        let at = Millis(attempt.at.0 + delay_ms);
+        self.repeated.insert((at, self.created), Attempt { nth: attempt.nth + 1, at, ..attempt });
     }
 
     /// The time of the next attempt.
-    pub(super) fn next_at(&self) -> Option<Millis> {
+    pub(super) fn next_at(&self, account: &Account) -> Option<Millis> {
         let generated = self.generated.front().map(|notification| notification.at);
-        let other = self.others.keys().next().map(|(at, _)| *at);
-        generated.into_iter().chain(other).min()
+        let repeated = self.repeated.keys().next().map(|(at, _)| *at);
+        [generated, repeated, account.injected.next_notification()].into_iter().flatten().min()
     }
 
-    /// Takes the next attempt, if it is due.
-    pub(super) fn due(&mut self, now: Millis) -> Option<Attempt> {
-        let at = self.next_at().filter(|at| *at <= now)?;
-        if self.generated.front().is_some_and(|notification| notification.at == at) {
-            let notification = self.generated.pop_front()?;
-            return Some(Attempt { notification, nth: 0, at });
+    /// Takes the next attempt, if it is due. Injected events that are deleted by now have none.
+    pub(super) fn due(&mut self, account: &Account, receiver: &WebhookSettings, now: Millis) -> Option<Attempt> {
+        loop {
+            let at = self.next_at(account).filter(|at| *at <= now)?;
+            if self.generated.front().is_some_and(|notification| notification.at == at) {
+                let notification = self.generated.pop_front()?;
+                return Some(Attempt { notification, nth: 0, at, injected: None });
+            }
+            if let Some(entry) = self.repeated.first_entry().filter(|entry| entry.key().0 == at) {
+                let attempt = entry.remove();
+                if attempt.injected.as_ref().is_none_or(|event| account.injected.has(event)) {
+                    return Some(attempt);
+                }
+                continue;
+            }
+            let attempt = account.injected.take_notification(at).and_then(Attempt::first);
+            if let Some(attempt) = attempt.filter(|attempt| receiver.wants(attempt.notification.event)) {
+                return Some(attempt);
+            }
         }
-        self.others.pop_first().map(|(_, attempt)| attempt)
     }
 }
 
 /// The account's company with a simulated receiver.
 fn simulated(account: &Account) -> Arc<World> {
     let world = account.world();
-    account.world_of(crate::world::WorldConfig { webhook_since: None, ..world.config() })
-}
-
-/// The notification about a device event.
-fn notified(event: DeviceEvent) -> Option<WebhookEvent> {
-    match event {
-        event if event.is_arrival() => Some(WebhookEvent::Added),
-        event if event.is_departure() => Some(WebhookEvent::Deleted),
-        DeviceEvent::Compliant => Some(WebhookEvent::StatusChangedToCompliant),
-        DeviceEvent::NonCompliant => Some(WebhookEvent::StatusChangedToNonCompliant),
-        DeviceEvent::ExemptAll => Some(WebhookEvent::StatusChangedToExempted),
-        _ => None,
-    }
+    account.world_of(WorldConfig { webhook_since: None, ..world.config() })
 }

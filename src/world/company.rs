@@ -22,8 +22,8 @@ pub struct WorldConfig {
     pub devices: u32,
     /// The delay between an event and its visibility.
     pub lag: Lag,
-    /// The instant from which a receiver gets the notifications to the webhook. The history has no webhook events from
-    /// then on, because only the receiver knows what it answers. `None` for a simulated receiver.
+    /// The instant after which a receiver gets the notifications to the webhook. The history has no webhook events after
+    /// it, because only the receiver knows what it answers. `None` for a simulated receiver.
     pub webhook_since: Option<Millis>,
 }
 

@@ -243,6 +243,18 @@ impl DeviceEvent {
         matches!(self, Self::Deleted | Self::DeletedUser | Self::DeletedApi | Self::Unseen)
     }
 
+    /// What a receiver is notified of when this happens.
+    pub(crate) const fn notification(self) -> Option<WebhookEvent> {
+        match self {
+            Self::Compliant => Some(WebhookEvent::StatusChangedToCompliant),
+            Self::NonCompliant => Some(WebhookEvent::StatusChangedToNonCompliant),
+            Self::ExemptAll => Some(WebhookEvent::StatusChangedToExempted),
+            event if event.is_arrival() => Some(WebhookEvent::Added),
+            event if event.is_departure() => Some(WebhookEvent::Deleted),
+            _ => None,
+        }
+    }
+
     /// The code that `POST /o/api/v3.3/logs` returns and accepts as a filter.
     #[must_use]
     pub const fn code(self) -> &'static str {

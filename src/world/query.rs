@@ -151,7 +151,7 @@ impl World {
     /// The end of a window, as far as the history has events of these categories.
     fn end_of(&self, categories: Categories, to: Millis) -> Millis {
         let since = self.config.webhook_since.filter(|_| categories.contains(Category::Webhook));
-        since.map_or(to, |since| to.min(Millis(since.0 - 1)))
+        since.map_or(to, |since| to.min(since))
     }
 
     fn tracks(&self, categories: Categories, filter: &Filter) -> Cow<'_, [usize]> {

@@ -156,6 +156,68 @@ async fn issues_and_severities_return_after_an_exemption() {
     }
 }
 
+/// Also if the history exempted the device, or if a test said how severe its violation is.
+#[tokio::test]
+async fn an_exemption_keeps_the_severity_of_the_violation() {
+    let mock = Mock::unlimited();
+    let severity = async |id: &str| {
+        let all = mock.devices(50).await;
+        let device = all.into_iter().find(|device| device["device_id"] == id).expect("a device");
+        (text(&device, "status").to_owned(), text(&device, "severity").to_owned())
+    };
+    let wrong = |severity: &str| ("non_compliant".to_owned(), severity.to_owned());
+    for (nth, reported, expected) in
+        [(0, Some("critical"), "critical"), (1, Some("warning"), "warning"), (2, None, "warning")]
+    {
+        let id = format!("INVENTED{nth:02}");
+        mock.inject(json!({"category":"device","event":"noncompliant","device_id":id}));
+        if let Some(severity) = reported {
+            mock.inject(
+                json!({"category":"device_report","device_id":id,"status":"non-compliant","severity":severity}),
+            );
+        }
+        mock.act("exempt", &id, None).await;
+        mock.act("unexempt", &id, None).await;
+        assert_eq!(severity(&id).await, wrong(expected), "{reported:?}");
+    }
+    let devices = mock.devices(50).await;
+    let exempted = devices.iter().find(|device| device["status"] == "exempted").expect("a device that is exempted");
+    let id = text(exempted, "device_id");
+    let issue = mock.details(id).await["categories"][0]["issue"].clone();
+    mock.act("unexempt", id, None).await;
+    assert_eq!(severity(id).await, wrong("critical"));
+    assert_eq!(mock.details(id).await["categories"][0]["issue"], issue);
+}
+
+/// An action that the account cannot store has no effect on any device.
+#[tokio::test]
+async fn actions_are_refused_when_the_account_is_full() {
+    let mock = Mock::unlimited();
+    let events: Vec<Value> = (0..9_995)
+        .map(|nth| json!({"category":"device","event":"added","device_id":format!("INVENTED{nth}")}))
+        .collect();
+    let events: Vec<_> = events.into_iter().map(|event| serde_json::from_value(event).expect("an event")).collect();
+    mock.account.inject(&events).expect("room for all");
+    let body = json!({"types":"delete","ids":["INVENTED0","INVENTED1","INVENTED2"]});
+    let refusal = mock.post(ACTION, body.to_string()).await.refusal();
+    assert_eq!(refusal.0, 400, "{refusal:?}");
+    assert!(refusal.2.contains("an account keeps 10000 added events"), "{refusal:?}");
+    assert_eq!(mock.details("INVENTED0").await["status"], "compliant");
+    mock.act("delete", "INVENTED0", None).await;
+}
+
+/// The name of an invented device can be the hostname of one of the company's devices.
+#[tokio::test]
+async fn an_injected_device_is_found_by_its_id_whatever_its_name_is() {
+    let mock = Mock::unlimited();
+    let device = mock.devices(1).await[0].clone();
+    let name = text(&device, "host_name").to_lowercase();
+    mock.inject(json!({"category":"device","event":"added","device_name":name}));
+    let listed = mock.devices(50).await;
+    let id = text(listed.last().expect("a device"), "device_id");
+    assert_eq!((id, text(&mock.details(id).await, "device_name")), (name.to_uppercase().as_str(), name.as_str()));
+}
+
 /// In the log, the end of an exemption alone means that the device is not compliant.
 #[tokio::test]
 async fn the_log_says_that_a_compliant_device_is_compliant_after_its_exemption() {

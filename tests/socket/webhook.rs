@@ -316,6 +316,97 @@ async fn a_receiver_gets_only_the_events_that_it_wants_and_actions_ring() {
     assert_eq!(served.log().await.len(), 2);
 }
 
+/// The end of an exemption that another action has cancelled is delivered to nobody.
+#[tokio::test]
+async fn the_end_of_an_exemption_is_delivered_unless_another_action_cancels_it() {
+    for (then, expected) in [
+        (None, vec!["exempted", "compliant"]),
+        (Some("delete"), vec!["exempted", "deleted"]),
+        (Some("unexempt"), vec!["exempted", "compliant"]),
+        (Some("exempt"), vec!["exempted"]),
+    ] {
+        let served = quiet().await;
+        let receiver = Receiver::start().await;
+        served.inject("added", "KIOSK00001").await;
+        served.webhook(json!({"url":receiver.url,"api_key":"k"})).await;
+        let act = async |action: &str, hours: u64| {
+            let body = json!({"types":action,"ids":["KIOSK00001"],"params":{"exempt_time":hours}});
+            served.call("POST", "/o/api/v3.2/devices/action", body).await.1
+        };
+        act("exempt", 1).await;
+        if let Some(action) = then {
+            served.advance(60);
+            assert_eq!(act(action, 0).await[0]["status"], 1, "{action}");
+        }
+        served.advance(3_600);
+        served.delivered().await;
+        let got: Vec<Value> = receiver.got().into_iter().map(|(_, body)| body[0]["status"].clone()).collect();
+        assert_eq!(got, expected, "{then:?}");
+        let log: Vec<Value> = served.log().await.iter().map(|entry| entry["event"].clone()).collect();
+        let code = |status: &str| {
+            json!(if status == "deleted" { "deleted".to_owned() } else { format!("status_changed_to_{status}") })
+        };
+        assert_eq!(log, expected.into_iter().map(code).collect::<Vec<_>>(), "{then:?}");
+    }
+}
+
+#[tokio::test]
+async fn deleted_events_are_not_delivered_any_more() {
+    let served = quiet().await;
+    let receiver = Receiver::start().await;
+    receiver.answers(&["500 Internal Server Error"]);
+    served.webhook(json!({"url":receiver.url,"api_key":"k"})).await;
+    served.inject("added", "KIOSK00001").await;
+    assert_eq!(served.delivered().await["failures_in_a_row"], 1);
+    let future =
+        json!({"category":"device","event":"deleted","device_id":"KIOSK00001","timestamp":"2026-01-15T12:00:02Z"});
+    assert_eq!(served.call("POST", "/_mock/accounts/default/events", future).await.0, 201);
+    assert_eq!(served.call("DELETE", "/_mock/accounts/default/events", Value::Null).await.0, 200);
+    served.advance(100);
+    served.delivered().await;
+    assert_eq!(receiver.got().len(), 1);
+    let account = served.call("GET", "/o/api/v2/account?access_token=mock-access-token", Value::Null).await.1;
+    assert_eq!(account["devices_used"], 0);
+}
+
+/// What a simulated receiver got until then, stays in the log, and the receiver gets what comes after it.
+#[tokio::test]
+async fn a_receiver_gets_each_notification_that_the_log_has_not() {
+    // The instant of a generated notification.
+    let simulated = Served { mock: builder().start().await.expect("a mock") };
+    simulated.advance(7_200);
+    let log = simulated.log().await;
+    let at = log[3]["timestamp"].as_str().expect("a time").to_owned();
+    let served = Served { mock: builder().start().await.expect("a mock") };
+    let set = json!({"mode":"frozen","now":at});
+    assert_eq!(served.call("PUT", "/_mock/accounts/default/clock", set).await.0, 200);
+    let before = served.log().await;
+    assert!(before.len() >= 4, "{before:?}");
+    let receiver = Receiver::start().await;
+    let webhook = served.webhook(json!({"url":receiver.url,"api_key":"a-long-key"})).await.1;
+    assert_ne!(webhook["api_key"], "a-long-key");
+    assert_eq!(served.log().await, before);
+    served.advance(7_200);
+    let webhook = served.delivered().await;
+    let after = served.log().await;
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.len() - before.len(), receiver.got().len());
+    let numbers: Vec<u64> =
+        webhook["deliveries"].as_array().expect("deliveries").iter().filter_map(|one| one["number"].as_u64()).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let first = after.iter().filter(|entry| !entry["details"].to_string().contains("attempt")).count();
+    let expected = simulated_until(&simulated, &served).await;
+    assert_eq!(first, expected);
+}
+
+/// The number of first attempts that a simulated receiver has got by the time of another account.
+async fn simulated_until(simulated: &Served, other: &Served) -> usize {
+    let now = other.mock.account().clock().now();
+    let left = now.0 - simulated.mock.account().clock().now().0;
+    simulated.mock.account().clock().advance(Duration::from_millis(u64::try_from(left).expect("a later time")));
+    simulated.log().await.iter().filter(|entry| !entry["details"].to_string().contains("attempt")).count()
+}
+
 /// Attempts that would be due after the last second of the clock are never due.
 #[tokio::test]
 async fn a_webhook_is_idle_at_the_end_of_the_clock_and_ends_with_its_account() {

@@ -23,7 +23,8 @@ pub(super) struct Known {
     pub(super) next: HashMap<Subject, (Millis, Millis)>,
 }
 
-/// The bit of the event code, and the device or the administrator. Two events with the same subject never have the same timestamp in milliseconds.
+/// The bit of the event code, and the device or the administrator. Two events with the same subject never have the same
+/// timestamp in milliseconds.
 pub(super) type Subject = (u64, String);
 
 /// Builds one event from a request.
@@ -32,6 +33,8 @@ pub(super) struct EventBuilder<'a> {
     pub(super) new: &'a NewEvent,
     pub(super) now: Millis,
     pub(super) nth: u64,
+    /// Whether a receiver is notified of a device event.
+    pub(super) notifies: bool,
 }
 
 impl EventBuilder<'_> {
@@ -74,6 +77,10 @@ impl EventBuilder<'_> {
         };
         let (entry, kind, agent) = made;
         let number = self.nth + 1;
+        let notification = match &entry {
+            Record::Device(entry) if self.notifies => entry.event.notification(),
+            _ => None,
+        };
         Ok((
             subject,
             Injected {
@@ -82,6 +89,7 @@ impl EventBuilder<'_> {
                 visible_at,
                 made_at: self.now,
                 asked_at,
+                notification,
                 category,
                 kind,
                 agent,

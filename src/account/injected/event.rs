@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     clock::Instant,
-    world::{AgentType, Category, EventId, Filter, Millis, Record, SearchTerm},
+    world::{AgentType, Category, EventId, Filter, Millis, Record, SearchTerm, WebhookEvent},
 };
 
 /// The maximum number of injected events of an account; further events are rejected until some are deleted. As many
@@ -91,6 +91,8 @@ pub struct Injected {
     pub(crate) made_at: Millis,
     /// The time that was asked for. `at` is a little earlier if there was an event with the same subject and code.
     pub(crate) asked_at: Millis,
+    /// What a receiver is notified of, if it is about this event.
+    pub(crate) notification: Option<WebhookEvent>,
     pub(super) category: Category,
     /// The bit of the event code in [`Filter::kinds`].
     pub(super) kind: u64,
@@ -113,9 +115,20 @@ impl Injected {
         self.number
     }
 
+    /// The time at which a receiver is notified: that of the event, or that of the injection of an event in the past.
+    pub(crate) fn notified_at(&self) -> Millis {
+        self.asked_at.max(self.made_at)
+    }
+
     /// Whether the event existed when a snapshot was taken.
     pub(crate) fn is_in(&self, snapshot: Snapshot) -> bool {
         self.added <= snapshot && self.forgotten.is_none_or(|forgotten| forgotten > snapshot)
+    }
+
+    /// The id of the device, if the event says something about its state. A notification does not.
+    pub(super) fn device_with_state(&self) -> Option<&str> {
+        let device = self.entry.device().filter(|_| self.category != Category::Webhook);
+        device.map(|device| device.id.as_str())
     }
 
     /// Whether the event passes a filter.

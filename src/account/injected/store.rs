@@ -1,7 +1,7 @@
 //! The injected events of an account, by category and instant.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -33,6 +33,10 @@ struct State {
     made: u64,
     /// Present and deleted events. Page tokens with an earlier snapshot still show deleted ones.
     categories: [BTreeMap<Place, Arc<Injected>>; Category::ALL.len()],
+    /// The present events about a device that say something about its state, by the id of the device.
+    of_devices: HashMap<String, Vec<Arc<Injected>>>,
+    /// The present events that a receiver is not notified of yet, by the time of the notification and their number.
+    notifications: BTreeMap<(Millis, u64), Arc<Injected>>,
     /// The number of present events.
     count: usize,
     /// The deleted events, in the order of deletion.
@@ -110,12 +114,37 @@ impl InjectedEvents {
         self.state().has_dropped
     }
 
+    /// The number of events that can still be injected.
+    pub(crate) fn room(&self) -> usize {
+        MAX_INJECTED - self.state().count
+    }
+
     /// Injects events, all or none.
     pub(crate) fn add(
         &self,
         world: &World,
         new: &[NewEvent],
         now: Millis,
+    ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
+        self.insert(world, new, now, true)
+    }
+
+    /// Injects an event that no receiver is notified of.
+    pub(crate) fn add_silently(
+        &self,
+        world: &World,
+        new: &NewEvent,
+        now: Millis,
+    ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
+        self.insert(world, std::slice::from_ref(new), now, false)
+    }
+
+    fn insert(
+        &self,
+        world: &World,
+        new: &[NewEvent],
+        now: Millis,
+        notifies: bool,
     ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
         let mut known = self.known.lock();
         let (from, count, made) = {
@@ -128,7 +157,7 @@ impl InjectedEvents {
         let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
         for (nth, event) in (0..).zip(new) {
             let next = Snapshot(from.0 + nth + 1);
-            match (EventBuilder { world, new: event, now, nth: made + nth }).build(next, &mut known) {
+            match (EventBuilder { world, new: event, now, nth: made + nth, notifies }).build(next, &mut known) {
                 Ok(made) => added.push(made),
                 Err(why) => {
                     for (subject, event) in added {
@@ -146,6 +175,12 @@ impl InjectedEvents {
         state.count += added.len();
         for event in &added {
             state.categories[event.category as usize].insert((event.at, event.added), event.clone());
+            if let Some(id) = event.device_with_state() {
+                state.of_devices.entry(id.to_owned()).or_default().push(event.clone());
+            }
+            if event.notification.is_some() {
+                state.notifications.insert((event.notified_at(), event.number), event.clone());
+            }
         }
         self.is_empty.store(false, Ordering::Release);
         Ok(added)
@@ -153,8 +188,18 @@ impl InjectedEvents {
 
     /// Stores an attempt of a webhook, at most [`MAX_INJECTED`] of them: beyond that, the oldest ones are dropped. Its
     /// time is moved back by milliseconds if the device has an event with the same code there.
-    pub(crate) fn add_delivery(&self, mut record: WebhookRecord, now: Millis) {
+    ///
+    /// A reset waits for this. Stores nothing and returns `false` if `is_wanted` is not true by then.
+    pub(crate) fn add_delivery(
+        &self,
+        mut record: WebhookRecord,
+        now: Millis,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> bool {
         let mut known = self.known.lock();
+        if !is_wanted() {
+            return false;
+        }
         let kind = Category::Webhook.kind(record.event as usize);
         while !known.identities.insert(((kind, record.device.id.clone()), record.at)) {
             record.at.0 -= 1;
@@ -167,6 +212,7 @@ impl InjectedEvents {
             visible_at: record.at.max(now),
             made_at: now,
             asked_at: record.at,
+            notification: None,
             category: Category::Webhook,
             kind,
             agent: Some(record.device.agent),
@@ -185,41 +231,71 @@ impl InjectedEvents {
             state.has_dropped = true;
         }
         self.is_empty.store(false, Ordering::Release);
+        true
     }
 
-    /// The present events about a device until an instant, in the order in which they were asked for.
+    /// The present events about the state of a device until an instant, in the order in which they were asked for.
     pub(crate) fn of_device(&self, id: &str, until: Millis) -> Vec<Arc<Injected>> {
         if self.is_empty.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let state = self.state();
-        let range = ..=(until, Snapshot(u64::MAX));
-        let of_devices = [Category::Device, Category::Webhook, Category::DeviceReport, Category::Activity];
-        let is_wanted = |event: &&Arc<Injected>| {
-            event.is_in(state.now) && event.entry.device().is_some_and(|device| device.id == id)
-        };
-        let all = of_devices.into_iter().flat_map(|category| state.categories[category as usize].range(range));
-        let mut found: Vec<Arc<Injected>> = all.map(|(_, event)| event).filter(is_wanted).cloned().collect();
-        found.sort_by_key(|event| (event.asked_at, event.added));
-        found
+        self.state().of_devices.get(id).map(|events| until_in_order(events, until)).unwrap_or_default()
     }
 
-    /// Deletes one event, by its number.
-    pub(crate) fn cancel(&self, category: Category, at: Millis, number: u64) {
+    /// These events of each device that has some.
+    pub(crate) fn by_device(&self, until: Millis) -> Vec<(String, Vec<Arc<Injected>>)> {
+        if self.is_empty.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let state = self.state();
+        let of_devices = state.of_devices.iter().map(|(id, events)| (id.clone(), until_in_order(events, until)));
+        of_devices.filter(|(_, events)| !events.is_empty()).collect()
+    }
+
+    /// The time of the next event that a receiver is not notified of yet.
+    pub(crate) fn next_notification(&self) -> Option<Millis> {
+        self.state().notifications.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the next event that a receiver must be notified of at or before an instant.
+    pub(crate) fn take_notification(&self, until: Millis) -> Option<Arc<Injected>> {
+        let mut state = self.state.write();
+        let next = state.notifications.first_entry().filter(|entry| entry.key().0 <= until)?;
+        Some(next.remove())
+    }
+
+    /// Notifies nobody of the events until an instant.
+    pub(crate) fn skip_notifications(&self, until: Millis) {
+        let mut state = self.state.write();
+        state.notifications = state.notifications.split_off(&(Millis(until.0 + 1), 0));
+    }
+
+    /// Whether an event is not deleted.
+    pub(crate) fn has(&self, event: &Injected) -> bool {
+        let state = self.state();
+        let found = state.categories[event.category as usize].get(&(event.at, event.added));
+        found.is_some_and(|found| found.forgotten.is_none())
+    }
+
+    /// Deletes one event, if it is present.
+    pub(crate) fn cancel(&self, event: &Injected) {
         let mut known = self.known.lock();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, .. } = &mut *state;
-        let range = (at, Snapshot(0))..=(at, Snapshot(u64::MAX));
-        let found = categories[category as usize]
-            .range_mut(range)
-            .find(|(_, event)| event.number == number && event.forgotten.is_none());
-        if let Some((place, event)) = found {
-            now.0 += 1;
-            *count -= 1;
-            known.identities.remove(&(subject_of(event), event.at));
-            Arc::make_mut(event).forgotten = Some(*now);
-            forgotten.push_back((category, *place));
+        let State { now, categories, count, forgotten, of_devices, notifications, .. } = &mut *state;
+        let (category, place) = (event.category, (event.at, event.added));
+        let Some(found) = categories[category as usize].get_mut(&place).filter(|found| found.forgotten.is_none())
+        else {
+            return;
+        };
+        now.0 += 1;
+        *count -= 1;
+        known.identities.remove(&(subject_of(found), found.at));
+        notifications.remove(&(found.notified_at(), found.number));
+        if let Some(events) = found.device_with_state().and_then(|id| of_devices.get_mut(id)) {
+            events.retain(|other| other.number != found.number);
         }
+        Arc::make_mut(found).forgotten = Some(*now);
+        forgotten.push_back((category, place));
     }
 
     /// Deletes all injected events, and returns their number.
@@ -227,8 +303,11 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, has_dropped, deliveries, .. } = &mut *state;
+        let State { now, categories, count, forgotten, has_dropped, deliveries, of_devices, notifications, .. } =
+            &mut *state;
         deliveries.clear();
+        of_devices.clear();
+        notifications.clear();
         now.0 += 1;
         for (category, events) in Category::ALL.into_iter().zip(categories.iter_mut()) {
             for (place, event) in events.iter_mut().filter(|(_, event)| event.forgotten.is_none()) {
@@ -258,4 +337,11 @@ impl InjectedEvents {
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
     }
+}
+
+/// The events until an instant, in the order in which they were asked for.
+fn until_in_order(events: &[Arc<Injected>], until: Millis) -> Vec<Arc<Injected>> {
+    let mut found: Vec<Arc<Injected>> = events.iter().filter(|event| event.at <= until).cloned().collect();
+    found.sort_by_key(|event| (event.asked_at, event.added));
+    found
 }

@@ -100,7 +100,7 @@ async fn apply(
     let of = context.clone();
     let done = offload(move || {
         let world = of.account.world_of(of.config.settings.world);
-        of.account.act(&world, &actions, &ids, (of.now, of.epoch))
+        of.account.apply_actions(&world, &actions, &ids, (of.now, of.epoch))
     });
     done.await.map_err(|why| ApiError::NotStored(why.to_string()))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Violation {
     pub(crate) category: &'static str,
     /// The violation, in the words of the device's reports.
     pub(crate) text: String,
+    /// The severity of the violation while the device is not exempted.
+    pub(crate) severity: Severity,
 }
 
 /// Numbers of devices, by status and severity.
@@ -113,7 +115,8 @@ impl Inventory<'_> {
         let (status, noncompliance) = processes.status(place, self.now.at);
         let violation = noncompliance.map(|(key, occurrence)| {
             let (category, text) = self.world.violation(key, occurrence, &device);
-            Violation { category, text: text.to_owned() }
+            let severity = processes.severity(place, Status::NonCompliant, noncompliance);
+            Violation { category, text: text.to_owned(), severity }
         });
         let severity = processes.severity(place, status, noncompliance);
         DeviceState { enrolled_at: processes.enrolled_at(place), status, severity, violation, device }
