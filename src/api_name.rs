@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::path_pattern::captures;
+
 /// The path of the consent page, which is not an API of its own.
 pub(crate) const AUTHORIZE_PATH: &str = "/o/oauth/authorize";
 
@@ -129,26 +131,19 @@ impl ApiName {
         matches!(self, Self::ActivitiesV3 | Self::LogsV3)
     }
 
-    /// Whether the API tells `deleted_api` as `deleted`: v3.3 is the first version that has this code (A).
+    /// Whether the API returns `deleted_api` as `deleted`: v3.3 is the first version that has this code (A).
     pub(crate) const fn is_before_v3_3(self) -> bool {
         matches!(self, Self::LogsV3 | Self::LogsV3_1 | Self::LogsV3_2)
     }
 
+    /// Whether this path is one of the API.
+    pub(crate) fn is_at(self, path: &str) -> bool {
+        let is_at = |template: &&str| *template == path || template.contains('{') && captures(template, path).is_some();
+        self.paths().iter().any(is_at)
+    }
+
     /// The API at this path.
     pub(crate) fn at(path: &str) -> Option<Self> {
-        let is_at = |template: &&str| *template == path || template.contains('{') && matches(template, path);
-        Self::ALL.iter().copied().find(|api| api.paths().iter().any(is_at))
-    }
-}
-
-/// Whether a path matches a template, in which `{name}` stands for one segment that is not empty.
-fn matches(template: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') && !given.is_empty() => {}
-            _ => return false,
-        }
+        Self::ALL.iter().copied().find(|api| api.is_at(path))
     }
 }

@@ -97,6 +97,7 @@ mod markdown;
 mod metrics;
 pub mod mock;
 mod offload;
+mod path_pattern;
 mod server;
 pub mod verdict;
 mod webhook;

@@ -15,7 +15,7 @@ use syn::{
 };
 
 /// What each top-level module may import from the crate. A file outside of these modules is a mistake.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("main", &["cli"]),
     ("cli", &["account", "api", "audit", "clock", "config", "control", "limits", "mock", "server", "world"]),
     ("config", &["account", "clock", "limits", "mock", "world"]),
@@ -39,12 +39,13 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("api", &["abort", "account", "api_name", "bodies", "clock", "limits", "metrics", "offload", "world"]),
     ("metrics", &["account"]),
     ("bodies", &["limits"]),
-    ("account", &["api_name", "clock", "world"]),
+    ("account", &["api_name", "clock", "path_pattern", "world"]),
     ("clock", &["world"]),
     ("abort", &[]),
-    ("api_name", &[]),
+    ("api_name", &["path_pattern"]),
     ("limits", &[]),
     ("offload", &[]),
+    ("path_pattern", &[]),
     ("world", &[]),
     ("lib", &["account", "api_name", "mock"]),
 ];

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    world::{Device, DeviceState, Millis, Severity, Status, World},
+    world::{Device, DeviceState, Millis, Status, World, reported},
 };
 
 /// Milliseconds in an hour.
@@ -256,17 +256,12 @@ fn after_exemption(world: &World, state: &DeviceState, at: Option<Millis>) -> Ve
 
 /// The report that a device sends after a change of its status.
 fn report(world: &World, state: &DeviceState) -> NewEvent {
-    let (name, policy) = (&state.device.name, world.policy_of(&state.device));
-    let violation = state.violation.as_ref().map(|violation| format!(": {}", violation.text)).unwrap_or_default();
-    let details = match state.status {
-        Status::Compliant => format!("Device {name} reported: policy {policy} is met"),
-        Status::NonCompliant => format!("Device {name} reported: policy {policy} is violated{violation}"),
-        Status::Exempted => format!("Device {name} reported: exempted from policy {policy}{violation}"),
-    };
-    let severity: Severity = state.severity;
+    let policy = world.policy_of(&state.device);
+    let violation = state.violation.as_ref().map(|violation| violation.text.as_str());
+    let details = reported(&state.device, state.status, policy, violation);
     NewEvent {
         status: Some(state.status.code().to_owned()),
-        severity: Some(severity.code().to_owned()),
+        severity: Some(state.severity.code().to_owned()),
         policy_name: Some(policy.to_owned()),
         ..about(&state.device, "device_report", None, Some(details))
     }

@@ -243,7 +243,7 @@ pub(crate) enum EventCodes {
     /// Those of v3.3.
     #[default]
     Current,
-    /// Those of the versions before v3.3: `deleted_api` is told as `deleted` (A).
+    /// Those of the versions before v3.3: `deleted_api` is returned as `deleted` (A).
     Earlier,
 }
 

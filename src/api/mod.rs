@@ -102,7 +102,7 @@ fn with_layers(routes: Router, state: Arc<ApiState>) -> Router {
 ///
 /// 401 comes before all other errors (D). The order of the others is that of a usual Java filter chain (A): 429 for too
 /// many requests in flight, 404, 405, faults, 429 of the quota, 400 for a long header line, 415, then 400 and 406.
-async fn record_and_authenticate(State(state): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+async fn record_and_authenticate(State(state): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     let needs_token = auth::needs_token(request.uri().path());
     let presented = if needs_token { auth::presented(&request) } else { None };
     let recording = Recording::begin(&state, &request, presented);
@@ -113,6 +113,7 @@ async fn record_and_authenticate(State(state): State<Arc<ApiState>>, request: Re
         None => authenticate(&state, &recording, request, next, &mut token).await,
         Some(applied) if applied.fault.answers_itself() => fault::answer(&applied, context, None, api, request).await,
         Some(applied) => {
+            request.extensions_mut().insert(fault::HasFault);
             let whole = authenticate(&state, &recording, request, next, &mut token);
             fault::apply_fault(&applied, context, None, None, whole).await
         }

@@ -137,7 +137,7 @@ pub(super) async fn add(
     NamedAccount(account): NamedAccount,
     JsonList(new): JsonList<NewEvent, MAX_INJECTED>,
 ) -> Result<Response, Problem> {
-    // Looking up devices by id scans all devices.
+    // There can be thousands of events.
     let body = offload(move || {
         let injected_events = account.inject(&new).map_err(|(nth, why)| {
             Problem::invalid(if new.len() == 1 { why.to_string() } else { format!("[{nth}].{why}") })

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::target::{Target, is_near};
+use super::target::{Target, is_loopback_or_private};
 
 /// The time within which a receiver must answer. The vendor documents none (A).
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -42,7 +42,8 @@ pub(super) async fn send(target: &Target, api_key: &str, body: Vec<u8>) -> Answe
 /// Connects to the receiver. A name must not lead out of the own network, unless the user named it.
 async fn connect(target: &Target) -> Result<TcpStream, String> {
     let addresses = lookup_host((target.host.as_str(), target.port)).await.map_err(|error| error.to_string())?;
-    let allowed: Vec<SocketAddr> = addresses.filter(|address| target.is_named || is_near(address.ip())).collect();
+    let allowed: Vec<SocketAddr> =
+        addresses.filter(|address| target.is_named || is_loopback_or_private(address.ip())).collect();
     if allowed.is_empty() {
         return Err(format!("{} has no loopback or private address", target.host));
     }

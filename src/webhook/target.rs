@@ -84,7 +84,7 @@ impl AllowedTargets {
 
     fn allows(&self, host: &str) -> bool {
         let is_allowed = match host.parse() {
-            Ok(address) => is_near(address),
+            Ok(address) => is_loopback_or_private(address),
             Err(_) => is_local_name(host),
         };
         is_allowed || self.is_named(host)
@@ -102,19 +102,21 @@ fn is_local_name(host: &str) -> bool {
 }
 
 /// Whether an address is a loopback or a private one.
-pub(super) fn is_near(address: IpAddr) -> bool {
+pub(super) fn is_loopback_or_private(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => is_near_v4(address),
+        IpAddr::V4(address) => is_loopback_or_private_v4(address),
         IpAddr::V6(address) => is_near_v6(address),
     }
 }
 
-fn is_near_v4(address: Ipv4Addr) -> bool {
+fn is_loopback_or_private_v4(address: Ipv4Addr) -> bool {
     address.is_loopback() || address.is_private()
 }
 
 fn is_near_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback() || address.is_unique_local() || address.to_ipv4_mapped().is_some_and(is_near_v4)
+    address.is_loopback()
+        || address.is_unique_local()
+        || address.to_ipv4_mapped().is_some_and(is_loopback_or_private_v4)
 }
 
 impl fmt::Display for TargetError {

@@ -64,5 +64,6 @@ pub use self::{
 pub(crate) use self::{
     inventory::{DeviceCounts, DeviceState, EnrolmentCursor, Identifier, Inventory, Violation},
     notifications::Notification,
+    text::reported,
     vulnerabilities::{PRODUCTS, Product, Risk, Vulnerability},
 };

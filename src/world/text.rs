@@ -53,6 +53,17 @@ const RULES: [&str; 3] = ["NON COMPLIANT DEVICES", "Block non-compliant devices"
 const ALLOWED: [&str; 3] = ["process backup-agent.exe", "application TeamViewer", "address range 192.0.2.0/24"];
 const TICKETS: [&str; 3] = ["Agent does not report", "Question about exemptions", "Device shown twice"];
 
+/// The description of a report, with the policy violation of a device that has one.
+pub(crate) fn reported(device: &Device, status: Status, policy: &str, violation: Option<&str>) -> String {
+    let name = &device.name;
+    let violation = violation.map(|violation| format!(": {violation}")).unwrap_or_default();
+    match status {
+        Status::Compliant => format!("Device {name} reported: policy {policy} is kept"),
+        Status::NonCompliant => format!("Device {name} reported: policy {policy} is not kept{violation}"),
+        Status::Exempted => format!("Device {name} reported: exempted from policy {policy}{violation}"),
+    }
+}
+
 impl World {
     pub(super) fn device_details(&self, event_ref: &EventRef, event: DeviceEvent, device: &Device) -> String {
         let name = &device.name;
@@ -144,13 +155,8 @@ impl World {
         policy: &str,
         noncompliance: Option<(Key, u64)>,
     ) -> String {
-        let name = &device.name;
-        let wrong = noncompliance.map_or("", |(key, occurrence)| self.finding(key, occurrence, device).wrong);
-        match status {
-            Status::Compliant => format!("Device {name} reported: policy {policy} is kept"),
-            Status::NonCompliant => format!("Device {name} reported: policy {policy} is not kept: {wrong}"),
-            Status::Exempted => format!("Device {name} reported: exempted from policy {policy}: {wrong}"),
-        }
+        let wrong = noncompliance.map(|(key, occurrence)| self.finding(key, occurrence, device).wrong);
+        reported(device, status, policy, wrong)
     }
 
     /// The category and the text of the policy violation of a non-compliance, as reports name it.

@@ -39,7 +39,7 @@ async fn numbered(mock: &Mock, path: &str, query: &Value, field: &str) -> Vec<Va
 }
 
 #[tokio::test]
-async fn v3_2_returns_the_events_of_v3_3_and_tells_deleted_api_as_deleted() {
+async fn v3_2_returns_the_events_of_v3_3_and_deleted_api_as_deleted() {
     let mock = Mock::unlimited();
     for category in ["device", "admin", "webhook", "device_report"] {
         let query = json!({"event_category":category,"start_time":NOW - 20 * DAY,"limit":100});

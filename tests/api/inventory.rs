@@ -26,10 +26,13 @@ async fn the_numbers_of_the_account_are_a_count_over_its_devices() {
     for flags in ["--rate-limit off", "--rate-limit off --devices 777 --seed 5", "--rate-limit off --devices 0"] {
         let mock = Mock::new(flags);
         let devices = mock.devices(50).await;
-        for device in devices.iter().take(9) {
-            let (kind, id) = (["exempt", "delete", "exempt"][devices.len() % 3], text(device, "device_id"));
-            mock.ask(ACTION, json!({"types":kind,"ids":[id]})).await;
+        let actions = [json!(["exempt"]), json!(["delete"]), json!(["exempt", "unexempt"])];
+        for (device, types) in devices.iter().zip(actions.iter().cycle()).take(30) {
+            let body = json!({"types":types,"ids":[text(device, "device_id")],"params":{"exempt_time":1}});
+            mock.ask(ACTION, body).await;
         }
+        // At the end of some of the exemptions.
+        mock.advance(3_600);
         let devices = mock.devices(50).await;
         let (v2, v3_1) = (mock.look_up(ACCOUNT_V2).await, mock.look_up(ACCOUNT_V3_1).await);
         assert_eq!(v2["devices_used"], devices.len());
@@ -81,7 +84,7 @@ async fn the_lists_have_the_same_devices_on_pages_of_any_size() {
     let ids: BTreeSet<&str> = by_enrolment.iter().map(|device| text(device, "device_id")).collect();
     assert_eq!(ids.len(), by_enrolment.len());
     for (path, field) in [(DEVICES_V3_3, "device_id"), ("/o/api/v3.2/devices", "device_id")] {
-        let mut found = BTreeSet::new();
+        let mut found = Vec::new();
         for page in 1.. {
             let answer = mock.post(path, json!({"limit":13,"page":page}).to_string()).await;
             if answer.status == 413 {
@@ -90,14 +93,16 @@ async fn the_lists_have_the_same_devices_on_pages_of_any_size() {
             let devices = answer.ok();
             found.extend(devices.as_array().expect("an array").iter().map(|device| text(device, field).to_owned()));
         }
-        assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect(), "{path}");
+        found.sort_unstable();
+        assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>(), "{path}");
     }
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     for page in 1..=ids.len().div_ceil(50) {
         let devices = mock.look_up(&format!("{DEVICES_V2_2}?limit=50&page={page}")).await;
         found.extend(devices.as_array().expect("an array").iter().map(|device| text(device, "hwid").to_owned()));
     }
-    assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect());
+    found.sort_unstable();
+    assert_eq!(found, ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
 }
 
 /// What the newest entry of each device in the logs says, is what the look-ups say.
@@ -175,7 +180,18 @@ async fn status_changed_is_the_device_log_of_the_window() {
                 "added" | "added_duplicate_mac" | "compliant" | "noncompliant" | "exempt_all" | "unexempt"
             )
     };
-    let row = |entry: &Value| (entry["device_id"].clone(), entry["timestamp"].clone());
+    let fields = |entry: &Value| ["device_id", "device_name", "timestamp"].map(|field| entry[field].clone());
+    let row = |change: &Value| (fields(change), text(change, "status").to_owned());
+    let of_entry = |entry: &Value| {
+        let status = match text(entry, "event") {
+            event if is_departure(event) => "deleted",
+            "added" | "added_duplicate_mac" => "installed",
+            "noncompliant" | "unexempt" => "non-compliant",
+            "exempt_all" => "exempted",
+            _ => "compliant",
+        };
+        (fields(entry), status.to_owned())
+    };
     let (mut monitored, mut deleted) = (Vec::new(), Vec::new());
     for page in 1.. {
         let answer = mock.post(CHANGED, json!({"limit":9,"page":page}).to_string()).await;
@@ -188,11 +204,22 @@ async fn status_changed_is_the_device_log_of_the_window() {
     }
     let of_log = |departed: bool| {
         let entries = log.iter().filter(|entry| is_change(text(entry, "event")));
-        entries.filter(|entry| is_departure(text(entry, "event")) == departed).map(row).collect::<Vec<_>>()
+        entries.filter(|entry| is_departure(text(entry, "event")) == departed).map(of_entry).collect::<Vec<_>>()
     };
     assert!(!monitored.is_empty());
     assert_eq!(monitored, of_log(false));
     assert_eq!(deleted, of_log(true));
+    // The severity and the issues are those of now.
+    let verbose = mock.ask(CHANGED, json!({"limit":50,"verbose":1})).await;
+    let mut with_issue = 0;
+    for change in verbose["monitored_devices"].as_array().expect("an array") {
+        let details = mock.details(text(change, "device_id")).await;
+        let expected = if details.is_null() { "no_issues" } else { text(&details, "severity") };
+        assert_eq!(change["severity"], expected, "{change}");
+        with_issue += usize::from(change["issue"]["total_issue"] == 1);
+        assert_eq!(change["issue"].is_null(), details.is_null(), "{change}");
+    }
+    assert!(with_issue > 0);
     // Nothing to return is refused like a page beyond the last one.
     assert_eq!(mock.post(CHANGED, json!({"age":0}).to_string()).await.status, 413);
 }

@@ -227,3 +227,30 @@ async fn other_bad_input_is_refused_with_the_name_of_the_parameter() {
         answer.assert_refused(*status, error, description);
     }
 }
+
+#[tokio::test]
+async fn bad_input_to_smaller_look_ups_is_refused_with_the_name_of_the_parameter() {
+    let mock = Mock::unlimited();
+    mock.assert_refused(&[
+        (
+            "/o/api/v2.2/devices/%FF/delete {}",
+            400,
+            "invalid_request",
+            "id must be a device id in UTF-8, got /o/api/v2.2/devices/%FF/delete",
+        ),
+        (
+            &format!("{POLICY_CHECK} {{\"MAC_list\":\"00:1B:44:11:3A:B7,,x\"}}"),
+            400,
+            "invalid_request",
+            "MAC_list must be 1 to 50 MAC addresses or device ids, in an array or separated by commas, got an empty address",
+        ),
+        ("/o/api/v3/get_threats {\"id\":\"A\",\"verbose\":2}", 400, "invalid_request", "verbose must be 0 or 1, got 2"),
+        (
+            "/o/api/v3/get_threats {\"id\":\"A\",\"limit\":\"x\"}",
+            400,
+            "invalid_request",
+            "limit must be an integer from 1 to 100, got \"x\"",
+        ),
+    ])
+    .await;
+}

@@ -100,6 +100,9 @@ async fn the_body_of_a_stub_has_parts_of_the_request() {
     let answer = client.ask("POST", "/o/api/v9/devices/A1/links", Some(TOKEN), "{}").await;
     assert_eq!(answer.status, 500);
     assert!(answer.text().contains("fault.body cannot be rendered: undefined value"), "{}", answer.text());
+    // A request that cannot be read is refused, and the answer names the rule.
+    let answer = client.ask("POST", "/o/api/v9/devices/A1/links?q=%FF", Some(TOKEN), "{}").await;
+    assert_eq!((answer.status, answer.header("x-mock-fault")), (400, Some("fault-1")), "{}", answer.text());
     // Other content types have values as they are.
     client
         .rule(json!({
@@ -115,11 +118,50 @@ async fn the_body_of_a_stub_has_parts_of_the_request() {
 #[tokio::test]
 async fn a_template_has_limits() {
     let client = Client::new();
-    for body in ["{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "{{ 'x' * 3000000 }}"]
-    {
-        client.rule(json!({ "match": { "path": "/o/api/v9/x" }, "fault": { "body": body, "template": true } })).await;
-        let answer = client.ask("GET", "/o/api/v9/x", Some(TOKEN), "").await;
-        assert_eq!(answer.status, 500, "{body}");
+    let list = format!("[{}0]", "0,".repeat(999));
+    let text = "x".repeat(1_000);
+    for (template, why) in [
+        ("{% for a in json %}{% for b in json %}{% endfor %}{% endfor %}".to_owned(), "ran out of fuel"),
+        ("{% for a in json %}".to_owned() + &text + &text + "{% endfor %}", "the body is larger than 1048576 bytes"),
+        ("{{ 'x' * 3000000 }}".to_owned(), "the body is larger than 1048576 bytes"),
+    ] {
+        let fault = json!({ "body": template, "template": true, "content_type": "text/plain" });
+        client.rule(json!({ "match": { "path": "/o/api/v9/x" }, "fault": fault })).await;
+        let answer = client.ask("POST", "/o/api/v9/x", Some(TOKEN), &list).await;
+        assert_eq!(answer.status, 500);
+        assert!(answer.text().contains(why), "{}", answer.text());
+    }
+}
+
+/// A rule before the token check that only delays is still the one rule that applies.
+#[tokio::test]
+async fn one_rule_applies_also_with_one_before_the_token_check() {
+    let client = Client::new();
+    client
+        .rule(json!([
+            { "name": "early", "match": { "api": "groups", "needs_token": false }, "fault": { "headers": { "X-Early": "1" } }, "times": 1 },
+            { "name": "late", "match": { "api": "groups" }, "fault": { "status": 503 } },
+        ]))
+        .await;
+    let first = client.post_as(TOKEN, "/o/api/v3/groups", json!({})).await;
+    assert_eq!((first.status, first.header("x-early"), first.header("x-mock-fault")), (200, Some("1"), Some("early")));
+    let second = client.post_as(TOKEN, "/o/api/v3/groups", json!({})).await;
+    assert_eq!((second.status, second.header("x-mock-fault")), (503, Some("late")));
+    let requests = client.get("/accounts/default/requests").await;
+    let faults: Vec<&Value> =
+        requests["requests"].as_array().expect("requests").iter().map(|request| &request["fault"]).collect();
+    assert_eq!(faults, [&json!("early"), &json!("late")]);
+    let rules = client.get("/accounts/default/faults").await;
+    assert_eq!((&rules["faults"][1]["seen"], &rules["faults"][1]["applied"]), (&json!(2), &json!(1)));
+}
+
+/// A path of a rule can be one path of an API with a name in its path, or its template.
+#[tokio::test]
+async fn a_rule_can_have_an_api_and_one_of_its_paths() {
+    let client = Client::new();
+    for path in ["/o/api/v2.2/devices/A1/delete", "/o/api/v2.2/devices/{id}/delete", "/o/api/v2.2/*"] {
+        client.rule(json!({ "match": { "api": "delete-device", "path": path }, "fault": { "status": 503 } })).await;
+        assert_eq!(client.ask("POST", "/o/api/v2.2/devices/A1/delete", Some(TOKEN), "").await.status, 503, "{path}");
     }
 }
 

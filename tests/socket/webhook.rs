@@ -278,13 +278,13 @@ async fn a_silent_receiver_holds_up_nothing_else() {
     served.call("GET", "/_mock/accounts/other/webhook?wait=30s", Value::Null).await;
     assert_eq!(receiver.got().len(), 1);
     assert_eq!(served.log().await, Vec::<Value>::new());
-    // A reset takes the receiver away, also in the middle of an attempt.
+    // A reset removes the receiver, also in the middle of an attempt.
     assert_eq!(served.call("POST", "/_mock/accounts/default/reset", Value::Null).await.0, 200);
     assert_eq!(served.delivered().await["state"], "absent");
 }
 
 #[tokio::test]
-async fn a_receiver_gets_only_the_events_that_it_wants_and_actions_ring() {
+async fn a_receiver_gets_only_the_events_that_it_wants_also_about_actions() {
     let served = Served { mock: builder().start().await.expect("a mock") };
     let receiver = Receiver::start().await;
     served.webhook(json!({"url":receiver.url,"api_key":"k","events":["deleted","status_changed_to_exempted"]})).await;

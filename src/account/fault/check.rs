@@ -3,11 +3,13 @@
 use std::fmt;
 
 use super::{
-    path,
     rule::{Close, Fault, FaultMatch, FaultRule, Gate, WaitClock},
     template,
 };
-use crate::api_name::ApiName;
+use crate::{
+    api_name::ApiName,
+    path_pattern::{self, captures},
+};
 
 /// The maximum size of a fault's body, in bytes.
 pub const MAX_FAULT_BODY_BYTES: usize = 64 * 1024;
@@ -81,9 +83,9 @@ impl FaultMatch {
             return bad(format!("match.method must be a method in capitals, such as GET or POST, got {shown:?}"));
         }
         if let Some(pattern) = &self.path {
-            path::check(pattern).or_else(|why| bad(format!("match.path must be {why}")))?;
+            path_pattern::check(pattern).or_else(|why| bad(format!("match.path must be {why}")))?;
             if let Some(api) = self.api
-                && !api.paths().iter().any(|path| path::captures(pattern, path).is_some())
+                && !(api.is_at(pattern) || api.paths().iter().any(|path| captures(pattern, path).is_some()))
             {
                 return bad(format!("match.path must match a path of match.api ({}), got {pattern:?}", api.path()));
             }
@@ -94,7 +96,7 @@ impl FaultMatch {
         let literal = self.path.as_deref().and_then(|path| path.split(['*', '{']).next());
         let is_in_api = literal.is_none_or(|start| start.starts_with("/o/api/") || "/o/api/".starts_with(start));
         let is_of_token =
-            |pattern: &String| ApiName::Token.paths().iter().any(|path| path::captures(pattern, path).is_some());
+            |pattern: &String| ApiName::Token.paths().iter().any(|path| captures(pattern, path).is_some());
         if self.gate() == Gate::Behind && !is_in_api && !self.path.as_ref().is_some_and(is_of_token) {
             return bad("match.needs_token must be false for a path outside of /o/api, which has no token check");
         }

@@ -10,10 +10,9 @@ use serde::Serialize;
 
 use super::{
     check::{FaultError, bad},
-    path,
     rule::{Fault, FaultRule, MatchedRequest},
 };
-use crate::world::World;
+use crate::{path_pattern, world::World};
 
 /// The maximum number of rules of an account.
 pub const MAX_FAULTS: usize = 100;
@@ -37,8 +36,8 @@ pub(crate) struct Applied {
     pub(crate) is_hidden: bool,
     /// A random number for the effect on this request.
     pub(crate) chance: u64,
-    /// The parts of the path that the names of the rule's path match.
-    pub(crate) captures: serde_json::Map<String, serde_json::Value>,
+    /// The names in the rule's path, and the parts of the path that they match.
+    pub(crate) captures: Vec<(String, String)>,
 }
 
 /// The fault rules of an account.
@@ -81,7 +80,8 @@ impl Faults {
             }
             entry.seen += 1;
             let chance = World::chance(seed, entry.number, entry.seen);
-            if applied.is_none() && entry.rule.matches.selects(entry.seen, chance) && entry.has_uses_left() {
+            let is_free = applied.is_none() && !request.has_fault;
+            if is_free && entry.rule.matches.selects(entry.seen, chance) && entry.has_uses_left() {
                 entry.applied += 1;
                 applied = Some(Applied {
                     name: entry.name.clone(),
@@ -187,9 +187,10 @@ impl State {
 }
 
 impl RuleState {
-    fn captures(&self, path: &str) -> serde_json::Map<String, serde_json::Value> {
+    fn captures(&self, path: &str) -> Vec<(String, String)> {
         let pattern = self.rule.matches.path.as_deref().filter(|_| self.fault.template);
-        pattern.and_then(|pattern| path::captures(pattern, path)).unwrap_or_default()
+        let found = pattern.and_then(|pattern| path_pattern::captures(pattern, path)).unwrap_or_default();
+        found.into_iter().map(|(name, part)| (name.to_owned(), part.to_owned())).collect()
     }
 
     fn has_uses_left(&self) -> bool {
@@ -216,6 +217,7 @@ mod tests {
             method: "GET",
             path: "/o/api/v2/logs",
             gate: Gate::Behind,
+            has_fault: false,
             now: Millis(1_768_478_400_000),
         };
         (1..=30).filter(|_| faults.apply(request, 7).is_some()).collect()

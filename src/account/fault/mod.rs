@@ -8,7 +8,6 @@
 
 mod check;
 mod engine;
-mod path;
 mod rule;
 mod template;
 

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{quota::RetryAfter, strict},
-    path,
-};
-use crate::{api_name::ApiName, clock::Instant, world::Millis};
+use super::super::{quota::RetryAfter, strict};
+use crate::{api_name::ApiName, clock::Instant, path_pattern, world::Millis};
 
 /// Whether the token of a request is checked already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,11 +19,13 @@ pub(crate) enum Gate {
 /// What the conditions of a rule look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MatchedRequest<'a> {
-    /// The API at the path, if the method is one of the API.
+    /// The API at the path; behind the token check, only if the method is one of the API.
     pub(crate) api: Option<ApiName>,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) gate: Gate,
+    /// Whether a rule before the token check applies already. No other rule applies then.
+    pub(crate) has_fault: bool,
     pub(crate) now: Millis,
 }
 
@@ -197,7 +196,7 @@ impl FaultMatch {
         self.gate() == request.gate
             && self.api.is_none_or(|wanted| Some(wanted) == request.api)
             && self.method.as_ref().is_none_or(|method| method == request.method)
-            && self.path.as_ref().is_none_or(|pattern| path::captures(pattern, request.path).is_some())
+            && self.path.as_ref().is_none_or(|pattern| path_pattern::captures(pattern, request.path).is_some())
             && self.from.is_none_or(|from| from.millis() <= request.now)
             && self.to.is_none_or(|to| request.now < to.millis())
     }

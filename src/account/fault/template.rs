@@ -7,8 +7,8 @@ use serde::Serialize;
 
 /// The maximum size of a rendered body, in bytes.
 const MAX_RENDERED_BYTES: usize = 1024 * 1024;
-/// The maximum number of steps of a template.
-const MAX_STEPS: u64 = 100_000;
+/// The maximum work of a template: one for each instruction, and for each 64 bytes of text.
+const MAX_WORK: u64 = 100_000;
 
 /// What a template can use of a request.
 #[derive(Debug, Serialize)]
@@ -46,8 +46,7 @@ pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Resul
     Ok(rendered.0)
 }
 
-/// An environment with few filters. Those that build texts from lists are not there: a short template could build
-/// gigabytes with them.
+/// An environment with few filters: what a stub needs, and nothing that builds texts of any size from lists.
 fn environment(is_json: bool) -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.add_filter("default", filters::default);
@@ -59,13 +58,15 @@ fn environment(is_json: bool) -> Environment<'static> {
     environment.set_auto_escape_callback(move |_| if is_json { AutoEscape::Json } else { AutoEscape::None });
     // A name that the request does not have is an error, so that a mistake in a template becomes visible.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(MAX_STEPS));
+    environment.set_fuel(Some(MAX_WORK));
     environment
 }
 
 /// What is wrong, and the line of the template.
 fn described(source: &str, error: &minijinja::Error) -> String {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let detail = cause.or_else(|| error.detail().map(str::to_owned));
+    let what = detail.map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
     let line = error.line().and_then(|number| Some((number, source.lines().nth(number.checked_sub(1)?)?)));
     line.map_or(what.clone(), |(number, text)| {
         let text: String = text.trim().chars().take(100).collect();

@@ -87,7 +87,7 @@ impl EventBuilder<'_> {
                 entry,
                 at,
                 visible_at,
-                made_at: self.now,
+                added_at: self.now,
                 asked_at,
                 notification,
                 category,

@@ -88,7 +88,7 @@ pub struct Injected {
     /// The time at which the event becomes visible.
     pub visible_at: Millis,
     /// The account's time when the event was injected.
-    pub(crate) made_at: Millis,
+    pub(crate) added_at: Millis,
     /// The time that was asked for. `at` is a little earlier if there was an event with the same subject and code.
     pub(crate) asked_at: Millis,
     /// What a receiver is notified of, if it is about this event.
@@ -117,7 +117,7 @@ impl Injected {
 
     /// The time at which a receiver is notified: that of the event, or that of the injection of an event in the past.
     pub(crate) fn notified_at(&self) -> Millis {
-        self.asked_at.max(self.made_at)
+        self.asked_at.max(self.added_at)
     }
 
     /// Whether the event existed when a snapshot was taken.

@@ -210,7 +210,7 @@ impl InjectedEvents {
         let event = Injected {
             at: record.at,
             visible_at: record.at.max(now),
-            made_at: now,
+            added_at: now,
             asked_at: record.at,
             notification: None,
             category: Category::Webhook,

@@ -38,6 +38,10 @@ use crate::{
 /// The header with the name of the fault rule.
 const X_MOCK_FAULT: HeaderName = HeaderName::from_static("x-mock-fault");
 
+/// In the extensions of a request that a rule before the token check applies to.
+#[derive(Clone, Copy)]
+pub(super) struct HasFault;
+
 /// Middleware: applies the first matching fault rule, or else only the quota.
 pub(super) async fn inject(
     State(api): State<ApiName>,
@@ -66,7 +70,8 @@ pub(super) fn applying(
     gate: Gate,
 ) -> Option<Applied> {
     let (method, path, now) = (request.method().as_str(), request.uri().path(), context.now);
-    let matched = MatchedRequest { api, method, path, gate, now };
+    let has_fault = request.extensions().get::<HasFault>().is_some();
+    let matched = MatchedRequest { api, method, path, gate, has_fault, now };
     context.account.faults.apply(matched, context.config.settings.world.seed)
 }
 
@@ -109,7 +114,10 @@ pub(super) async fn answer(
     if applied.fault.template {
         match request_parts(applied, context, request).await {
             Ok((found, read)) => (parts, request) = (Some(found), read),
-            Err(error) => return error.into_response(),
+            Err(error) => {
+                context.recorder.fault(applied.name.clone());
+                return named(error.into_response(), applied);
+            }
         }
     }
     // The API does not read the body in this case, but the journal records it.
@@ -118,11 +126,6 @@ pub(super) async fn answer(
         None => drop(context.recorder.refused_body(request).await),
     }
     apply_fault(applied, context, token, parts, async { ApiError::ServerError.into_response() }).await
-}
-
-/// A part of a path, without its escapes.
-fn decoded(segment: &serde_json::Value) -> serde_json::Value {
-    segment.as_str().map(Params::decoded_path).into()
 }
 
 /// What a template can use of a request, and the request with its body in memory.
@@ -138,7 +141,7 @@ async fn request_parts(
     let query = names.into_iter().filter_map(|name| Some((name.clone(), params.get(&name)?.into()))).collect();
     let parts = RequestParts {
         method: head.method.to_string(),
-        path: applied.captures.iter().map(|(name, value)| (name.clone(), decoded(value))).collect(),
+        path: applied.captures.iter().map(|(name, part)| (name.clone(), Params::decoded_path(part).into())).collect(),
         query,
         json: serde_json::from_slice(&bytes).unwrap_or_default(),
         now: Instant::from(context.now).to_string(),
@@ -178,13 +181,19 @@ pub(super) async fn apply_fault(
     {
         context.account.tokens.expire(token, context.account.clock().now(), context.epoch);
     }
+    response = named(response, applied);
+    if fault.close == Some(Close::BeforeHeaders) {
+        response.extensions_mut().insert(ConnectionAbortedError);
+    }
+    response
+}
+
+/// A response with the name of the rule, unless the rule is hidden.
+fn named(mut response: Response, applied: &Applied) -> Response {
     if !applied.is_hidden
         && let Ok(name) = HeaderValue::from_str(&applied.name)
     {
         response.headers_mut().insert(X_MOCK_FAULT, name);
-    }
-    if fault.close == Some(Close::BeforeHeaders) {
-        response.extensions_mut().insert(ConnectionAbortedError);
     }
     response
 }

@@ -1,6 +1,6 @@
 //! Actions on devices: `POST /o/api/v3.3/devices/action` and `POST /o/api/v2.2/devices/{id}/delete`.
 
-use axum::{extract::Path, response::Response};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,9 @@ use super::{
         error::ApiError,
         ignored,
     },
-    answer, request,
+    answer,
+    device_id::DeviceId,
+    request,
 };
 use crate::{
     account::actions::{Action, ActionResult},
@@ -83,7 +85,7 @@ pub(super) async fn act(caller: Authenticated, fields: Fields) -> Result<Respons
 }
 
 /// Deletes a device.
-pub(super) async fn delete(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn delete(caller: Authenticated, DeviceId(id): DeviceId) -> Result<Response, ApiError> {
     let results = apply(vec![Action::Delete], vec![id.clone()], &caller.context).await?;
     if results.iter().any(|(.., result)| !matches!(result, ActionResult::Done(_))) {
         return Err(ApiError::NoSuchDevice(id));

@@ -58,7 +58,7 @@ pub(super) fn device_type(state: &DeviceState) -> &'static str {
     }
 }
 
-/// The page that tells the user of a device how to meet the policy. The host does not exist.
+/// The page that says how a device meets the policy. The host does not exist.
 pub(super) fn remediation_link(id: &str) -> String {
     format!("https://remediation.example/devices/{id}")
 }

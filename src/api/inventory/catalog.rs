@@ -186,7 +186,7 @@ pub(super) async fn apps(caller: Authenticated, fields: Fields) -> Result<Respon
     let page = NumberedPage::read(&fields, LONG_LISTS)?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["limit", "page"]))?;
     let found = answer::read(context, |world, devices| {
-        let number_of_devices = devices.len();
+        let (number_of_devices, all) = (devices.len(), world.vulnerabilities(context.now));
         let app = |product: Product| App {
             category_id: product.category,
             product_id: product.id,
@@ -194,7 +194,7 @@ pub(super) async fn apps(caller: Authenticated, fields: Fields) -> Result<Respon
             vendor: product.vendor,
             version: World::product_version(context.now),
             number_of_devices,
-            number_of_cves: vulnerabilities::of_product(world, product.id, context.now).len(),
+            number_of_cves: all.iter().filter(|found| found.product.id == product.id).count(),
         };
         page.of(PRODUCTS.map(app))
     });

@@ -11,7 +11,7 @@ use super::{
         ignored, page,
     },
     answer::{self, Issues},
-    request::{LISTS, NumberedPage},
+    request::{self, LISTS, NumberedPage},
 };
 use crate::{
     account::{
@@ -66,20 +66,18 @@ pub(super) async fn list(caller: Authenticated, fields: Fields) -> Result<Respon
     if !(0..=MAX_AGE_SECONDS).contains(&age_seconds) {
         return Err(ApiError::invalid("age", AGE, age_seconds));
     }
-    let is_verbose = match fields.integer("verbose", "0 or 1")? {
-        None | Some(0) => false,
-        Some(1) => true,
-        Some(other) => return Err(ApiError::invalid("verbose", "0 or 1", other)),
-    };
+    let is_verbose = request::is_verbose(&fields)?;
     let asked = NumberedPage::read(&fields, LISTS)?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["age", "limit", "page", "verbose"]))?;
     let entries = page::unrecorded(&query(age_seconds, asked, context), context).await?;
     asked.check(&entries, context)?;
-    let (deleted, monitored): (Vec<_>, Vec<_>) = entries
+    let records: Vec<DeviceRecord> = entries
         .into_iter()
         .filter_map(|entry| if let Record::Device(record) = entry { Some(record) } else { None })
-        .partition(|record| record.event.is_departure());
-    answer::json(&answer::read(context, |_, devices| {
+        .collect();
+    let ids: Vec<String> = records.iter().map(|record| record.device.id.clone()).collect();
+    let (deleted, monitored): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.event.is_departure());
+    answer::json(&answer::read_some(context, &ids, |_, devices| {
         let change = |record: &DeviceRecord| Change::new(record, is_verbose, devices);
         Changes {
             monitored_devices: monitored.iter().map(change).collect(),

@@ -1,9 +1,6 @@
 //! Smaller look-ups that public clients have: policy checks, statistics, remediation, reports and threats.
 
-use axum::{
-    extract::{Path, RawQuery},
-    response::Response,
-};
+use axum::{extract::RawQuery, response::Response};
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::Serialize;
 
@@ -16,7 +13,9 @@ use super::{
         params::Params,
     },
     answer,
-    request::{self, MAX_IDS},
+    device_id::DeviceId,
+    request::{self, MAX_IDS, NumberedPage},
+    vulnerabilities::CVES,
 };
 use crate::world::{Category, Filter, Millis, Order, Record, Severity, Status, Window};
 
@@ -67,17 +66,14 @@ pub(super) async fn policy(caller: Authenticated, fields: Fields) -> Result<Resp
     let addresses: Vec<String> = match fields.get("MAC_list") {
         None => return Err(ApiError::Missing { parameter: "MAC_list", wanted: WANTED }),
         Some(Json::Text(text)) => text.split(',').map(|address| address.trim().to_owned()).collect(),
-        Some(Json::List(list)) => {
-            let texts = list.iter().map(|value| match value {
-                Json::Text(text) => Ok(text.clone()),
-                other => Err(ApiError::invalid("MAC_list", WANTED, other)),
-            });
-            texts.collect::<Result<_, _>>()?
-        }
+        Some(Json::List(list)) => request::texts(list, "MAC_list", WANTED)?,
         Some(other) => return Err(ApiError::invalid("MAC_list", WANTED, other)),
     };
     if !(1..=MAX_IDS).contains(&addresses.len()) {
         return Err(ApiError::invalid("MAC_list", WANTED, format_args!("{} addresses", addresses.len())));
+    }
+    if addresses.iter().any(String::is_empty) {
+        return Err(ApiError::invalid("MAC_list", WANTED, "an empty address"));
     }
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["opt", "MAC_list"]))?;
     let found = answer::read_some(context, &addresses, |_, devices| {
@@ -122,19 +118,18 @@ pub(super) async fn stats(caller: Authenticated, RawQuery(query): RawQuery) -> R
     let window = context.config.readable(asked, context.now);
     let filter = Filter { kinds: Some(Category::Device.kinds(&[event])), ..Filter::default() };
     let injected = context.account.injected.select(Category::Device, window, &filter, context.now, None);
-    answer::json(&answer::read(context, |world, _| {
-        let selection = world.select_seen(Category::Device, window, filter, context.now);
-        let newest = selection.page(0, MAX_IDS, Order::NewestFirst).into_iter();
-        let newest = newest.map(|event| (event.at(), world.render(&event)));
-        let added = injected.iter().map(|event| (event.at, event.entry.clone()));
-        let mut events: Vec<(Millis, Record)> = newest.chain(added).collect();
-        events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        let id = |(_, record)| if let Record::Device(record) = record { Some(record.device.id.clone()) } else { None };
-        Stats {
-            total_count: selection.count() + injected.len() as u64,
-            devices: events.into_iter().filter_map(id).take(MAX_IDS).collect(),
-        }
-    }))
+    let world = context.account.world_of(context.config.settings.world);
+    let selection = world.select_seen(Category::Device, window, filter, context.now);
+    let generated = selection.page(0, MAX_IDS, Order::NewestFirst).into_iter();
+    let generated = generated.map(|event| (event.at(), world.render(&event)));
+    let added = injected.iter().rev().take(MAX_IDS).map(|event| (event.at, event.entry.clone()));
+    let mut newest: Vec<(Millis, Record)> = generated.chain(added).collect();
+    newest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let id = |(_, record)| if let Record::Device(record) = record { Some(record.device.id.clone()) } else { None };
+    answer::json(&Stats {
+        total_count: selection.count() + injected.len() as u64,
+        devices: newest.into_iter().filter_map(id).take(MAX_IDS).collect(),
+    })
 }
 
 /// The first instant of the calendar year (UTC).
@@ -143,8 +138,8 @@ fn start_of_year(now: Millis) -> i64 {
     date.map_or(0, |date| date.first_of_year().duration_since(Date::constant(1970, 1, 1)).as_hours() * 3_600_000)
 }
 
-/// Returns the page that tells the user of a device how to meet the policy.
-pub(super) async fn remediation(caller: Authenticated, Path(id): Path<String>) -> Result<Response, ApiError> {
+/// Returns the address of the page that says how a device meets the policy.
+pub(super) async fn remediation(caller: Authenticated, DeviceId(id): DeviceId) -> Result<Response, ApiError> {
     let found = answer::read_some(&caller.context, std::slice::from_ref(&id), |_, devices| devices.with_id(&id));
     let link = found.map(|state| answer::remediation_link(&state.device.id));
     answer::json(&Remediation { result: u8::from(link.is_some()), remediation_link: link.unwrap_or_default() })
@@ -167,6 +162,8 @@ pub(super) async fn reports(caller: Authenticated, RawQuery(query): RawQuery) ->
 pub(super) async fn threats(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
     let id = request::required(&fields, "id", "a device id")?;
+    request::is_verbose(&fields)?;
+    NumberedPage::read(&fields, CVES)?;
     ignored::check(context, || ignored::unknown_fields(&fields, "", &["id", "limit", "page", "verbose"]))?;
     let found = answer::read_some(context, std::slice::from_ref(&id), |_, devices| devices.with_id(&id));
     found.ok_or(ApiError::NoSuchDevice(id))?;

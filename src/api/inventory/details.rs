@@ -227,13 +227,7 @@ pub(super) async fn info(caller: Authenticated, fields: Fields) -> Result<Respon
         None => Vec::new(),
         Some(Json::Object(select)) => match select.get("categories") {
             None => Vec::new(),
-            Some(Json::List(list)) => {
-                let codes = list.iter().map(|value| match value {
-                    Json::Text(text) => Ok(text.clone()),
-                    other => Err(ApiError::invalid("select.categories", CATEGORIES, other)),
-                });
-                codes.collect::<Result<_, _>>()?
-            }
+            Some(Json::List(list)) => request::texts(list, "select.categories", CATEGORIES)?,
             Some(other) => return Err(ApiError::invalid("select.categories", CATEGORIES, other)),
         },
         Some(Json::List(list)) if list.is_empty() => Vec::new(),

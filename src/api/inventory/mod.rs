@@ -11,6 +11,7 @@ mod catalog;
 mod changes;
 mod checks;
 mod details;
+mod device_id;
 mod devices;
 mod request;
 mod vulnerabilities;

@@ -108,7 +108,7 @@ impl IdKind {
     }
 }
 
-/// Reads an array of 1 to 50 texts.
+/// Reads an array of 1 to 50 device ids.
 pub(super) fn ids(fields: &Fields, name: &'static str) -> Result<Vec<String>, ApiError> {
     const WANTED: &str = "an array of 1 to 50 device ids";
     let list = match fields.get(name) {
@@ -116,14 +116,29 @@ pub(super) fn ids(fields: &Fields, name: &'static str) -> Result<Vec<String>, Ap
         Some(Json::List(list)) => list,
         Some(other) => return Err(ApiError::invalid(name, WANTED, other)),
     };
-    if !(1..=MAX_IDS).contains(&list.len()) {
-        return Err(ApiError::invalid(name, WANTED, format_args!("{} ids", list.len())));
+    let ids = texts(list, name, WANTED)?;
+    if !(1..=MAX_IDS).contains(&ids.len()) {
+        return Err(ApiError::invalid(name, WANTED, format_args!("{} ids", ids.len())));
     }
-    let texts = list.iter().map(|value| match value {
+    Ok(ids)
+}
+
+/// The texts of an array.
+pub(super) fn texts(list: &[Json], name: &'static str, wanted: &'static str) -> Result<Vec<String>, ApiError> {
+    let text = |value: &Json| match value {
         Json::Text(text) => Ok(text.clone()),
-        other => Err(ApiError::invalid(name, WANTED, other)),
-    });
-    texts.collect()
+        other => Err(ApiError::invalid(name, wanted, other)),
+    };
+    list.iter().map(text).collect()
+}
+
+/// Reads `verbose`: 0, the default, or 1.
+pub(super) fn is_verbose(fields: &Fields) -> Result<bool, ApiError> {
+    match fields.integer("verbose", "0 or 1")? {
+        None | Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        Some(other) => Err(ApiError::invalid("verbose", "0 or 1", other)),
+    }
 }
 
 /// Reads a text that is required and not empty.

@@ -54,11 +54,7 @@ struct CveId {
 pub(super) async fn of_device(caller: Authenticated, fields: Fields) -> Result<Response, ApiError> {
     let context = &caller.context;
     let id = request::required(&fields, "id", "a device id")?;
-    let is_verbose = match fields.integer("verbose", "0 or 1")? {
-        None | Some(0) => false,
-        Some(1) => true,
-        Some(other) => return Err(ApiError::invalid("verbose", "0 or 1", other)),
-    };
+    let is_verbose = request::is_verbose(&fields)?;
     let severities = severities(&fields)?;
     let page = NumberedPage::read(&fields, CVES)?;
     ignored::check(context, || {

@@ -71,8 +71,11 @@ pub(super) fn look_ups() -> Vec<(ApiName, Value)> {
                 "Threats of a device",
                 shape(&[("antimalware_scan", none.clone()), ("local_antimalware_threats", none)]),
             )
-            .body(json!({ "id": { "type": "string", "minLength": 1 } }), &["id"])
-            .errors(&["404"])
+            .body(
+                page_of(CVES, json!({ "id": { "type": "string", "minLength": 1 }, "verbose": zero_or_one() })),
+                &["id"],
+            )
+            .errors(&["404", "406"])
             .post(),
         ),
         (
