@@ -11,7 +11,7 @@ use crate::clock::Instant;
 
 /// A test case.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) outcome: CaseOutcome,
     /// The first line of what is to be said.
     pub(crate) message: String,
@@ -67,7 +67,7 @@ fn write_case<W: Write>(writer: &mut Writer<W>, suite: &str, case: &Case) -> io:
     let Case { name, outcome, message, text } = case;
     let (message, text) = (&valid(message), &valid(text));
     let element = writer.create_element("testcase");
-    let element = element.with_attributes([("name", *name), ("classname", suite), ("time", "0")]);
+    let element = element.with_attributes([("name", &**name), ("classname", suite), ("time", "0")]);
     match outcome {
         CaseOutcome::Passed => element.write_empty()?,
         CaseOutcome::Skipped => element.write_inner_content(|writer| {
@@ -81,7 +81,7 @@ fn write_case<W: Write>(writer: &mut Writer<W>, suite: &str, case: &Case) -> io:
         CaseOutcome::Failed => element.write_inner_content(|writer| {
             let failure = writer.create_element("failure");
             failure
-                .with_attributes([("message", &**message), ("type", *name)])
+                .with_attributes([("message", &**message), ("type", &**name)])
                 .write_text_content(BytesText::new(text))?;
             Ok(())
         })?,

@@ -98,7 +98,11 @@ mod metrics;
 pub mod mock;
 mod offload;
 mod path_pattern;
+#[cfg(feature = "scenarios")]
+pub mod scenario;
 mod server;
+#[cfg(feature = "scenarios")]
+mod toml_values;
 pub mod verdict;
 mod webhook;
 pub mod world;

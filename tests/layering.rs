@@ -15,19 +15,25 @@ use syn::{
 };
 
 /// What each top-level module may import from the crate. A file outside of these modules is a mistake.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
-    ("cli", &["account", "api", "audit", "clock", "config", "control", "limits", "mock", "server", "world"]),
-    ("config", &["account", "clock", "limits", "mock", "world"]),
-    ("mock", &["abort", "account", "app", "clock", "control", "limits", "server", "world"]),
+    (
+        "cli",
+        &[
+            "account", "api", "audit", "clock", "config", "control", "junit", "limits", "markdown", "mock", "scenario",
+            "server", "verdict", "world",
+        ],
+    ),
+    ("config", &["account", "clock", "limits", "mock", "toml_values", "world"]),
+    ("mock", &["abort", "account", "app", "clock", "control", "limits", "scenario", "server", "world"]),
     ("app", &["account", "api", "bodies", "control", "limits", "metrics"]),
     ("server", &["abort", "limits", "metrics", "world"]),
     // Its truth has the API's rows, and its document describes both surfaces.
     (
         "control",
         &[
-            "account", "api", "api_name", "audit", "bodies", "clock", "limits", "metrics", "offload", "verdict",
-            "webhook", "world",
+            "account", "api", "api_name", "audit", "bodies", "clock", "limits", "metrics", "offload", "scenario",
+            "verdict", "webhook", "world",
         ],
     ),
     ("verdict", &["account", "api_name", "clock", "junit", "markdown", "world"]),
@@ -46,6 +52,8 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("limits", &[]),
     ("offload", &[]),
     ("path_pattern", &[]),
+    ("scenario", &["account", "clock", "toml_values", "world"]),
+    ("toml_values", &[]),
     ("world", &[]),
     ("lib", &["account", "api_name", "mock"]),
 ];
@@ -66,7 +74,7 @@ const OUTSIDE: [(&str, &[&str]); 14] = [
     ("std::time::SystemTime", &["clock"]),
     // Connections and answers of receivers are timed by the machine, whatever the clocks of accounts show.
     ("std::time::Instant", &["clock", "server"]),
-    ("tokio::time::Instant", &["clock", "server", "webhook"]),
+    ("tokio::time::Instant", &["cli", "clock", "server", "webhook"]),
 ];
 
 /// Names of modules that collect what has no place.

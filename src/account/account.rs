@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::{
     config::AccountConfig,
     description::{Description, MadeToken, QuotaDescription},
+    devices::EffectsCache,
     error::{CreateAccountError, MintTokenError},
     exemptions::Exemptions,
     fault::{FaultError, FaultRule, FaultStatus, Faults},
@@ -45,6 +46,8 @@ pub struct Account {
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
     pub(crate) injected: InjectedEvents,
+    /// What the injected events change in the list of devices.
+    pub(crate) effects: EffectsCache,
     pub(crate) webhook: Webhook,
     /// The lock serializes actions, which look at the state of a device before they change it.
     pub(super) exemptions: Mutex<Exemptions>,
@@ -74,6 +77,7 @@ impl Account {
             quota: Quota::new(settings.quota),
             faults: Faults::default(),
             injected: InjectedEvents::default(),
+            effects: EffectsCache::default(),
             webhook: Webhook::default(),
             exemptions: Mutex::default(),
             journal: Journal::new(settings.journal, shared.journals.clone()),
@@ -102,7 +106,7 @@ impl Account {
         };
         // Faults and events are applied first, so that a rejected token does not prevent their reset.
         let fault_result = self.faults.replace(faults.clone()).map(drop);
-        let dense_result = self.inject_dense(start_time);
+        let event_result = self.inject_initial(start_time);
         let mut named: Vec<(Arc<str>, Option<Millis>)> = vec![(access_token.as_str().into(), None)];
         // The index in the request of each further named token.
         let mut indices = Vec::new();
@@ -130,7 +134,7 @@ impl Account {
             let which = index.map_or_else(|| "access_token".to_owned(), |nth| format!("tokens[{nth}].token"));
             CreateAccountError::TokenTaken(which)
         })?;
-        dense_result.map_err(|why| CreateAccountError::Invalid(format!("dense: {why}")))?;
+        event_result.map_err(CreateAccountError::Invalid)?;
         fault_result.map_err(|why| CreateAccountError::Invalid(format!("faults[{}]: {}", why.nth, why.alone())))
     }
 
@@ -184,6 +188,9 @@ impl Account {
         let settings = config.settings.changed(change);
         self.quota.change(settings.quota);
         *config = Arc::new(AccountConfig::new(settings));
+        drop(config);
+        // Another history has other notifications.
+        self.webhook.events_changed();
     }
 
     /// Resets clock, quota, settings, tokens, faults, injected events and journal to their initial state.

@@ -140,6 +140,9 @@ impl Accounts {
                 new.tokens.len()
             )));
         }
+        if new.scenario.is_some() {
+            return Err(CreateAccountError::Invalid("scenario is not in this build".to_owned()));
+        }
         let mut table = self.table.write();
         let created = table.by_name.len() - table.implicit.len();
         if created > MAX_ACCOUNTS {

@@ -79,7 +79,7 @@ impl Account {
             Ok((id.clone(), action, result))
         });
         let results = results.collect();
-        self.webhook.injected_events_changed();
+        self.webhook.events_changed();
         results
     }
 
@@ -119,7 +119,7 @@ impl Account {
             return Ok(result);
         }
         let id = &state.device.id;
-        exemptions.cancel_end(&self.injected, id);
+        exemptions.cancel_end(&self.injected, id, now);
         if let Some(changed) = self.device(world, id, now).filter(|changed| changed.status != state.status) {
             let events = if action == Action::Unexempt {
                 after_exemption(world, &changed, None)
@@ -130,7 +130,7 @@ impl Account {
         }
         if let Action::Exempt { hours: Some(hours) } = action {
             let end = Millis(now.0.saturating_add(i64::from(hours) * HOUR_MS));
-            let events = self.end_of_exemption(world, id, hours, end);
+            let events = self.end_of_exemption(world, id, hours, (now, end));
             exemptions.ends.insert(id.clone(), self.add_consequences(world, &events, now)?);
         }
         Ok(result)
@@ -176,11 +176,15 @@ impl Account {
         self.injected.add(world, &notifications, now).map_err(|(_, why)| why)
     }
 
-    /// The events at the end of an exemption: none if the device is not exempted any more by then.
-    fn end_of_exemption(&self, world: &World, id: &String, hours: u32, end: Millis) -> Vec<NewEvent> {
+    /// The events at the end of an exemption: none if the history changes the status of the device before, or if the device
+    /// is not exempted any more by then.
+    fn end_of_exemption(&self, world: &World, id: &String, hours: u32, (now, end): (Millis, Millis)) -> Vec<NewEvent> {
         let Some(mut state) = self.device(world, id, end).filter(|later| later.status == Status::Exempted) else {
             return Vec::new();
         };
+        if world.inventory(end).last_change(&state.device).is_some_and(|at| at > now) {
+            return Vec::new();
+        }
         let details = format!("Exemption of device {} ended after {hours} hour(s)", state.device.name);
         let unexempt = NewEvent { timestamp: Some(end.into()), ..of_device(&state, "unexempt", details) };
         state.end_exemption();

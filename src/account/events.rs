@@ -16,8 +16,18 @@ use crate::world::{Category, Filter, Millis, Window};
 const HOUR_MS: i64 = 3_600_000;
 
 impl Account {
+    /// Injects the initial events. Returns the description of an error.
+    pub(super) fn inject_initial(&self, now: Millis) -> Result<(), String> {
+        let Settings { events, world, .. } = &self.initial;
+        if !events.is_empty() {
+            let added = self.injected.add(&self.world_of(*world), events, now);
+            added.map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
+        }
+        self.inject_dense(now).map_err(|why| format!("dense: {why}"))
+    }
+
     /// Injects events, evenly over the last hour, until each category has as many there as `dense` asks for.
-    pub(super) fn inject_dense(&self, now: Millis) -> Result<(), InjectError> {
+    fn inject_dense(&self, now: Millis) -> Result<(), InjectError> {
         let Settings { dense, world, .. } = &self.initial;
         if *dense == 0 {
             return Ok(());
@@ -47,7 +57,7 @@ impl Account {
     /// The index of the event that cannot be injected, and the reason.
     pub fn inject(&self, events: &[NewEvent]) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
         let added = self.injected.add(&self.world(), events, self.clock.now());
-        self.webhook.injected_events_changed();
+        self.webhook.events_changed();
         added
     }
 
@@ -64,14 +74,14 @@ impl Account {
         settings.world.webhook_since.get_or_insert(now);
         *config = Arc::new(AccountConfig::new(settings));
         self.injected.skip_notifications(now);
-        exemptions.cancel_simulated_notifications(&self.injected);
+        exemptions.cancel_simulated_notifications(&self.injected, now);
         Some((generation, now))
     }
 
     /// Deletes all injected events, and returns their number.
     pub fn forget_events(&self) -> usize {
         let forgotten = self.injected.forget();
-        self.webhook.injected_events_changed();
+        self.webhook.events_changed();
         forgotten
     }
 

@@ -95,7 +95,7 @@ pub struct WebhookReport {
 #[derive(Debug, Default)]
 pub(crate) struct Webhook {
     inner: Mutex<Inner>,
-    /// Notified when a delivery, the receiver, or the injected events changed.
+    /// Notified when a delivery, the receiver, or the events changed.
     changed: Notify,
 }
 
@@ -110,8 +110,8 @@ struct Inner {
     failures: u32,
     /// Whether the account is deleted, or the server has ended.
     is_closed: bool,
-    /// The number of changes of the injected events.
-    injected_changes: u64,
+    /// The number of changes of the events of the account.
+    event_changes: u64,
     /// The instant up to which all attempts are made.
     delivered_until: Option<Millis>,
 }
@@ -195,11 +195,11 @@ impl Webhook {
         self.inner.lock().state != WebhookState::Absent
     }
 
-    /// The receiver, if it is still that of a generation and not turned off, and the number of changes of the injected events.
+    /// The receiver, if it is still that of a generation and not turned off, and the number of changes of the events.
     pub(crate) fn receiver(&self, generation: u64) -> Option<(Arc<WebhookSettings>, u64)> {
         let inner = self.inner.lock();
         let is_current = inner.generation == generation && inner.state == WebhookState::On;
-        Some((inner.receiver.clone().filter(|_| is_current)?, inner.injected_changes))
+        Some((inner.receiver.clone().filter(|_| is_current)?, inner.event_changes))
     }
 
     /// Whether a generation is the current one.
@@ -229,10 +229,10 @@ impl Webhook {
         self.changed.notify_waiters();
     }
 
-    /// Sets the instant up to which all attempts are made, unless the injected events have changed since.
-    pub(crate) fn delivered_until(&self, (generation, injected_changes): (u64, u64), until: Millis) {
+    /// Sets the instant up to which all attempts are made, unless the events have changed since.
+    pub(crate) fn delivered_until(&self, (generation, event_changes): (u64, u64), until: Millis) {
         let mut inner = self.inner.lock();
-        let is_current = (inner.generation, inner.injected_changes) == (generation, injected_changes);
+        let is_current = (inner.generation, inner.event_changes) == (generation, event_changes);
         if !is_current || inner.delivered_until == Some(until) {
             return;
         }
@@ -241,10 +241,10 @@ impl Webhook {
         self.changed.notify_waiters();
     }
 
-    /// Reports that the injected events of the account have changed.
-    pub(crate) fn injected_events_changed(&self) {
+    /// Reports that the history or the injected events of the account have changed.
+    pub(crate) fn events_changed(&self) {
         let mut inner = self.inner.lock();
-        inner.injected_changes += 1;
+        inner.event_changes += 1;
         inner.delivered_until = None;
         drop(inner);
         self.changed.notify_waiters();

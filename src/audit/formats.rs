@@ -15,7 +15,7 @@ impl ReportText {
     fn to_junit(&self, suite: &str, at: Instant) -> String {
         let head = [&*self.headline].into_iter().chain(self.hints.iter().map(String::as_str)).collect::<Vec<_>>();
         let case = |section: &Section| Case {
-            name: section.name,
+            name: section.name.to_owned(),
             outcome: match section.count {
                 0 if self.hints.is_empty() => CaseOutcome::Passed,
                 0 => CaseOutcome::WithOutput,

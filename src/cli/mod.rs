@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod banner;
+mod check;
 mod files;
 mod generate;
 mod healthcheck;
@@ -53,6 +54,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
     match command {
         Some("generate") => generate::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("audit") => audit::run(arguments).map_err(|error| ConfigError::from(&error)),
+        Some("check") => check::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("verdict") => verdict::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("healthcheck") => {
             Config::load_with(healthcheck::command(), arguments).map(|config| healthcheck::run(&config))
@@ -68,7 +70,7 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
 }
 
 /// The names of the commands, in the order of the help.
-const COMMANDS: [&str; 6] = ["serve", "audit", "verdict", "generate", "healthcheck", "help"];
+const COMMANDS: [&str; 7] = ["serve", "check", "audit", "verdict", "generate", "healthcheck", "help"];
 
 /// Whether the error rejects a first argument that is not a flag, such as a misspelt command.
 fn is_no_flag(argument: &OsString, line: &str) -> bool {

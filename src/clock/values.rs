@@ -9,6 +9,8 @@ use crate::world::{ACCOUNT_MADE, Millis};
 
 /// The minimum number of digits of epoch milliseconds. A shorter number may be a day or seconds.
 const MIN_EPOCH_DIGITS: usize = 12;
+/// The length of a day such as 2018-05-18.
+const DAY_BYTES: usize = 10;
 /// The latest time that a clock shows, 2199-12-31. The history ends there.
 pub const LAST: Millis = Millis(7_258_032_000_000);
 
@@ -114,8 +116,12 @@ pub(crate) fn parse_instant(text: &str) -> Option<Millis> {
     if text.len() >= MIN_EPOCH_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Millis);
     }
-    let midnight = || text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).map(|day| day.timestamp());
-    let at: Timestamp = text.parse().or_else(|_| midnight()).ok()?;
+    // A date and a time without a zone also parses as a day.
+    let at: Timestamp = if text.len() == DAY_BYTES {
+        text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC)).ok()?.timestamp()
+    } else {
+        text.parse().ok()?
+    };
     Some(Millis(at.as_millisecond()))
 }
 

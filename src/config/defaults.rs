@@ -4,17 +4,15 @@
 use toml::{Table, Value};
 
 use super::{error::line, file::File, flags::command};
+use crate::toml_values;
 
 /// Sets the values of a file as defaults of the flags, and reads the tables that have no flag.
 pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(clap::Command, File), String> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        format!("line {line}: {}", error.message())
-    })?;
+    let table = toml_values::table(text)?;
     let mut file_settings = Table::new();
     for (key, value) in table {
         if FILE_KEYS.contains(&key.as_str()) {
-            file_settings.insert(key, datetimes_to_strings(value));
+            file_settings.insert(key, value);
             continue;
         }
         let known: Vec<&str> =
@@ -45,18 +43,6 @@ pub(super) fn with_defaults(mut flags: clap::Command, text: &str) -> Result<(cla
 
 /// The keys of [`File`].
 const FILE_KEYS: [&str; 5] = ["profile", "quota", "tokens", "faults", "accounts"];
-
-/// Replaces TOML datetimes by strings, because the settings parse instants from strings.
-fn datetimes_to_strings(value: Value) -> Value {
-    match value {
-        Value::Datetime(instant) => Value::String(instant.to_string()),
-        Value::Array(values) => Value::Array(values.into_iter().map(datetimes_to_strings).collect()),
-        Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key, datetimes_to_strings(value))).collect())
-        }
-        other => other,
-    }
-}
 
 fn texts(key: &str, value: Value) -> Result<Vec<String>, String> {
     Ok(match value {

@@ -15,6 +15,8 @@ use super::{
     problem::Problem,
     state::{NamedAccount, PathItem},
 };
+#[cfg(feature = "scenarios")]
+use crate::scenario;
 use crate::{
     account::{
         Accounts, Description,
@@ -69,6 +71,8 @@ pub(super) async fn make(
     State(accounts): State<Arc<Accounts>>,
     JsonBody(new): JsonBody<NewAccount>,
 ) -> Result<Response, Problem> {
+    #[cfg(feature = "scenarios")]
+    let new = scenario::resolved(new).map_err(Problem::invalid)?;
     let account = accounts.make(new)?;
     let location = format!("/_mock/accounts/{}", account.name());
     // A name has only ASCII letters, digits and a few punctuation characters.

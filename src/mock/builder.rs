@@ -5,10 +5,13 @@ use std::{fmt, io};
 use tokio::{net::TcpListener, sync::oneshot};
 
 use super::{handle::Mock, local::Local};
+#[cfg(feature = "scenarios")]
+use crate::scenario;
 use crate::{
     account::{
         CreateAccountError,
         fault::FaultRule,
+        injected::NewEvent,
         profile::Profile,
         quota::QuotaSettings,
         settings::{NewAccount, Settings},
@@ -153,6 +156,13 @@ impl Builder {
         self
     }
 
+    /// Injects an event from the start. A reset injects it again.
+    #[must_use]
+    pub fn event(mut self, event: NewEvent) -> Self {
+        self.default.events.push(event);
+        self
+    }
+
     /// Sets the limits of the server.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -172,6 +182,18 @@ impl Builder {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.is_tls = true;
+        self
+    }
+
+    /// Gives `default` the settings of a scenario: its time, company, quota, faults and events. Later calls change them.
+    #[cfg(feature = "scenarios")]
+    #[must_use]
+    pub fn scenario(mut self, name: &str) -> Self {
+        let new = NewAccount { scenario: Some(name.to_owned()), ..NewAccount::default() };
+        match scenario::resolved(new) {
+            Ok(new) => self.default = self.default.with(new),
+            Err(why) => self.set_invalid(why),
+        }
         self
     }
 

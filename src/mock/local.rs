@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+#[cfg(feature = "scenarios")]
+use crate::scenario;
 use crate::{
     abort::ConnectionAbortedError,
     account::{
@@ -39,7 +41,10 @@ impl Local {
     ) -> Result<Self, CreateAccountError> {
         let all = Arc::new(Accounts::new(default)?);
         for (nth, account) in accounts.into_iter().enumerate() {
-            all.make(account).map_err(|why| CreateAccountError::Invalid(format!("accounts[{nth}]: {why}")))?;
+            let wrong = |why: String| CreateAccountError::Invalid(format!("accounts[{nth}]: {why}"));
+            #[cfg(feature = "scenarios")]
+            let account = scenario::resolved(account).map_err(wrong)?;
+            all.make(account).map_err(|why| wrong(why.to_string()))?;
         }
         let app = App::new(all, limits);
         Ok(Self { router: app.router(access), app })

@@ -11,7 +11,7 @@ impl Verdict {
     #[must_use]
     pub fn to_junit(&self) -> String {
         let case = |rule: &RuleResult| Case {
-            name: rule.rule,
+            name: rule.rule.to_owned(),
             outcome: match rule.result {
                 RuleOutcome::Pass => CaseOutcome::Passed,
                 RuleOutcome::Fail => CaseOutcome::Failed,

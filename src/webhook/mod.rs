@@ -43,7 +43,7 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
         let mut changed = pin!(account.webhook.changed());
         // From here on, no change is missed.
         changed.as_mut().enable();
-        let Some((receiver, injected_changes)) = account.webhook.receiver(generation) else { return };
+        let Some((receiver, event_changes)) = account.webhook.receiver(generation) else { return };
         let now = account.clock().now();
         queue.fill(&account, &receiver, now);
         if let Some(attempt) = queue.due(&account, &receiver, now) {
@@ -57,7 +57,7 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
         }
         let next = queue.next_at(&account);
         let until = next.map_or(Millis(i64::MAX), |next| Millis(next.0 - 1));
-        account.webhook.delivered_until((generation, injected_changes), until);
+        account.webhook.delivered_until((generation, event_changes), until);
         let epoch = account.epoch();
         match next.filter(|next| *next <= LAST) {
             // The clock ends the wait when it is reset; the receiver is gone then.

@@ -32,6 +32,8 @@ pub(super) struct Queue {
     /// The number of generated notifications before those in `generated`, and in it.
     loaded: u64,
     generated: VecDeque<Notification>,
+    /// The time of the last look at the history.
+    filled_at: Millis,
     /// Repeated attempts, by their time and their order.
     repeated: BTreeMap<(Millis, u64), Attempt>,
     /// The number of repeated attempts so far.
@@ -77,17 +79,18 @@ impl Queue {
     pub(super) fn new(account: &Account, since: Millis) -> Self {
         let world = simulated(account);
         let loaded = world.notifications_until(since);
-        Self { world, loaded, generated: VecDeque::new(), repeated: BTreeMap::new(), created: 0 }
+        Self { world, loaded, generated: VecDeque::new(), filled_at: since, repeated: BTreeMap::new(), created: 0 }
     }
 
     /// Loads generated notifications, so that the next one is known.
     pub(super) fn fill(&mut self, account: &Account, receiver: &WebhookSettings, now: Millis) {
         let world = simulated(account);
         if world.config() != self.world.config() {
-            self.loaded = world.notifications_until(now);
+            self.loaded = world.notifications_until(self.filled_at);
             self.generated.clear();
             self.world = world;
         }
+        self.filled_at = now;
         while self.generated.is_empty() {
             let batch = self.world.notifications(self.loaded, BATCH, now);
             if batch.is_empty() {

@@ -1,9 +1,6 @@
 //! The applications of the company and their access rules.
 
-use super::{
-    kinds::{Action, Status},
-    tracks::Process,
-};
+use super::{codes::Action, kinds::Status, tracks::Process};
 
 /// Applications that every device may access.
 pub(super) const OPEN_APPS: [&str; 4] = ["Zoom", "Confluence", "Workday", "ServiceNow"];

@@ -22,6 +22,7 @@
 
 mod apps;
 mod calendar;
+mod codes;
 mod company;
 mod inventory;
 mod kinds;
@@ -48,8 +49,9 @@ mod vulnerabilities;
 mod window;
 
 pub use self::{
+    codes::{Action, AdminEvent, DeviceEvent, WebhookEvent},
     company::{MAX_DEVICES, World, WorldConfig},
-    kinds::{Action, AdminEvent, AgentType, Categories, Category, DeviceEvent, Severity, Status, WebhookEvent},
+    kinds::{AgentType, Categories, Category, Severity, Status},
     lag::Lag,
     query::{Events, Selection},
     records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},

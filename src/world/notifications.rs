@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
+    codes::WebhookEvent,
     company::World,
-    kinds::{Category, Kind, WebhookEvent},
+    kinds::{Category, Kind},
     records::WebhookRecord,
     roster::Device,
     time::{ACCOUNT_MADE, HISTORY_END, Millis},

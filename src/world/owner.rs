@@ -1,8 +1,9 @@
 //! What the account's pages show about the company itself: its owner, its licence, its groups and policies.
 
 use super::{
+    codes::AdminEvent,
     company::World,
-    kinds::{AdminEvent, Kind},
+    kinds::Kind,
     random::{Key, RngStream},
     roster::{POLICIES, Person, Roster},
     time::Millis,

@@ -15,7 +15,8 @@
 
 use super::{
     calendar::{ActivityCalendar, CalendarKind},
-    kinds::{Action, AdminEvent, AgentType, Category, DeviceEvent, Kind, WebhookEvent},
+    codes::{Action, AdminEvent, DeviceEvent, WebhookEvent},
+    kinds::{AgentType, Category, Kind},
     random::{Key, RngStream},
     schedule::Schedule,
     time::ACCOUNT_MADE,

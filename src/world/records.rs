@@ -3,7 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    kinds::{Action, AdminEvent, DeviceEvent, Severity, Status, WebhookEvent},
+    codes::{Action, AdminEvent, DeviceEvent, WebhookEvent},
+    kinds::{Severity, Status},
     roster::{Device, Person},
     time::Millis,
 };

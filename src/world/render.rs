@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{
     apps::{GUARDED_APPS, OPEN_APPS, OPEN_RULE, WATCHED_APPS},
+    codes::{Action, AdminEvent, DeviceEvent, WebhookEvent},
     company::World,
-    kinds::{Action, AdminEvent, DeviceEvent, Kind, WebhookEvent},
+    kinds::Kind,
     random::{Permutation, RngStream},
     records::{Activity, AdminRecord, DeviceRecord, DeviceReport, Record, WebhookRecord},
     roster::{Device, Person},
@@ -132,11 +133,9 @@ impl World {
     }
 
     pub(super) fn report_record(&self, event_ref: &EventRef, (at, device): (DeviceRef, Arc<Device>)) -> DeviceReport {
-        let (key, occurrence) = self.processes.detail(event_ref);
-        let key = key.stream(RngStream::Report);
         let (status, noncompliance) = self.processes.status(at, event_ref.at);
         let severity = self.processes.severity(at, status, noncompliance);
-        let last_seen = Millis(event_ref.at.0 - key.sub(1).below(occurrence, 90_000).cast_signed());
+        let last_seen = self.last_seen(event_ref);
         let public_ip = self.public_ip(event_ref, at);
         let policy_name = self.roster.policy(&device);
         let details = self.report_details(&device, status, policy_name, noncompliance);
@@ -150,6 +149,13 @@ impl World {
             last_seen,
             public_ip,
         }
+    }
+
+    /// The time at which a device was last seen, according to a report.
+    pub(super) fn last_seen(&self, event_ref: &EventRef) -> Millis {
+        let (key, occurrence) = self.processes.detail(event_ref);
+        let before = key.stream(RngStream::Report).sub(1).below(occurrence, 90_000);
+        Millis(event_ref.at.0 - before.cast_signed())
     }
 
     /// The address that a device reports from.

@@ -1,8 +1,9 @@
 //! Renders the sentences of `details`, in the wording of the console.
 
 use super::{
+    codes::{AdminEvent, DeviceEvent, WebhookEvent},
     company::World,
-    kinds::{AdminEvent, DeviceEvent, Status, WebhookEvent},
+    kinds::Status,
     random::{Key, RngStream},
     roster::{Device, Person},
     tracks::EventRef,
@@ -133,7 +134,8 @@ impl World {
     }
 
     #[expect(clippy::unused_self, reason = "one of a family of methods")]
-    pub(super) fn webhook_details(&self, event: WebhookEvent, device: &Device, attempt: u8) -> String {
+    /// The text of a notification; the number of the attempt counts from 0.
+    pub(crate) fn webhook_details(&self, event: WebhookEvent, device: &Device, attempt: u8) -> String {
         let what = match event {
             WebhookEvent::Added => "was added",
             WebhookEvent::Deleted => "was deleted",

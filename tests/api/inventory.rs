@@ -145,7 +145,7 @@ async fn a_device_is_what_the_logs_say() {
             assert_eq!(details["user_info"]["username"], entry["device_username"]);
         }
         if let Some(report) = reports.iter().find(|report| report["device_id"] == id) {
-            assert_eq!(details["last_seen"], format!("{}Z", &text(report, "timestamp")[..19]));
+            assert_eq!(details["last_seen"], format!("{}Z", &text(report, "last_seen")[..19]));
             assert_eq!(details["public_ip"], report["public_ip"]);
             assert_eq!(details["policy_name"], report["policy_name"]);
             let is_older = changed.get(id).is_some_and(|entry| text(entry, "timestamp") > text(report, "timestamp"));

@@ -210,6 +210,49 @@ async fn an_injected_device_is_found_by_its_id_whatever_its_name_is() {
     assert_eq!((id, text(&mock.details(id).await, "device_name")), (name.to_uppercase().as_str(), name.as_str()));
 }
 
+/// What a client has read stays in the logs, whatever happens later.
+#[tokio::test]
+async fn an_end_that_is_past_stays_in_the_log() {
+    let mock = Mock::unlimited();
+    mock.inject(json!({"category":"device","event":"added","device_id":"INVENTED01"}));
+    mock.act("exempt", "INVENTED01", Some(1)).await;
+    mock.advance(2 * 3_600);
+    let before = mock.events_of("INVENTED01").await;
+    assert_eq!(before, ["compliant", "unexempt", "exempt_all", "added"]);
+    mock.act("exempt", "INVENTED01", None).await;
+    assert_eq!(mock.events_of("INVENTED01").await[1..], before);
+}
+
+/// Also where the history changes the status of a device in the hours of an exemption.
+#[tokio::test]
+async fn a_device_is_what_the_logs_say_after_an_exemption() {
+    let mock = Mock::new("--rate-limit off --devices 400");
+    let devices = mock.devices(50).await;
+    let ids: Vec<&str> = devices.iter().map(|device| text(device, "device_id")).collect();
+    for part in ids.chunks(50) {
+        mock.ask(ACTION, json!({"types":"exempt","ids":part,"params":{"exempt_time":2}})).await;
+    }
+    mock.advance(5 * 3_600);
+    let log = mock.walk_v33(&json!({"event_category":"device","start_time":NOW,"limit":100})).await;
+    let mut changed_by_history = 0;
+    for id in ids {
+        let changes =
+            log.iter().filter(|entry| entry["device_id"] == id).filter_map(|entry| match text(entry, "event") {
+                "compliant" => Some("compliant"),
+                "noncompliant" | "unexempt" => Some("non_compliant"),
+                "exempt_all" => Some("exempted"),
+                _ => None,
+            });
+        let changes: Vec<&str> = changes.collect();
+        let now = mock.details(id).await;
+        if !now.is_null() {
+            assert_eq!(text(&now, "status"), changes[0], "{id}: {changes:?}");
+            changed_by_history += usize::from(changes.len() > 3);
+        }
+    }
+    assert!(changed_by_history > 0);
+}
+
 /// In the log, the end of an exemption alone means that the device is not compliant.
 #[tokio::test]
 async fn the_log_says_that_a_compliant_device_is_compliant_after_its_exemption() {

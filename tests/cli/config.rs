@@ -99,10 +99,13 @@ fn an_invalid_value_is_reported_in_one_line() {
         ),
         ("--prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
         ("serve --prot 1", "unexpected argument '--prot' found (tip: a similar argument exists: '--port')"),
-        ("help bogus", "unknown command 'bogus' (the commands are serve, audit, verdict, generate, healthcheck, help)"),
+        (
+            "help bogus",
+            "unknown command 'bogus' (the commands are serve, check, audit, verdict, generate, healthcheck, help)",
+        ),
         (
             "srve",
-            "unexpected argument 'srve' found (the commands are serve, audit, verdict, generate, healthcheck, help)",
+            "unexpected argument 'srve' found (the commands are serve, check, audit, verdict, generate, healthcheck, help)",
         ),
         ("--port 1 --port 2", "the argument '--port <PORT>' cannot be used multiple times"),
     ] {

@@ -359,3 +359,22 @@ async fn a_dense_account_has_events_of_each_category() {
     let refused = mock.call("POST", "/accounts", json!({"dense":1001})).await;
     refused.assert_problem(400, "The body: dense: must be from 0 to 1000, got 1001");
 }
+
+/// Initial events are there from the start, and again after a reset.
+#[tokio::test]
+async fn an_account_can_be_created_with_events() {
+    let mock = Client::new();
+    let event = |code: &str| json!({"category":"admin","event":code,"timestamp":"2026-01-18T02:59:59Z"});
+    let new = json!({"name":"acme","now":"2026-01-18T03:00:00Z","devices":0,"quota":"off","events":[event("login"), event("config")]});
+    let made = mock.call("POST", "/accounts", new).await.ok();
+    let token = made["access_token"].as_str().expect("a token");
+    for _ in 0..2 {
+        let entries = mock.walk_as(token, json!({"event_category":"admin","start_time":1_768_705_199_000_i64})).await;
+        let codes: Vec<&Value> = entries.iter().map(|entry| &entry["event"]).collect();
+        assert_eq!(codes, [&json!("config"), &json!("login")]);
+        mock.call("DELETE", "/accounts/acme/events", Value::Null).await.ok();
+        mock.call("POST", "/accounts/acme/reset", Value::Null).await.ok();
+    }
+    let wrong = mock.call("POST", "/accounts", json!({"events":[event("login"), event("jump")]})).await;
+    assert!(wrong.json()["detail"].as_str().is_some_and(|text| text.starts_with("events[1].event must be one of ")));
+}

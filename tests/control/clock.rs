@@ -42,6 +42,11 @@ async fn an_invalid_clock_change_gets_an_error_and_changes_nothing() {
             "The body: mode: unknown variant `stopped`, expected one of `system`, `frozen`, `scaled`",
         ),
         (
+            // A time without a zone is not read as the day.
+            json!({"now":"2026-01-16T12:00:00"}),
+            "The body: now: must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"2026-01-16T12:00:00\"",
+        ),
+        (
             json!({"now":"yesterday"}),
             "The body: now: must be an instant such as 2018-05-18T12:00:00Z, a day such as 2018-05-18 or epoch milliseconds, from 2013-10-04T08:00:00Z to 2199-12-31T00:00:00Z, got \"yesterday\"",
         ),

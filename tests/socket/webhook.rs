@@ -350,6 +350,20 @@ async fn the_end_of_an_exemption_is_delivered_unless_another_action_cancels_it()
     }
 }
 
+/// A company that becomes larger has more to notify of.
+#[tokio::test]
+async fn another_history_has_other_notifications() {
+    let served = quiet().await;
+    let receiver = Receiver::start().await;
+    served.webhook(json!({"url":receiver.url,"api_key":"k"})).await;
+    assert_eq!(served.delivered().await["deliveries"], json!([]));
+    assert_eq!(served.call("PATCH", "/_mock/accounts/default", json!({"devices":100})).await.0, 200);
+    served.advance(86_400);
+    served.delivered().await;
+    assert!(receiver.got().len() > 10, "{}", receiver.got().len());
+    assert_eq!(served.log().await.len(), receiver.got().len());
+}
+
 #[tokio::test]
 async fn deleted_events_are_not_delivered_any_more() {
     let served = quiet().await;

@@ -30,6 +30,7 @@ pub(crate) struct RequestParts {
 ///
 /// The description of the error.
 pub(super) fn check(source: &str) -> Result<(), String> {
+    check_words(source)?;
     environment(true).template_from_str(source).map(drop).map_err(|error| described(source, &error))
 }
 
@@ -44,6 +45,57 @@ pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Resul
     let mut rendered = Limited(Vec::new());
     template.render_captured_to(Serde(parts), &mut rendered).map_err(|error| described(source, &error))?;
     Ok(rendered.0)
+}
+
+/// Refuses what could build values of any size from a small request: operators that join values, and statements other than
+/// conditions and loops. The limit of the engine does not count the items of joined lists.
+fn check_words(source: &str) -> Result<(), String> {
+    const STATEMENTS: [&str; 6] = ["if", "elif", "else", "endif", "for", "endfor"];
+    let mut rest = source;
+    while let Some(at) = rest.find(['{']) {
+        let (closing, inside) = match rest[at..].get(..2) {
+            Some("{{") => ("}}", &rest[at + 2..]),
+            Some("{%") => ("%}", &rest[at + 2..]),
+            Some("{#") => {
+                let end = rest[at..].find("#}").map_or(rest.len(), |end| at + end + 2);
+                rest = &rest[end..];
+                continue;
+            }
+            _ => {
+                rest = &rest[at + 1..];
+                continue;
+            }
+        };
+        let line = source[..source.len() - inside.len()].matches('\n').count() + 1;
+        if closing == "%}" {
+            let words = inside.trim_start_matches(['-', '+']).trim_start();
+            let word: &str = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+            if !STATEMENTS.contains(&word) {
+                return Err(format!("the statements are {}, got {word:?} in line {line}", STATEMENTS.join(", ")));
+            }
+        }
+        // The end of the expression, outside of quoted texts.
+        let (mut quote, mut end) = (None, inside.len());
+        let mut characters = inside.char_indices();
+        while let Some((place, character)) = characters.next() {
+            match (quote, character) {
+                (Some(_), '\\') => drop(characters.next()),
+                (Some(opened), _) if opened == character => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'') => quote = Some(character),
+                (None, '+' | '*' | '~') if place > 0 && !inside[place + 1..].starts_with(closing) => {
+                    return Err(format!("the operators + * ~ are not supported, got {character} in line {line}"));
+                }
+                (None, _) if inside[place..].starts_with(closing) => {
+                    end = place + closing.len();
+                    break;
+                }
+                (None, _) => {}
+            }
+        }
+        rest = &inside[end..];
+    }
+    Ok(())
 }
 
 /// An environment with few filters: what a stub needs, and nothing that builds texts of any size from lists.

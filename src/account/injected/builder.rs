@@ -169,7 +169,7 @@ impl EventBuilder<'_> {
             }
             Category::Webhook => {
                 let event = self.code(WebhookEvent::ALL, WebhookEvent::code)?;
-                let details = details(format!("Notification: device {}: {}", device.name, event.code()));
+                let details = details(self.world.webhook_details(event, &device, 0));
                 let response_code = new.response_code.unwrap_or(200);
                 if !(100..=599).contains(&response_code) {
                     let wanted = "an HTTP status from 100 to 599".to_owned();

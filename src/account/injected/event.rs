@@ -16,7 +16,7 @@ pub const MAX_INJECTED: usize = 10_000;
 pub const MAX_TEXT: usize = 1_000;
 
 /// An event as a test requests it. Omitted fields get defaults, from the company's devices and people where possible.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewEvent {
     /// `device`, `admin`, `webhook`, `device_report` or `activity`.

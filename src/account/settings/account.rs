@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     super::{
         fault::{FaultRule, MAX_FAULTS},
+        injected::{MAX_INJECTED, NewEvent},
         profile::Profile,
         quota::{QuotaChange, QuotaSettings},
         strict,
@@ -62,15 +63,19 @@ pub struct Settings {
     pub tokens: Vec<NewToken>,
     /// The initial fault rules.
     pub faults: Vec<FaultRule>,
+    /// The events that are injected from the start.
+    pub events: Vec<NewEvent>,
 }
 
 /// A request to create an account. Omitted fields have the values of `default`, except for the name, the seed and the
-/// credentials, which derive from the name, and for tokens and faults, which are empty.
+/// credentials, which derive from the name, and for tokens, faults and events, which are empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewAccount {
     /// The name of the account; `account-1` and so on by default.
     pub name: Option<Name>,
+    /// The name of a scenario, whose settings are the defaults of the others.
+    pub scenario: Option<String>,
     /// The seed of the generated history.
     pub seed: Option<u64>,
     /// The number of devices that the company has at any one time.
@@ -105,6 +110,9 @@ pub struct NewAccount {
     /// The initial fault rules, at most [`MAX_FAULTS`].
     #[serde(deserialize_with = "strict::objects::<MAX_FAULTS, _, _>")]
     pub faults: Vec<FaultRule>,
+    /// The events that are injected from the start, at most [`MAX_INJECTED`].
+    #[serde(deserialize_with = "strict::objects::<MAX_INJECTED, _, _>")]
+    pub events: Vec<NewEvent>,
 }
 
 fn redirect_uris<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RedirectUri>>, D::Error> {
@@ -162,6 +170,7 @@ impl Default for Settings {
             dense: 0,
             tokens: Vec::new(),
             faults: Vec::new(),
+            events: Vec::new(),
         }
     }
 }
@@ -192,7 +201,23 @@ impl Settings {
             dense: new.dense.map_or(0, |Dense(events)| events),
             tokens: new.tokens,
             faults: new.faults,
+            events: new.events,
             name,
+        }
+    }
+
+    /// The settings of a request, with these credentials and this seed where the request has none.
+    #[cfg(feature = "scenarios")]
+    pub(crate) fn with(self, new: NewAccount) -> Self {
+        let seed = new.seed.unwrap_or(self.world.seed);
+        let new = self.of(new, self.name.clone());
+        Self {
+            world: WorldConfig { seed, ..new.world },
+            access_token: self.access_token,
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+            tokens: self.tokens,
+            ..new
         }
     }
 

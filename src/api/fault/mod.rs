@@ -225,6 +225,9 @@ fn replacement(fault: &Fault, context: &RequestContext, parts: Option<&RequestPa
         _ if !has_body => status.into_response(),
         Some(body) => match rendered(fault, body, parts) {
             Ok(body) => (status, [(header::CONTENT_TYPE, encode::JSON)], body).into_response(),
+            Err(why) if parts.is_some_and(|parts| parts.json.is_null()) => {
+                ApiError::BadTemplate(format!("{why}; the request has no JSON body")).into_response()
+            }
             Err(why) => ApiError::BadTemplate(why).into_response(),
         },
         None if status.is_client_error() || status.is_server_error() => ApiError::Forced(status).into_response(),

@@ -16,8 +16,9 @@ pub(super) fn json(answer: &impl Serialize) -> Result<Response, ApiError> {
 
 /// Calls `read` with the account's company and its devices at the time of the request.
 pub(super) fn read<T>(context: &RequestContext, read: impl FnOnce(&World, &Devices<'_>) -> T) -> T {
-    let world = context.account.world_of(context.config.settings.world);
-    let devices = Devices::new(&world, &context.account.injected, context.now);
+    let account = &context.account;
+    let world = account.world_of(context.config.settings.world);
+    let devices = Devices::new(&world, &account.injected, context.now, &account.effects);
     read(&world, &devices)
 }
 

@@ -128,11 +128,12 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         "events": { "type": "array", "items": text() }, "ignored": { "type": "array", "items": text() },
     });
     let new_account = json!({
-        "name": name, "seed": number(0), "devices": number(0), "now": instant(), "quota": named("QuotaChange"),
+        "name": name, "scenario": text(), "seed": number(0), "devices": number(0), "now": instant(), "quota": named("QuotaChange"),
         "profile": named("Profile"), "retention_days": number(1), "lag": lag, "journal": number(0), "dense": number(0),
         "access_token": credential, "client_id": credential, "client_secret": credential,
         "redirect_uris": { "type": "array", "items": text() },
         "tokens": { "type": "array", "items": named("NewToken") }, "faults": { "type": "array", "items": named("FaultRule") },
+        "events": { "type": "array", "items": named("NewEvent") },
     });
     let change = json!({
         "seed": number(0), "devices": number(0), "quota": named("QuotaChange"), "profile": named("Profile"),

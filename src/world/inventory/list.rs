@@ -31,6 +31,11 @@ impl<'w> Inventory<'w> {
         &self.world.processes
     }
 
+    /// The instant.
+    pub(crate) fn at(&self) -> Millis {
+        self.now.at
+    }
+
     /// The number of devices.
     pub(crate) fn len(&self) -> u64 {
         self.segments().into_iter().map(|(_, places)| places.end - places.start).sum()

@@ -127,11 +127,11 @@ impl Inventory<'_> {
         self.processes().last_change(device.place?, self.now)
     }
 
-    /// The time of the last report of a device, and the address that it came from.
+    /// The time at which a device was last seen, according to its last report, and the address that it came from.
     pub(crate) fn last_seen(&self, device: &Device) -> Option<(Millis, String)> {
         let place = device.place?;
         let event_ref = self.processes().last_report(place, self.now)?;
-        Some((event_ref.at, self.world.public_ip(&event_ref, place)))
+        Some((self.world.last_seen(&event_ref), self.world.public_ip(&event_ref, place)))
     }
 
     /// The numbers of devices by status and severity.

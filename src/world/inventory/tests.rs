@@ -141,7 +141,7 @@ proptest! {
         let mut newest: HashMap<String, (Millis, String)> = HashMap::new();
         for event in events.page(0, usize::MAX, Order::OldestFirst) {
             let Record::Report(report) = world.render(&event) else { unreachable!("a report") };
-            newest.insert(report.device.id.clone(), (report.at, report.public_ip));
+            newest.insert(report.device.id.clone(), (report.last_seen, report.public_ip));
         }
         for device in all_devices(&world, inventory) {
             let device = inventory.state(device).device;

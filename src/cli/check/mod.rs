@@ -1,0 +1,253 @@
+//! `opswat-mock check`: puts a connector through scenarios, and says what it lost, doubled or changed in each.
+
+mod outcome;
+mod process;
+mod report;
+mod runner;
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use self::{report::Report, runner::RunSettings};
+use super::{files, generate::category};
+use crate::{
+    audit::FieldMap,
+    clock::Clock,
+    config,
+    mock::Mock,
+    scenario::{self, Scenario},
+    world::Category,
+};
+
+/// The exit code if a scenario failed.
+const FINDINGS: u8 = 1;
+
+/// Runs a connector through scenarios, each on its own account and clock, and says for each what the connector lost, doubled
+/// or changed, and how it behaved.
+///
+/// COMMAND is run once for each poll. It finds what it needs in the variables OPSWAT_URL, OPSWAT_ACCESS_TOKEN,
+/// OPSWAT_CLIENT_ID, OPSWAT_CLIENT_SECRET, OPSWAT_STATE_DIR (a folder that it keeps between polls), OPSWAT_OUT (a file to
+/// which it appends what it stores, as NDJSON; without that file, its standard output counts), OPSWAT_NOW (the time),
+/// OPSWAT_SINCE (the first instant that it must have) and OPSWAT_SLEEP_URL (instead of sleeping, it posts {"seconds":30} there),
+/// or in places such as {url} in its arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "opswat-mock",
+    bin_name = "opswat-mock check",
+    version,
+    max_term_width = 100,
+    next_line_help = true,
+    after_help = "Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run"
+)]
+struct Check {
+    /// Lists the scenarios
+    #[arg(long)]
+    list: bool,
+    /// Prints the file of a scenario, to be copied and changed
+    #[arg(long, value_name = "NAME")]
+    show: Option<String>,
+    /// Names of the scenarios to run, separated by commas; all by default
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Runs the scenarios with one of these tags, separated by commas
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    tag: Vec<String>,
+    /// Scenario file that is run instead of those of the pack; can be given several times
+    #[arg(long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Folder whose scenario files (.toml) are run instead of those of the pack
+    #[arg(long, value_name = "FOLDER")]
+    dir: Vec<PathBuf>,
+    /// Seed of the histories
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Number of scenarios that run at once; by default the number of processors
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// Maximum time of a scenario, in seconds of the machine's clock
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    time_limit: u64,
+    /// Category that the connector reads
+    #[arg(long, value_name = "CATEGORY", value_parser = category(), default_value = "device")]
+    category: Category,
+    #[arg(
+        long,
+        value_name = "FIELD:PLACE,…",
+        help = "Places of the fields in a record, such as timestamp:/@timestamp,event:/event/action"
+    )]
+    map: Option<FieldMap>,
+    /// Writes the results as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Writes the results as JUnit XML, for CI systems
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Writes the results as Markdown, for the summary of a CI job
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Folder for what the connector stores and says in each scenario; by default a new folder for temporary files
+    #[arg(long, value_name = "FOLDER")]
+    work_dir: Option<PathBuf>,
+    /// Command that polls once, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, clap::Error> {
+    let found = config::without_empty(Check::command()).try_get_matches_from(arguments)?;
+    let check = Check::from_arg_matches(&found)?;
+    Ok(match check.perform() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FINDINGS),
+        Err(why) => {
+            super::print_error(&why);
+            ExitCode::from(super::USAGE)
+        }
+    })
+}
+
+impl Check {
+    /// Whether all scenarios passed.
+    fn perform(self) -> Result<bool, String> {
+        if let Some(name) = &self.show {
+            let text = scenario::text(name).ok_or_else(|| unknown(name))?;
+            print(text);
+            return Ok(true);
+        }
+        let scenarios = self.scenarios()?;
+        if self.list {
+            let lines =
+                scenarios.iter().map(|one| format!("{:<30} {:<14} {}\n", one.name, one.tags.join(","), one.title));
+            print(&lines.collect::<String>());
+            return Ok(true);
+        }
+        if self.command.is_empty() {
+            return Err("COMMAND is required: opswat-mock check -- ./my-connector".to_owned());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+        let report = runtime.block_on(self.results(&scenarios))?;
+        print(&report.text());
+        let written = [
+            (&self.json, report.to_json()),
+            (&self.junit, report.to_junit(Clock::running().reading().now)),
+            (&self.markdown, report.to_markdown()),
+        ];
+        for (path, text) in written {
+            if let Some(path) = path {
+                files::write_whole(path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            }
+        }
+        Ok(report.failed == 0)
+    }
+
+    /// The chosen scenarios.
+    fn scenarios(&self) -> Result<Vec<Scenario>, String> {
+        let mut paths = self.file.clone();
+        for folder in &self.dir {
+            paths.extend(scenario_files(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?);
+        }
+        let mut scenarios = Vec::new();
+        for path in &paths {
+            let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let scenario = Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+            if scenarios.iter().any(|known: &Scenario| known.name == scenario.name) {
+                return Err(format!(
+                    "{}: name must be unique, there is another scenario {}",
+                    path.display(),
+                    scenario.name
+                ));
+            }
+            scenarios.push(scenario);
+        }
+        if paths.is_empty() {
+            scenarios = scenario::all().to_vec();
+        }
+        if let Some(name) = self.only.iter().find(|name| scenarios.iter().all(|one| one.name != **name)) {
+            return Err(unknown(name));
+        }
+        scenarios.retain(|one| {
+            (self.only.is_empty() || self.only.contains(&one.name))
+                && (self.tag.is_empty() || self.tag.iter().any(|tag| one.tags.contains(tag)))
+        });
+        if scenarios.is_empty() {
+            return Err("no scenario has these tags; --list shows them".to_owned());
+        }
+        Ok(scenarios)
+    }
+
+    async fn results(&self, scenarios: &[Scenario]) -> Result<Report, String> {
+        let mock = Mock::builder().start().await.map_err(|error| error.to_string())?;
+        let folder = self
+            .work_dir
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("opswat-mock-check-{}", std::process::id())));
+        let settings = RunSettings {
+            command: self.command.clone(),
+            seed: self.seed,
+            time_limit: Duration::from_secs(self.time_limit),
+            category: self.category,
+            map: self.map.clone(),
+            folder,
+        };
+        let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);
+        let bar = progress(scenarios.len() as u64);
+        let mut running = stream::iter(scenarios).map(|one| runner::run(&mock, one, &settings)).buffered(jobs);
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = running.next().await {
+            let outcome = outcome?;
+            bar.suspend(|| print(&format!("{outcome}\n")));
+            bar.inc(1);
+            if outcome.passed && self.work_dir.is_none() {
+                // What is left is of no use; a folder that stays does no harm.
+                let _ = fs::remove_dir_all(&outcome.folder);
+            }
+            outcomes.push(outcome);
+        }
+        bar.finish_and_clear();
+        drop(running);
+        mock.stop().await;
+        Ok(Report::new(self.seed, &self.command, outcomes))
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let names: Vec<&str> = scenario::all().iter().map(|one| one.name.as_str()).collect();
+    format!("there is no scenario {name:?}; the scenarios are {}", names.join(", "))
+}
+
+/// The scenario files in a folder, by their names.
+fn scenario_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn print(text: &str) {
+    // The reader may have closed the pipe.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn progress(scenarios: u64) -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style =
+        ProgressStyle::with_template("{bar:40} {pos} of {len} scenarios, {elapsed}").expect("a template that is right");
+    ProgressBar::with_draw_target(Some(scenarios), target).with_style(style)
+}

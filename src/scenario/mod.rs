@@ -1,0 +1,31 @@
+//! Scenarios: situations that a connector must cope with, each one a TOML file that a person can read and copy.
+//!
+//! `docs/scenarios.md` describes the format and lists those that are compiled in.
+
+mod format;
+mod pack;
+mod span;
+
+pub use self::{
+    format::{Scenario, ScenarioError, Step, TokenChange},
+    pack::{all, find, text},
+    span::Span,
+};
+use crate::account::settings::NewAccount;
+
+/// The settings of an account, with those of the scenario that it names.
+///
+/// # Errors
+///
+/// If there is no such scenario.
+pub(crate) fn resolved(mut new: NewAccount) -> Result<NewAccount, String> {
+    let Some(name) = new.scenario.take() else { return Ok(new) };
+    match find(&name) {
+        Some(scenario) => Ok(scenario.account(new)),
+        None => {
+            let names: Vec<&str> = all().iter().map(|scenario| scenario.name.as_str()).collect();
+            let shown: String = name.chars().take(60).collect();
+            Err(format!("scenario must be one of {}, got {shown:?}", names.join(", ")))
+        }
+    }
+}
