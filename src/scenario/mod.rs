@@ -20,12 +20,10 @@ use crate::account::settings::NewAccount;
 /// If there is no such scenario.
 pub(crate) fn resolved(mut new: NewAccount) -> Result<NewAccount, String> {
     let Some(name) = new.scenario.take() else { return Ok(new) };
-    match find(&name) {
-        Some(scenario) => Ok(scenario.account(new)),
-        None => {
-            let names: Vec<&str> = all().iter().map(|scenario| scenario.name.as_str()).collect();
-            let shown: String = name.chars().take(60).collect();
-            Err(format!("scenario must be one of {}, got {shown:?}", names.join(", ")))
-        }
-    }
+    let Some(scenario) = find(&name) else {
+        let names: Vec<&str> = all().iter().map(|scenario| scenario.name.as_str()).collect();
+        let shown: String = name.chars().take(60).collect();
+        return Err(format!("scenario must be one of {}, got {shown:?}", names.join(", ")));
+    };
+    Ok(scenario.account(new))
 }

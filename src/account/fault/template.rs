@@ -81,7 +81,6 @@ fn check_words(source: &str) -> Result<(), String> {
             match (quote, character) {
                 (Some(_), '\\') => drop(characters.next()),
                 (Some(opened), _) if opened == character => quote = None,
-                (Some(_), _) => {}
                 (None, '"' | '\'') => quote = Some(character),
                 (None, '+' | '*' | '~') if place > 0 && !inside[place + 1..].starts_with(closing) => {
                     return Err(format!("the operators + * ~ are not supported, got {character} in line {line}"));
@@ -90,7 +89,7 @@ fn check_words(source: &str) -> Result<(), String> {
                     end = place + closing.len();
                     break;
                 }
-                (None, _) => {}
+                _ => {}
             }
         }
         rest = &inside[end..];

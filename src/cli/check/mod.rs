@@ -29,17 +29,25 @@ use crate::{
     world::Category,
 };
 
+/// How a connector is run.
+const AFTER_HELP: &str = "\
+COMMAND is run once for each poll. It finds what it needs in variables, or in places such as {url} in its arguments:
+  OPSWAT_URL            base URL of the server
+  OPSWAT_ACCESS_TOKEN   an access token that does not expire
+  OPSWAT_CLIENT_ID      client id for token requests
+  OPSWAT_CLIENT_SECRET  its secret
+  OPSWAT_STATE_DIR      folder that it keeps between polls
+  OPSWAT_OUT            file to which it appends what it stores, as NDJSON; without that file, its standard output counts
+  OPSWAT_NOW            the time
+  OPSWAT_SINCE          the first instant whose events it must have
+  OPSWAT_SLEEP_URL      instead of sleeping, it posts {\"seconds\":30} there
+
+Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run";
 /// The exit code if a scenario failed.
 const FINDINGS: u8 = 1;
 
 /// Runs a connector through scenarios, each on its own account and clock, and says for each what the connector lost, doubled
 /// or changed, and how it behaved.
-///
-/// COMMAND is run once for each poll. It finds what it needs in the variables OPSWAT_URL, OPSWAT_ACCESS_TOKEN,
-/// OPSWAT_CLIENT_ID, OPSWAT_CLIENT_SECRET, OPSWAT_STATE_DIR (a folder that it keeps between polls), OPSWAT_OUT (a file to
-/// which it appends what it stores, as NDJSON; without that file, its standard output counts), OPSWAT_NOW (the time),
-/// OPSWAT_SINCE (the first instant that it must have) and OPSWAT_SLEEP_URL (instead of sleeping, it posts {"seconds":30} there),
-/// or in places such as {url} in its arguments.
 #[derive(Debug, Parser)]
 #[command(
     name = "opswat-mock",
@@ -47,7 +55,7 @@ const FINDINGS: u8 = 1;
     version,
     max_term_width = 100,
     next_line_help = true,
-    after_help = "Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run"
+    after_help = AFTER_HELP
 )]
 struct Check {
     /// Lists the scenarios

@@ -151,8 +151,8 @@ impl Run<'_> {
         }
         let before = self.last_request();
         let mut statuses = Vec::new();
-        for nth in 0..connectors.len() {
-            let status = self.end_of(&mut connectors[nth], before, kill_after.is_some()).await?;
+        for connector in &mut connectors {
+            let status = self.end_of(connector, before, kill_after.is_some()).await?;
             statuses.push(status);
         }
         if kill_after.is_some() {
