@@ -6,6 +6,7 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY benches benches
 COPY examples examples
 COPY fixtures fixtures
+COPY scenarios scenarios
 COPY src src
 # The target is named, although it is this machine's, so that what runs during the build is not static, too. Packed relocations
 # are a third of a megabyte less.
