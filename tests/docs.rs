@@ -287,6 +287,19 @@ async fn the_commands_of_the_guides_succeed() {
     assert_eq!(count, 38, "a command was added or is not recognised");
 }
 
+/// The page about scenarios has each of them, in the order of a check.
+#[test]
+fn the_table_of_scenarios_matches_the_files() {
+    let page = read("docs/scenarios.md");
+    let documented: Vec<Vec<String>> =
+        rows(&page, "scenario").into_iter().map(|row| row.iter().map(|&cell| cell.to_owned()).collect()).collect();
+    let expected: Vec<Vec<String>> = opswat_mock::scenario::all()
+        .iter()
+        .map(|one| vec![format!("`{}`", one.name), one.tags.join(", "), one.title.clone(), one.why.clone()])
+        .collect();
+    assert_eq!(documented, expected);
+}
+
 /// The page about verdicts has each rule, in the order of the reports, with its result.
 #[test]
 fn the_table_of_rules_matches_the_verdict() {
