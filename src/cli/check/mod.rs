@@ -197,10 +197,10 @@ impl Check {
 
     async fn results(&self, scenarios: &[Scenario]) -> Result<Report, String> {
         let mock = Mock::builder().start().await.map_err(|error| error.to_string())?;
-        let folder = self
-            .work_dir
-            .clone()
-            .unwrap_or_else(|| std::env::temp_dir().join(format!("opswat-mock-check-{}", std::process::id())));
+        let folder = match &self.work_dir {
+            Some(folder) => folder.clone(),
+            None => new_folder().map_err(|error| format!("cannot make a folder for temporary files: {error}"))?,
+        };
         let settings = RunSettings {
             command: self.command.clone(),
             seed: self.seed,
@@ -225,9 +225,26 @@ impl Check {
         }
         bar.finish_and_clear();
         drop(running);
+        if self.work_dir.is_none() && outcomes.iter().all(|outcome| outcome.passed) {
+            // It is empty; a folder that stays does no harm.
+            let _ = fs::remove_dir(&settings.folder);
+        }
         mock.stop().await;
         Ok(Report::new(self.seed, &self.command, outcomes))
     }
+}
+
+/// A folder for temporary files that was not there. An earlier process with the same id can have left one.
+fn new_folder() -> io::Result<PathBuf> {
+    let id = std::process::id();
+    for number in 1.. {
+        let folder = std::env::temp_dir().join(format!("opswat-mock-check-{id}-{number}"));
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| folder),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn unknown(name: &str) -> String {
