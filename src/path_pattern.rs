@@ -2,6 +2,8 @@
 
 /// The maximum length of a pattern.
 const MAX_BYTES: usize = 500;
+/// The maximum length of a path that can match.
+const MAX_PATH_BYTES: usize = 4_096;
 
 /// Checks a pattern.
 ///
@@ -10,7 +12,7 @@ const MAX_BYTES: usize = 500;
 /// What is wrong with it.
 pub(crate) fn check(pattern: &str) -> Result<(), String> {
     const WANTED: &str = "a path from /, in which {name} is one segment and * is any text";
-    let is_visible = pattern.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_visible = pattern.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#');
     if !pattern.starts_with('/') || !is_visible || pattern.len() > MAX_BYTES {
         let shown: String = pattern.chars().take(80).collect();
         return Err(format!("{WANTED}, got {shown:?}"));
@@ -30,8 +32,12 @@ pub(crate) fn check(pattern: &str) -> Result<(), String> {
 }
 
 /// The names in a pattern with their values, if it matches a path. `*` matches any text, also over several segments, and
-/// `{name}` matches one segment that is not empty. The time is at most the product of the lengths.
+/// `{name}` matches one segment that is not empty. The time is at most the product of the lengths, so a path of more than
+/// [`MAX_PATH_BYTES`] matches nothing.
 pub(crate) fn captures<'a>(pattern: &'a str, path: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+    if path.len() > MAX_PATH_BYTES {
+        return None;
+    }
     let (mut wanted, mut given) = (pattern, path);
     let mut found: Vec<(&str, &str)> = Vec::new();
     // The pattern after the last `*`, the path from where that part was tried, and the names found before it.
@@ -95,7 +101,7 @@ mod tests {
 
     #[test]
     fn wrong_patterns_are_refused() {
-        for pattern in ["", "a", "/a b", "/{}", "/{a", "/x{a}", "/{a-b}", "/é"] {
+        for pattern in ["", "a", "/a b", "/{}", "/{a", "/x{a}", "/{a-b}", "/é", "/a?b=1"] {
             assert!(check(pattern).is_err(), "{pattern}");
         }
         assert_eq!(check("/o/api/v9/{id}/*"), Ok(()));

@@ -105,6 +105,8 @@ struct Inner {
     receiver: Option<Arc<WebhookSettings>>,
     /// The number of changes of the receiver. A task for an earlier one ends.
     generation: u64,
+    /// The generation at the last reset. What tasks of it and of earlier ones did is forgotten.
+    forgotten: u64,
     deliveries: VecDeque<Delivery>,
     attempts: u64,
     failures: u32,
@@ -178,6 +180,7 @@ impl Webhook {
     pub(crate) fn close(&self) {
         let mut inner = self.inner.lock();
         inner.is_closed = true;
+        inner.forgotten = inner.generation;
         inner.generation += 1;
         drop(inner);
         self.changed.notify_waiters();
@@ -185,7 +188,9 @@ impl Webhook {
 
     pub(crate) fn reset(&self) {
         let mut inner = self.inner.lock();
-        *inner = Inner { generation: inner.generation + 1, is_closed: inner.is_closed, ..Inner::default() };
+        let generation = inner.generation;
+        *inner =
+            Inner { generation: generation + 1, forgotten: generation, is_closed: inner.is_closed, ..Inner::default() };
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -202,24 +207,26 @@ impl Webhook {
         Some((inner.receiver.clone().filter(|_| is_current)?, inner.event_changes))
     }
 
-    /// Whether a generation is the current one.
-    pub(crate) fn is_current(&self, generation: u64) -> bool {
-        self.inner.lock().generation == generation
+    /// Whether what a generation does is kept: there was no reset since it started.
+    pub(crate) fn keeps(&self, generation: u64) -> bool {
+        generation > self.inner.lock().forgotten
     }
 
-    /// Remembers an attempt, unless the receiver is another one by now. After too many failures, the webhook is turned off.
-    /// The number of the attempt is set here.
+    /// Remembers an attempt, also one to a receiver that has been replaced meanwhile. After too many failures of the current
+    /// one, the webhook is turned off. The number of the attempt is set here.
     pub(crate) fn record(&self, generation: u64, mut delivery: Delivery) {
         let mut inner = self.inner.lock();
-        if inner.generation != generation {
+        if generation <= inner.forgotten {
             return;
         }
         inner.attempts += 1;
         delivery.number = inner.attempts;
-        let is_success = (200..300).contains(&delivery.response_code);
-        inner.failures = if is_success { 0 } else { inner.failures + 1 };
-        if inner.failures >= MAX_FAILURES {
-            inner.state = WebhookState::Off;
+        if inner.generation == generation {
+            let is_success = (200..300).contains(&delivery.response_code);
+            inner.failures = if is_success { 0 } else { inner.failures + 1 };
+            if inner.failures >= MAX_FAILURES {
+                inner.state = WebhookState::Off;
+            }
         }
         if inner.deliveries.len() == MAX_DELIVERIES {
             inner.deliveries.pop_front();

@@ -34,8 +34,8 @@ use crate::{
     max_term_width = 100,
     next_line_help = true,
     help_template = "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}",
-    override_usage = "opswat-mock [serve] [OPTIONS]\n       opswat-mock <audit|verdict|generate|healthcheck|help> [OPTIONS]",
-    before_help = "Commands:\n  serve        Serves until a signal; also without its name\n  audit        Says which logs a connector lost, doubled or changed, and why\n  verdict      Says how a connector behaved as a client\n  generate     Writes the events of a window to a file or a pipe\n  \
+    override_usage = "opswat-mock [serve] [OPTIONS]\n       opswat-mock <check|audit|verdict|generate|healthcheck|help> [OPTIONS]",
+    before_help = "Commands:\n  serve        Serves until a signal; also without its name\n  check        Puts a connector through scenarios in which connectors lose, double or change logs\n  audit        Says which logs a connector lost, doubled or changed, and why\n  verdict      Says how a connector behaved as a client\n  generate     Writes the events of a window to a file or a pipe\n  \
                    healthcheck  Asks a running server whether it answers\n  help         Shows this text, or that of a command"
 )]
 pub struct Config {

@@ -70,7 +70,7 @@ async fn run(account: Arc<Account>, generation: u64, target: Target, mut queue: 
     }
 }
 
-/// Stores an attempt in the logs and in the report of the webhook, unless the receiver is another one by now.
+/// Stores an attempt in the logs and in the report of the webhook, unless the account was reset since it began.
 fn store(account: &Account, generation: u64, world: &World, attempt: &Attempt, answer: &Answer) {
     let Attempt { notification, nth, at, .. } = attempt;
     let response_body: String = answer.body.chars().take(MAX_ANSWER).collect();
@@ -85,7 +85,7 @@ fn store(account: &Account, generation: u64, world: &World, attempt: &Attempt, a
     };
     let record = world.attempt_record(notification, (*nth, *at), answer.status, response_body);
     let now = account.clock().now();
-    if account.injected.add_delivery(record, now, || account.webhook.is_current(generation)) {
+    if account.injected.add_delivery(record, now, || account.webhook.keeps(generation)) {
         account.webhook.record(generation, delivery);
     }
 }

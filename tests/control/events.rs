@@ -319,8 +319,12 @@ async fn an_invalid_event_gets_an_error_and_no_event_of_its_list_is_added() {
             "visible_at must be not before the timestamp (2026-01-15T12:00:00Z), got 2026-01-15T11:59:59Z",
         ),
         (
-            json!({"category":"device","event":"added","details":"x".repeat(1001)}),
-            "details must be at most 1000 characters, got 1001 characters",
+            json!({"category":"device","event":"added","details":"x".repeat(100_001)}),
+            "details must be at most 100000 characters, got 100001 characters",
+        ),
+        (
+            json!({"category":"device","event":"added","device_name":"x".repeat(1001)}),
+            "device_name must be at most 1000 characters, got 1001 characters",
         ),
         (
             json!({"category":"device","evnt":"added"}),
@@ -364,6 +368,31 @@ async fn thousands_of_events_of_one_subject_are_injected_quickly() {
     let times: std::collections::BTreeSet<&str> =
         added.iter().map(|event| event["at"].as_str().expect("a time")).collect();
     assert_eq!(times.len(), 9_000, "two events have the same timestamp");
+}
+
+/// What is injected last is the state of a device and the newest entry of each log, also at one instant.
+#[tokio::test]
+async fn events_of_a_device_at_one_instant_stay_in_their_order() {
+    let mock = Client::new();
+    let event = |code: &str| json!({"category":"device","event":code,"device_id":"KFL5ODOBEFFL38RA"});
+    for code in ["noncompliant", "compliant", "noncompliant", "noncompliant"] {
+        add(&mock, event(code)).await;
+    }
+    let query = json!({"event_category":"device","limit":4,"filter":{"search":"KFL5ODOBEFFL38RA"}});
+    let page = mock.post_as(crate::harness::TOKEN, V33, query).await.ok();
+    let rows = page["data"].as_array().expect("rows").iter();
+    let got: Vec<_> = rows.map(|row| (row["event"].clone(), row["timestamp"].clone())).collect();
+    let now = "2026-01-15T12:00:00.000Z";
+    assert_eq!(
+        got,
+        [
+            ("noncompliant".into(), now.into()),
+            ("compliant".into(), now.into()),
+            ("noncompliant".into(), now.into()),
+            // An equal one right after the third, which could not be told from it otherwise.
+            ("noncompliant".into(), "2026-01-15T11:59:59.999Z".into()),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl FaultRule {
         if matches.gate() == Gate::Before && fault.expire_token {
             return bad("fault.expire_token is about the token of a request, and match.needs_token is false");
         }
-        fault.check(matches.api)
+        fault.check(matches)
     }
 }
 
@@ -108,7 +108,8 @@ impl FaultMatch {
 }
 
 impl Fault {
-    fn check(&self, api: Option<ApiName>) -> Result<(), FaultError> {
+    fn check(&self, matches: &FaultMatch) -> Result<(), FaultError> {
+        let api = matches.api;
         if self.waits_on != WaitClock::default() && self.delay_ms.is_none() && self.drip_bytes_per_second.is_none() {
             return bad("fault.waits_on comes with fault.delay_ms or fault.drip_bytes_per_second only");
         }
@@ -123,7 +124,8 @@ impl Fault {
         }
         if self.template {
             let Some(body) = &self.body else { return bad("fault.template comes with fault.body only") };
-            template::check(body).or_else(|why| bad(format!("fault.body must be a template: {why}")))?;
+            template::check(body, matches.path.as_deref())
+                .or_else(|why| bad(format!("fault.body must be a template: {why}")))?;
         }
         self.check_headers()?;
         let is_header =

@@ -2,13 +2,16 @@
 
 use std::io::{self, Write};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, filters, value::Serde};
+use minijinja::{AutoEscape, Environment, ErrorKind, Template, UndefinedBehavior, filters, value::Serde};
 use serde::Serialize;
 
 /// The maximum size of a rendered body, in bytes.
 const MAX_RENDERED_BYTES: usize = 1024 * 1024;
 /// The maximum work of a template: one for each instruction, and for each 64 bytes of text.
 const MAX_WORK: u64 = 100_000;
+
+/// The names of the filters.
+const FILTERS: &str = "default, first, last, length, lower and upper";
 
 /// What a template can use of a request.
 #[derive(Debug, Serialize)]
@@ -24,14 +27,37 @@ pub(crate) struct RequestParts {
     pub(crate) now: String,
 }
 
-/// Checks the syntax of a template.
+/// Checks the syntax of a template, its filters, and its names of the parts of the path.
 ///
 /// # Errors
 ///
 /// The description of the error.
-pub(super) fn check(source: &str) -> Result<(), String> {
+pub(super) fn check(source: &str, path_pattern: Option<&str>) -> Result<(), String> {
     check_words(source)?;
-    environment(true).template_from_str(source).map(drop).map_err(|error| described(source, &error))
+    let mut environment = environment(true);
+    // A name has some value here, so that what is left to fail are the filters.
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    let template = environment.template_from_str(source).map_err(|error| described(source, &error))?;
+    let in_pattern = |part: &str| path_pattern.is_some_and(|pattern| pattern.contains(&format!("{{{part}}}")));
+    for name in template.undeclared_variables(true) {
+        let mut parts = name.split('.');
+        match (parts.next().unwrap_or_default(), parts.next()) {
+            ("path", Some(part)) if !in_pattern(part) => {
+                return Err(format!("match.path has no {{{part}}}, which {name} needs"));
+            }
+            ("json" | "path" | "query" | "method" | "now", _) => {}
+            (other, _) => return Err(format!("the names are json, path, query, method and now, got {other}")),
+        }
+    }
+    match template.render(()) {
+        Err(error) if is_unknown(&error) => Err(format!("{}; the filters are {FILTERS}", described(source, &error))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an error is about a filter, a test or a function that is not there.
+fn is_unknown(error: &minijinja::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction)
 }
 
 /// Renders a template. In a JSON body, values are written as JSON, texts with their quotation marks.
@@ -43,8 +69,23 @@ pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Resul
     let environment = environment(is_json);
     let template = environment.template_from_str(source).map_err(|error| described(source, &error))?;
     let mut rendered = Limited(Vec::new());
-    template.render_captured_to(Serde(parts), &mut rendered).map_err(|error| described(source, &error))?;
+    let written = template.render_captured_to(Serde(parts), &mut rendered);
+    written.map_err(|error| {
+        let missing = (error.kind() == ErrorKind::UndefinedError).then(|| first_missing(&template, parts)).flatten();
+        missing.map_or_else(|| described(source, &error), |name| format!("the request has no {name}"))
+    })?;
     Ok(rendered.0)
+}
+
+/// The first name in a template that the request does not have, by the alphabet.
+fn first_missing(template: &Template<'_, '_>, parts: &RequestParts) -> Option<String> {
+    let parts = serde_json::to_value(parts).ok()?;
+    let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+    names.sort();
+    names.into_iter().find(|name| {
+        let found = name.split('.').try_fold(&parts, |value, part| value.get(part));
+        found.is_none()
+    })
 }
 
 /// Refuses what could build values of any size from a small request: operators that join values, and statements other than

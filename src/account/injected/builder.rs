@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::event::{InjectError, Injected, MAX_TEXT, NewEvent, Snapshot};
+use super::event::{InjectError, Injected, MAX_DETAILS, MAX_TEXT, NewEvent, Snapshot};
 use crate::{
     clock::Instant,
     world::{
@@ -18,13 +18,56 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) identities: HashSet<(Subject, Millis)>,
-    /// For each subject, the clock time of the last injection without a timestamp, and the latest timestamp for the
-    /// next one.
-    pub(super) next: HashMap<Subject, (Millis, Millis)>,
+    /// The last event of each sequence, at the clock time of its injection.
+    pub(super) last: HashMap<Sequence, LastEvent>,
 }
 
-/// The bit of the event code, and the device or the administrator. Two events with the same subject never have the same
-/// timestamp in milliseconds.
+/// The events whose order matters: all of a device in a category, because each says what its state is; otherwise those of a
+/// subject.
+pub(super) type Sequence = (Category, u64, String);
+
+/// The last event of a sequence.
+#[derive(Debug)]
+pub(super) struct LastEvent {
+    now: Millis,
+    says: Says,
+    /// The latest timestamp for an event that says the same.
+    next: Millis,
+}
+
+/// What an event says of a state: its code, and the status and the severity of a report.
+type Says = (u64, Option<(Status, Severity)>);
+
+impl Known {
+    /// The timestamp of an event at `now`: a little earlier if the event before it in its sequence says the same at the same
+    /// instant, because equal events at one instant cannot be told apart. Other events stay in the order of their injection.
+    pub(super) fn place(&mut self, record: &Record, kind: u64, now: Millis) -> Millis {
+        let (category, is_of_state) = match record {
+            Record::Device(_) => (Category::Device, true),
+            Record::Report(_) => (Category::DeviceReport, true),
+            Record::Webhook(_) => (Category::Webhook, true),
+            Record::Admin(_) => (Category::Admin, false),
+            Record::Activity(_) => (Category::Activity, false),
+        };
+        let sequence = (category, if is_of_state { 0 } else { kind }, subject(record));
+        let report = if let Record::Report(report) = record { Some((report.status, report.severity)) } else { None };
+        let says = (kind, report);
+        match self.last.get_mut(&sequence) {
+            Some(last) if last.now == now && last.says == says => {
+                let at = last.next;
+                last.next.0 -= 1;
+                at
+            }
+            _ => {
+                self.last.insert(sequence, LastEvent { now, says, next: Millis(now.0 - 1) });
+                now
+            }
+        }
+    }
+}
+
+/// The bit of the event code, and the device or the administrator. A test cannot ask for two events with the same subject
+/// and the same timestamp.
 pub(super) type Subject = (u64, String);
 
 /// Builds one event from a request.
@@ -50,20 +93,14 @@ impl EventBuilder<'_> {
         let mut at = asked_at;
         let mut made = self.entry(category, at)?;
         let subject = (made.1, subject(&made.0));
-        if new.timestamp.is_none() {
-            // Events without a timestamp get distinct ones, each a little earlier than the one before.
-            if let Some((now, next)) = known.next.get(&subject).filter(|(now, _)| *now == self.now) {
-                at = *next.min(now);
-            }
-            while known.identities.contains(&(subject.clone(), at)) {
-                at.0 -= 1;
-            }
-            known.next.insert(subject.clone(), (self.now, Millis(at.0 - 1)));
-            if at != self.now {
+        if asked_at == self.now {
+            let place = known.place(&made.0, made.1, self.now);
+            if new.timestamp.is_none() && place != at {
+                at = place;
                 made = self.entry(category, at)?;
             }
         }
-        if !known.identities.insert((subject.clone(), at)) {
+        if !known.identities.insert((subject.clone(), at)) && new.timestamp.is_some() {
             return Err(InjectError::Twice(at.into()));
         }
         let visible_at = match new.visible_at.map(Instant::millis) {
@@ -128,9 +165,11 @@ impl EventBuilder<'_> {
             if !categories.contains(&category) {
                 return Err(InjectError::NotOfTheCategory(name, category));
             }
-            if text.chars().count() > MAX_TEXT {
-                let shown = format!("{} characters", text.chars().count());
-                return Err(InjectError::Invalid(name, format!("at most {MAX_TEXT} characters"), shown));
+            let most = if name == "details" { MAX_DETAILS } else { MAX_TEXT };
+            let length = text.chars().count();
+            if length > most {
+                let (wanted, got) = (format!("at most {most} characters"), format!("{length} characters"));
+                return Err(InjectError::Invalid(name, wanted, got));
             }
         }
         if new.last_seen.is_some() && category != Category::DeviceReport {

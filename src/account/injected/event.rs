@@ -14,6 +14,10 @@ use crate::{
 pub const MAX_INJECTED: usize = 10_000;
 /// The maximum length of a text field, in characters.
 pub const MAX_TEXT: usize = 1_000;
+/// The maximum length of `details`, in characters.
+pub const MAX_DETAILS: usize = 100_000;
+/// The maximum length of all `details` that are longer than [`MAX_TEXT`], injected since the last reset, in bytes.
+pub const MAX_LONG_DETAILS_BYTES: usize = 16 * 1024 * 1024;
 
 /// An event as a test requests it. Omitted fields get defaults, from the company's devices and people where possible.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -76,6 +80,8 @@ pub enum InjectError {
     Twice(Instant),
     /// The account would have more than [`MAX_INJECTED`] injected events.
     TooMany,
+    /// The long `details` would be larger than [`MAX_LONG_DETAILS_BYTES`].
+    TooLong,
 }
 
 /// An injected event.
@@ -89,7 +95,7 @@ pub struct Injected {
     pub visible_at: Millis,
     /// The account's time when the event was injected.
     pub(crate) added_at: Millis,
-    /// The time that was asked for. `at` is a little earlier if there was an event with the same subject and code.
+    /// The time that was asked for. `at` is a little earlier if the event before it was an equal one at the same instant.
     pub(crate) asked_at: Millis,
     /// What a receiver is notified of, if it is about this event.
     pub(crate) notification: Option<WebhookEvent>,
@@ -153,6 +159,11 @@ impl fmt::Display for InjectError {
             Self::Twice(at) => write!(
                 f,
                 "timestamp must be another one than {at}: an event of this category, subject and code was added there"
+            ),
+            Self::TooLong => write!(
+                f,
+                "details must have at most {MAX_TEXT} characters: the longer ones since the last reset would have more \
+                 than {MAX_LONG_DETAILS_BYTES} bytes"
             ),
             Self::TooMany => write!(f, "an account keeps {MAX_INJECTED} added events; DELETE them first"),
         }

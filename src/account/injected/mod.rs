@@ -8,5 +8,5 @@ mod builder;
 mod event;
 mod store;
 
-pub use self::event::{InjectError, Injected, MAX_INJECTED, MAX_TEXT, NewEvent};
+pub use self::event::{InjectError, Injected, MAX_DETAILS, MAX_INJECTED, MAX_LONG_DETAILS_BYTES, MAX_TEXT, NewEvent};
 pub(crate) use self::{event::Snapshot, store::InjectedEvents};

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::{
     builder::{EventBuilder, Known, Subject, subject_of},
-    event::{InjectError, Injected, MAX_INJECTED, NewEvent, Snapshot},
+    event::{InjectError, Injected, MAX_INJECTED, MAX_LONG_DETAILS_BYTES, MAX_TEXT, NewEvent, Snapshot},
 };
 use crate::world::{Categories, Category, Filter, Millis, Record, SearchTerm, WebhookRecord, Window, World};
 
@@ -39,6 +39,8 @@ struct State {
     notifications: BTreeMap<(Millis, u64), Arc<Injected>>,
     /// The number of present events.
     count: usize,
+    /// The bytes of the details that are longer than usual, since the last reset. Deleted events stay in memory.
+    long_details: usize,
     /// The deleted events, in the order of deletion.
     forgotten: VecDeque<(Category, Place)>,
     /// The attempts of a webhook, which do not count in `count`, oldest first.
@@ -147,14 +149,23 @@ impl InjectedEvents {
         notifies: bool,
     ) -> Result<Vec<Arc<Injected>>, (usize, InjectError)> {
         let mut known = self.known.lock();
-        let (from, count, made) = {
+        let (from, count, made, mut long_details) = {
             let state = self.state();
-            (state.now, state.count, state.made)
+            (state.now, state.count, state.made, state.long_details)
         };
         if count + new.len() > MAX_INJECTED {
             return Err((MAX_INJECTED - count, InjectError::TooMany));
         }
         let mut added: Vec<(Subject, Injected)> = Vec::with_capacity(new.len());
+        for (nth, event) in new.iter().enumerate() {
+            let length = event.details.as_ref().map_or(0, String::len);
+            if length > MAX_TEXT {
+                long_details += length;
+            }
+            if long_details > MAX_LONG_DETAILS_BYTES {
+                return Err((nth, InjectError::TooLong));
+            }
+        }
         for (nth, event) in (0..).zip(new) {
             let next = Snapshot(from.0 + nth + 1);
             match (EventBuilder { world, new: event, now, nth: made + nth, notifies }).build(next, &mut known) {
@@ -163,7 +174,7 @@ impl InjectedEvents {
                     for (subject, event) in added {
                         known.identities.remove(&(subject, event.at));
                     }
-                    known.next.clear();
+                    known.last.clear();
                     return Err((usize::try_from(nth).unwrap_or(usize::MAX), why));
                 }
             }
@@ -173,6 +184,7 @@ impl InjectedEvents {
         state.now = Snapshot(from.0 + added.len() as u64);
         state.made += added.len() as u64;
         state.count += added.len();
+        state.long_details = long_details;
         for event in &added {
             state.categories[event.category as usize].insert((event.at, event.added), event.clone());
             if let Some(id) = event.device_with_state() {
@@ -187,7 +199,8 @@ impl InjectedEvents {
     }
 
     /// Stores an attempt of a webhook, at most [`MAX_INJECTED`] of them: beyond that, the oldest ones are dropped. Its
-    /// time is moved back by milliseconds if the device has an event with the same code there.
+    /// time is moved back by milliseconds if the attempt before it was one of the same event of the
+    /// device at the same time.
     ///
     /// A reset waits for this. Stores nothing and returns `false` if `is_wanted` is not true by then.
     pub(crate) fn add_delivery(
@@ -201,9 +214,7 @@ impl InjectedEvents {
             return false;
         }
         let kind = Category::Webhook.kind(record.event as usize);
-        while !known.identities.insert(((kind, record.device.id.clone()), record.at)) {
-            record.at.0 -= 1;
-        }
+        record.at = known.place(&Record::Webhook(record.clone()), kind, record.at);
         let mut state = self.state.write();
         state.now.0 += 1;
         state.made += 1;
