@@ -52,7 +52,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("limits", &[]),
     ("offload", &[]),
     ("path_pattern", &[]),
-    ("scenario", &["account", "clock", "toml_values", "world"]),
+    ("scenario", &["account", "api_name", "clock", "toml_values", "world"]),
     ("toml_values", &[]),
     ("world", &[]),
     ("lib", &["account", "api_name", "mock"]),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the correct connector through all scenarios, and each mutant through the scenario that must find it.
+"""Runs correct connectors through all scenarios, and each mutant through the scenario that must find it.
 
-usage: matrix.py BINARY, such as target/release/opswat-mock
+usage: matrix.py BINARY [CONNECTOR…], such as matrix.py target/release/opswat-mock target/release/examples/polling
 """
 
 import concurrent.futures
@@ -13,22 +13,30 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from mutants import MUTANTS  # noqa: E402  (beside this file)
 
+ALL = "v3.3,v3,v2"
 
-def check(flags, command):
-    line = [sys.argv[1], "check", *flags, "--", sys.executable, *command]
+
+def check(flags, command=()):
+    line = [sys.argv[1], "check", *flags, *(["--", *command] if command else [])]
     return subprocess.run(line, capture_output=True, text=True)
 
 
 def main():
     failures = []
-    correct = check([], [os.path.join(HERE, "connector.py")])
-    print(correct.stdout.splitlines()[-1], "(connector.py)")
-    if correct.returncode != 0:
-        failures.append(f"connector.py is correct, and did not pass:\n{correct.stdout}{correct.stderr}")
+    listed = [line.split()[0] for line in check(["--list"]).stdout.splitlines()]
+    correct = [([sys.executable, os.path.join(HERE, "connector.py")], ALL)]
+    correct += [([path], "v3.3") for path in sys.argv[2:]]
+    for command, apis in correct:
+        for api in [apis, *apis.split(",")[1:]]:
+            found = check(["--api", api], command)
+            print((found.stdout.splitlines() or [found.stderr])[-1], f"({os.path.basename(command[-1])}, {api})")
+            if found.returncode != 0:
+                failures.append(f"{command[-1]} is correct, and did not pass with {api}:\n{found.stdout}{found.stderr}")
 
     def run(name):
-        kind, scenario, defect = MUTANTS[name]
-        return name, check(["--only", scenario, "--jobs", "1"], [os.path.join(HERE, "mutants.py"), name])
+        _, scenario, _, api = MUTANTS[name]
+        flags = ["--only", scenario, "--api", api, "--jobs", "1"]
+        return name, check(flags, [sys.executable, os.path.join(HERE, "mutants.py"), name])
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, found in pool.map(run, MUTANTS):
@@ -36,8 +44,7 @@ def main():
             print(f"{name:<26} {first.strip()[:150]}")
             if found.returncode != 1:
                 failures.append(f"{name} was not found by {MUTANTS[name][1]}")
-    listed = check(["--list"], []).stdout.splitlines()
-    idle = {line.split()[0] for line in listed} - {scenario for _, scenario, _ in MUTANTS.values()}
+    idle = set(listed) - {scenario for _, scenario, _, _ in MUTANTS.values()}
     failures += [f"no mutant is found by {scenario}" for scenario in sorted(idle)]
     print(f"{len(MUTANTS)} mutants, {len(listed)} scenarios, {len(failures)} failures")
     print("\n".join(failures))

@@ -6,43 +6,151 @@
 `matrix.py` runs them all. Each one is the connector of connector.py with one change.
 """
 
+import calendar
 import json
 import os
 import sys
+import time
+import urllib.request
 
-from connector import OVERLAP_MS, PAGE, Connector, Refused, main, millis
+import connector
+from connector import DEVICE_CODES, OVERLAP_MS, Connector, Event, Refused, main, millis
 
 MUTANTS = {}
 
 
-def mutant(name, scenario, defect):
+def mutant(name, scenario, defect, api="v3.3"):
     def add(kind):
-        MUTANTS[name] = (kind, scenario, defect)
+        MUTANTS[name] = (kind, scenario, defect, api)
         return kind
 
     return add
 
 
+class NewOnly(Connector):
+    """Its windows begin where the last one ended."""
+
+    def window(self):
+        start = self.checkpoint["until"] + 1
+        return start, max(start, self.now())
+
+
+# Paging.
+
+
 @mutant("first-page-only", "busy", "It reads the first page of a window only.")
 class FirstPageOnly(Connector):
+    def ask(self, query):
+        return {**super().ask(query), "token": ""}
+
+
+@mutant("looks-into-the-first-entry", "no-events", "It looks into the first entry, which an empty log does not have.")
+class LooksIntoTheFirstEntry(Connector):
     def read(self, start, end):
-        query = {"event_category": "device", "start_time": start, "end_time": end, "limit": PAGE, "token": ""}
-        return self.ask(query)["data"]
+        events = super().read(start, end)
+        print("newest:", events[-1].at, file=sys.stderr)
+        return events
+
+
+@mutant("begins-after-the-end", "one-event", "Its windows begin a millisecond after the last one.")
+class BeginsAfterTheEnd(NewOnly):
+    pass
 
 
 @mutant("empty-page-is-an-error", "page-of-exactly-the-limit", "It takes an empty page after a full one for an error.")
 class EmptyPageIsAnError(Connector):
-    def read(self, start, end):
-        query = {"event_category": "device", "start_time": start, "end_time": end, "limit": PAGE, "token": ""}
+    def ask(self, query):
+        page = super().ask(query)
+        if query["token"] and not page["data"]:
+            raise Refused("an empty page")
+        return page
+
+
+@mutant("pages-from-0", "page-numbers", "It counts pages from 0.", "v2")
+class PagesFrom0(Connector):
+    def ask(self, query):
+        return super().ask({**query, "page": query["page"] - 1})
+
+
+@mutant("413-is-an-error", "page-numbers", "It takes 413 for an error.", "v3")
+class BeyondTheEndIsAnError(Connector):
+    def ask(self, query):
+        try:
+            return super().ask(query)
+        except Refused as error:
+            raise Refused("an error") if error.why == 413 else error
+
+
+@mutant("skips-the-instant", "burst-of-one-instant", "Where a page is full, it goes on after the time of its oldest event.")
+class SkipsTheInstant(Connector):
+    def read_v3_3(self, start, end):
+        events = {}
+        while True:
+            query = {"event_category": "device", "start_time": start, "end_time": end, "limit": 100, "token": ""}
+            page = [self.event_of(row) for row in self.ask(query)["data"]]
+            events.update((event.key, event) for event in page)
+            if len(page) < 100 or page[-1].at - 1 < start:
+                return list(events.values())
+            end = page[-1].at - 1
+
+
+@mutant("trusts-page-numbers", "rows-arrive-while-paging", "It does not see that the pages move while it reads them.", "v2")
+class TrustsPageNumbers(Connector):
+    def read_twice(self, read):
+        return read()
+
+
+@mutant("no-overlap", "late-by-three-hours", "Its windows begin where the last one ended.")
+@mutant("trusts-its-pages", "late-rows-while-paging", "It takes a window for complete when it has its pages.")
+@mutant("future-is-read", "clock-ahead", "It takes the time until its own now for read.")
+class NoOverlap(NewOnly):
+    pass
+
+
+@mutant("empty-page-is-the-end", "empty-page-in-the-middle", "It takes a page without entries for the last one.")
+class EmptyPageIsTheEnd(Connector):
+    def ask(self, query):
+        page = super().ask(query)
+        return page if page["data"] else {**page, "token": ""}
+
+
+class StoresEachEntry(Connector):
+    def read_by_token(self, start, end):
+        query = {"event_category": "device", "start_time": start, "end_time": end, "limit": 100, "token": ""}
         events = []
         while True:
             page = self.ask(query)
-            if events and not page["data"]:
-                raise Refused("an empty page")
-            events += page["data"]
+            events += map(self.event_of, page["data"])
             if not page["token"]:
                 return events
             query["token"] = page["token"]
+
+
+@mutant("stores-a-page-twice", "repeated-page-token", "It stores a page again that comes again.")
+@mutant("stores-what-comes-twice", "duplicated-entries", "It stores an entry twice that is on a page twice.")
+class StoresWhatComesTwice(StoresEachEntry):
+    pass
+
+
+@mutant("400-is-the-end", "page-token-expires", "It takes the refusal of a page token for the end of the pages.")
+class TooOldIsTheEnd(Connector):
+    def ask(self, query):
+        try:
+            return super().ask(query)
+        except Refused as error:
+            if error.why == 400:
+                return {"data": [], "token": ""}
+            raise
+
+
+@mutant("reads-64-kib", "huge-page", "It reads 64 KiB of an answer.")
+class Reads64Kib(Connector):
+    def send(self, path, body, headers):
+        status, answer, answered = super().send(path, body, headers)
+        return status, answer[:65536], answered
+
+
+# Time.
 
 
 @mutant("last-event-is-the-cursor", "late-by-a-minute", "It reads what is newer than the newest event that it has.")
@@ -53,30 +161,20 @@ class LastEventIsTheCursor(Connector):
         return start, max(start, self.now())
 
 
-@mutant("skips-the-instant", "burst-of-one-instant", "Where a page is full, it goes on after the time of its oldest event.")
-class SkipsTheInstant(Connector):
-    def read(self, start, end):
-        events = []
-        while True:
-            query = {"event_category": "device", "start_time": start, "end_time": end, "limit": PAGE, "token": ""}
-            page = self.ask(query)["data"]
-            events += page
-            if len(page) < PAGE or millis(page[-1]["timestamp"]) - 1 < start:
-                return events
-            end = millis(page[-1]["timestamp"]) - 1
-
-
-@mutant("no-overlap", "late-by-three-hours", "Its windows begin where the last one ended.")
-class NoOverlap(Connector):
-    def window(self):
-        return self.checkpoint["until"] + 1, self.now()
-
-
 @mutant("small-overlap", "late-by-three-hours", "Its windows overlap by ten minutes.")
 class SmallOverlap(Connector):
     def window(self):
         since = max(millis(self.env["OPSWAT_SINCE"]), self.checkpoint["until"] - 600_000)
         return since, self.now()
+
+
+@mutant("both-ends-excluded", "window-edges", "It excludes both ends of its windows.")
+class BothEndsExcluded(Connector):
+    def window(self):
+        return self.checkpoint["until"] + 1, self.now()
+
+    def read(self, start, end):
+        return super().read(start, end - 1)
 
 
 @mutant("waits-for-an-event", "empty-windows", "It reads one hour from its newest event on, so an hour without one stops it.")
@@ -86,147 +184,110 @@ class WaitsForAnEvent(Connector):
         return start, min(self.now(), start + 3_600_000)
 
 
+@mutant("last-minutes-of-its-clock", "clock-behind", "Each poll reads the last ten minutes of its own clock.")
+@mutant("last-minutes-only", "outage-of-20-minutes", "Each poll reads the last ten minutes.")
+class LastMinutesOnly(Connector):
+    def window(self):
+        start = max(millis(self.env["OPSWAT_SINCE"]), self.now() - 600_000)
+        return start, max(start, self.now())
+
+
+@mutant("winter-time", "summer-time-begins", "It writes its cursor in local time, and reads it as if it were winter.")
+class WinterTime(Connector):
+    def window(self):
+        until = self.checkpoint["until"]
+        start = until + (time.localtime(until // 1000).tm_gmtoff - 3600) * 1000
+        return start, max(start, self.now())
+
+
+@mutant("wall-clock", "summer-time-ends", "It takes an event for old whose local time is before its cursor.")
+class WallClock(Connector):
+    def read(self, start, end):
+        wall = lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at // 1000))  # noqa: E731
+        cursor = max(map(wall, self.checkpoint["seen"].values()), default="")
+        return [event for event in super().read(start, end) if wall(event.at) >= cursor]
+
+
+@mutant("no-leap-day", "leap-day", "It counts days by hand, and each February has 28.")
+class NoLeapDay(Connector):
+    def now(self):
+        now = time.gmtime(super().now() // 1000)
+        days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        day = calendar.timegm((now.tm_year, 1, 1, 0, 0, 0)) // 86_400 + sum(days[: now.tm_mon - 1]) + now.tm_mday - 1
+        return (day * 86_400 + now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec) * 1000
+
+
+@mutant("no-year", "year-end", "Its cursor has no year.")
+class NoYear(Connector):
+    def window(self):
+        until, now = time.gmtime(self.checkpoint["until"] // 1000), time.gmtime(self.now() // 1000)
+        start = calendar.timegm((now.tm_year, *until[1:6])) * 1000
+        return start, max(start, self.now())
+
+
+@mutant("one-day-at-most", "backlog-of-30-days", "It reads one day at most.")
+class OneDayAtMost(Connector):
+    def window(self):
+        start, end = super().window()
+        return max(start, end - 86_400_000), end
+
+
+# Tokens.
+
+
 @mutant("401-is-the-end", "token-expires-between-pages", "It takes a 401 in the middle for the end of the data.")
 class UnauthorizedIsTheEnd(Connector):
     def ask(self, query):
         try:
             return super().ask_once(query)
         except Refused as error:
-            if error.args[0] != 401:
+            if error.why != 401:
                 raise
             return {"data": [], "token": ""}
 
 
-@mutant("429-is-the-end", "quota-without-retry-after", "It takes a 429 for the end of the data.")
-class TooManyIsTheEnd(Connector):
-    def ask_once(self, query):
+@mutant("one-repetition", "token-expires-while-waiting", "It repeats a request once, and takes what fails then for the end.")
+class OneRepetition(Connector):
+    def ask(self, query):
         try:
             return super().ask_once(query)
         except Refused as error:
-            if error.args[0] != 429:
-                raise
+            self.sleep(60 if error.why == 429 else 1)
+        try:
+            return super().ask_once(query)
+        except Refused:
             return {"data": [], "token": ""}
 
 
-@mutant("429-at-once", "quota-without-retry-after", "It repeats a request that was refused with 429 at once.")
-class TooManyAtOnce(Connector):
-    def sleep(self, seconds):
-        if seconds != 30:
-            super().sleep(seconds)
+@mutant("hammers", "token-revoked", "It asks for a token again and again.")
+class Hammers(Connector):
+    def fetch_token(self):
+        for attempt in range(50):
+            try:
+                return super().fetch_token()
+            except Refused:
+                if attempt == 49:
+                    raise
 
 
-@mutant("failure-is-the-end", "cut-in-mid-body", "It takes a failed page for the end of the data.")
-class FailureIsTheEnd(Connector):
-    def ask(self, query):
-        try:
-            return self.ask_once(query)
-        except Refused as error:
-            if error.args[0] in (401, 429):
-                return super().ask(query)
-            return {"data": [], "token": ""}
-
-
-@mutant("lenient-json", "truncated-json", "It takes what it can read of a page that is cut off.")
-class LenientJson(Connector):
-    def send(self, path, body, headers):
-        status, answer = super().send(path, body, headers)
-        try:
-            json.loads(answer)
-        except ValueError:
-            whole = answer.rfind(b"},{")
-            if status == 200 and whole > 0:
-                return status, answer[: whole + 1] + b'],"token":""}'
-        return status, answer
-
-
-@mutant("html-ends-it", "error-502-with-html", "An answer that is not JSON ends it, and its checkpoint has moved already.")
-class HtmlEndsIt(Connector):
-    def poll(self):
-        self.load()
-        self.checkpoint["until"] = self.now() + OVERLAP_MS
-        self.store([], self.now() + OVERLAP_MS)
-        start, end = max(millis(self.env["OPSWAT_SINCE"]), self.now() - 900_000), self.now()
-        self.store(self.ask_once_whole(start, end), end + OVERLAP_MS)
-
-    def ask_once_whole(self, start, end):
-        query = {"event_category": "device", "start_time": start + 1, "end_time": end, "limit": PAGE, "token": ""}
-        events = []
-        while True:
-            page = self.ask_once(query)
-            events += page["data"]
-            if not page["token"]:
-                return events[::-1]
-            query["token"] = page["token"]
-
-
-@mutant("last-minutes-only", "outage-of-20-minutes", "Each poll reads the last ten minutes.")
-class LastMinutesOnly(Connector):
-    def window(self):
-        return max(millis(self.env["OPSWAT_SINCE"]), self.now() - 600_000), self.now()
-
-
-@mutant("moves-after-giving-up", "outage-of-20-minutes", "It moves its checkpoint also where it gave up.")
-class MovesAfterGivingUp(Connector):
-    def window(self):
-        return self.checkpoint["until"] + 1, self.now()
-
+@mutant("hides-its-failure", "token-revoked", "It ends with 0, whatever happens.")
+class HidesItsFailure(Connector):
     def poll(self):
         try:
             super().poll()
-        except Refused:
-            self.store([], self.now())
-            raise
+        except Refused as error:
+            print(f"gave up: {error.why}", file=sys.stderr)
 
 
-@mutant("checkpoint-first", "killed-after-a-page", "It moves its checkpoint before it reads.")
-class CheckpointFirst(Connector):
-    def poll(self):
-        self.load()
-        start, end = self.checkpoint["until"] + 1, self.now()
-        self.store([], end)
-        self.store(self.read(start, end)[::-1], end)
-
-
-@mutant("stores-each-page", "killed-after-a-page", "It stores each page at once, and begins the window again after a crash.")
-class StoresEachPage(Connector):
-    def load(self):
-        super_length = os.path.getsize(self.out) if os.path.exists(self.out) else 0
-        if os.path.exists(self.state):
-            with open(self.state, encoding="utf-8") as file:
-                self.checkpoint = json.load(file)
-        self.checkpoint["length"] = super_length
-
+@mutant("no-token-no-data", "token-endpoint-fails-once", "Where it gets no token, it takes the window for empty.")
+class NoTokenNoData(NewOnly):
     def ask(self, query):
-        page = super().ask(query)
-        known = self.checkpoint["seen"]
-        new = [event for event in page["data"] if self.key(event) not in known]
-        with open(self.out, "ab") as file:
-            for event in new:
-                file.write(json.dumps(event).encode() + b"\n")
-        return page
-
-    def store(self, events, until):
-        for event in events:
-            self.checkpoint["seen"][self.key(event)] = millis(event["timestamp"])
-        self.checkpoint["until"] = until
-        self.replace(self.state, json.dumps(self.checkpoint))
-
-
-@mutant("stores-what-comes-twice", "duplicated-entries", "It stores an entry twice that is on a page twice.")
-class StoresWhatComesTwice(Connector):
-    def poll(self):
-        self.load()
-        start, end = self.window()
-        known = self.checkpoint["seen"]
-        self.store([event for event in self.read(start, end) if self.key(event) not in known], end)
-
-
-@mutant("stores-the-overlap", "quiet", "It stores again what its windows have in common.")
-class StoresTheOverlap(Connector):
-    def poll(self):
-        self.load()
-        start, end = self.window()
-        self.store(self.read(start, end), end)
+        while True:
+            try:
+                return super().ask_once(query)
+            except Refused as error:
+                if error.why != 401:
+                    return {"data": [], "token": ""}
 
 
 @mutant("token-for-each-poll", "quiet", "It fetches a token for each poll.")
@@ -236,13 +297,339 @@ class TokenForEachPoll(Connector):
         self.token = None
 
 
+# Quota.
+
+
+@mutant("429-is-the-end", "quota-without-retry-after", "It takes a 429 for the end of the data.")
+class TooManyIsTheEnd(Connector):
+    def ask_once(self, query):
+        try:
+            return super().ask_once(query)
+        except Refused as error:
+            if error.why != 429:
+                raise
+            return {"data": [], "token": ""}
+
+
+@mutant("429-at-once", "quota-without-retry-after", "It repeats a request that was refused with 429 at once.")
+class TooManyAtOnce(Connector):
+    def ask(self, query):
+        for _ in range(200):
+            try:
+                return super().ask_once(query)
+            except Refused as error:
+                if error.why != 429:
+                    raise
+        raise Refused("429 for ever")
+
+
+class TrustsRetryAfter(Connector):
+    def ask(self, query):
+        while True:
+            try:
+                return super().ask_once(query)
+            except Refused as error:
+                if error.why != 429:
+                    raise
+                self.sleep(self.wait_after(error.headers))
+
+
+@mutant("dates-only", "retry-after-seconds", "It reads Retry-After as a date only.")
+class DatesOnly(TrustsRetryAfter):
+    def wait_after(self, headers):
+        return time.mktime(time.strptime(headers["Retry-After"], "%a, %d %b %Y %H:%M:%S GMT")) - self.now() / 1000
+
+
+@mutant("seconds-only", "retry-after-date", "It reads Retry-After as seconds only.")
+@mutant("numbers-only", "retry-after-garbage", "It ends where Retry-After is no number.")
+@mutant("sleeps-for-a-day", "retry-after-huge", "It waits as long as it is told to, be it a day.")
+@mutant("does-not-wait", "retry-after-zero", "It waits for 0 seconds where it is told to.")
+class SecondsOnly(TrustsRetryAfter):
+    def wait_after(self, headers):
+        return int(headers["Retry-After"])
+
+
+@mutant("gives-up-at-429", "shared-quota", "It ends at the first 429, because it counts its own requests.")
+class GivesUpAt429(Connector):
+    def ask(self, query):
+        try:
+            return super().ask_once(query)
+        except Refused as error:
+            if error.why == 401:
+                return super().ask(query)
+            raise
+
+
+@mutant("starts-again-after-429", "quota-too-small", "After a 429 it reads the window from its first page again, a few times.")
+class StartsAgainAfter429(Connector):
+    def ask(self, query):
+        return super().ask_once(query)
+
+    def read_v3_3(self, start, end):
+        for _ in range(5):
+            try:
+                return super().read_by_token(start, end)
+            except Refused as error:
+                self.sleep(30 if error.why == 429 else 1)
+        raise Refused("too many attempts")
+
+
+# Network.
+
+
+class FailureIsTheEnd(Connector):
+    def ask(self, query):
+        try:
+            return self.ask_once(query)
+        except Refused as error:
+            if error.why in (401, 429):
+                return super().ask(query)
+            return {"data": [], "token": ""}
+
+
+@mutant("no-answer-is-the-end", "cut-before-the-head", "It takes a request without an answer for the end of the data.")
+@mutant("failure-is-the-end", "cut-in-mid-body", "It takes a failed page for the end of the data.")
+class NoAnswerIsTheEnd(FailureIsTheEnd):
+    pass
+
+
+@mutant("lenient-json", "truncated-json", "It takes what it can read of a page that is cut off.")
+class LenientJson(Connector):
+    def send(self, path, body, headers):
+        status, answer, answered = super().send(path, body, headers)
+        try:
+            json.loads(answer)
+        except ValueError:
+            whole = answer.rfind(b"},{")
+            if status == 200 and whole > 0:
+                return status, answer[: whole + 1] + b'],"token":""}', answered
+        return status, answer, answered
+
+
+@mutant("html-is-an-empty-page", "html-with-200", "It takes an answer that is no JSON for an empty page.")
+class HtmlIsAnEmptyPage(NewOnly):
+    def send(self, path, body, headers):
+        status, answer, answered = super().send(path, body, headers)
+        try:
+            json.loads(answer)
+        except ValueError:
+            answer = b'{"data":[],"token":""}' if status == 200 else answer
+        return status, answer, answered
+
+
+@mutant("html-ends-it", "error-502-with-html", "An answer that is not JSON ends it, and its checkpoint has moved already.")
+class HtmlEndsIt(Connector):
+    def poll(self):
+        self.load()
+        start, end = self.checkpoint["until"] + 1, self.now()
+        self.store([], end)
+        known = self.checkpoint["seen"]
+        self.store([event for event in self.read(start, end) if event.key not in known], end)
+
+    def ask(self, query):
+        return super().ask_once(query)
+
+
+@mutant("data-or-nothing", "json-without-data", "It takes an answer without data for one with no data.")
+class DataOrNothing(NewOnly):
+    def send(self, path, body, headers):
+        status, answer, answered = super().send(path, body, headers)
+        page = json.loads(answer)
+        if "/logs" in path:
+            answer = json.dumps({"data": page.get("data", []), "token": page.get("token", "")}).encode()
+        return status, answer, answered
+
+
+@mutant("one-second-at-most", "slow-first-byte", "It waits one second for an answer, twice.")
+class OneSecondAtMost(Connector):
+    def ask(self, query):
+        connector.TIMEOUT, connector.ATTEMPTS = 1, 2
+        return super().ask(query)
+
+
+@mutant("one-read", "dripping-body", "It takes what one read returns for the whole body.")
+class OneRead(Connector):
+    def send(self, path, body, headers):
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers)) as answer:
+            return answer.status, answer.read1(65536), answer.headers
+
+    def ask(self, query):
+        connector.ATTEMPTS = 1
+        return super().ask(query)
+
+
+@mutant("replaces-bytes", "invalid-utf8", "It replaces what is no UTF-8.")
+class ReplacesBytes(Connector):
+    def send(self, path, body, headers):
+        status, answer, answered = super().send(path, body, headers)
+        return status, answer.decode(errors="replace").encode(), answered
+
+
+@mutant("moves-after-giving-up", "outage-of-20-minutes", "It moves its checkpoint also where it gave up.")
+class MovesAfterGivingUp(NewOnly):
+    def poll(self):
+        try:
+            super().poll()
+        except Refused:
+            self.store([], self.now())
+            raise
+
+
+# Process.
+
+
+@mutant("checkpoint-first", "killed-after-a-page", "It moves its checkpoint before it reads.")
+class CheckpointFirst(Connector):
+    def poll(self):
+        self.load()
+        start, end = self.checkpoint["until"] + 1, self.now()
+        self.store([], end)
+        self.store(self.read(start, end), end)
+
+
+@mutant("stores-each-page", "killed-after-a-page", "It stores each page at once, and begins the window again after a crash.")
+class StoresEachPage(Connector):
+    def load(self):
+        length = os.path.getsize(self.out) if os.path.exists(self.out) else 0
+        if os.path.exists(self.path("checkpoint.json")):
+            with open(self.path("checkpoint.json"), encoding="utf-8") as file:
+                self.checkpoint = json.load(file)
+        self.checkpoint["length"] = length
+
+    def ask(self, query):
+        page = super().ask(query)
+        events = [self.event_of(row) for row in page["data"]]
+        with open(self.out, "ab") as file:
+            for event in events:
+                if event.key not in self.checkpoint["seen"]:
+                    file.write(json.dumps(event.record).encode() + b"\n")
+        return page
+
+    def store(self, events, until):
+        self.checkpoint["seen"].update((event.key, event.at) for event in events)
+        self.checkpoint["until"] = until
+        self.replace(self.path("checkpoint.json"), json.dumps(self.checkpoint))
+
+
+@mutant("trusts-its-file", "killed-before-its-checkpoint", "It goes on behind the records that a crash left there.")
+class TrustsItsFile(Connector):
+    def load(self):
+        length = os.path.getsize(self.out) if os.path.exists(self.out) else 0
+        if os.path.exists(self.path("checkpoint.json")):
+            with open(self.path("checkpoint.json"), encoding="utf-8") as file:
+                self.checkpoint = {**json.load(file), "length": length}
+        super_token = self.path("token")
+        if os.path.exists(super_token):
+            with open(super_token, encoding="utf-8") as file:
+                self.token = file.read()
+
+
+@mutant("no-lock", "two-instances", "Two instances run at the same time.")
+class NoLock(Connector):
+    def lock(self):
+        pass
+
+    def load(self):
+        super().load()
+        self.checkpoint["length"] = os.path.getsize(self.out)
+
+    def store(self, events, until):
+        # Long enough for the other instance to read the same window.
+        time.sleep(0.5)
+        super().store(events, until)
+
+
+# Data.
+
+
+@mutant("latin-1", "unicode", "It writes its records in Latin-1.")
+class Latin1(Connector):
+    def store(self, events, until):
+        def latin(value):
+            return value.encode("latin-1", "replace").decode("latin-1") if isinstance(value, str) else value
+
+        rows = [{name: latin(value) for name, value in event.record.items()} for event in events]
+        super().store([event._replace(record=row) for event, row in zip(events, rows)], until)
+
+
+@mutant("cuts-fields", "long-field", "It cuts fields off after 65 535 characters.")
+class CutsFields(Connector):
+    def store(self, events, until):
+        cut = [event._replace(record={name: value[:65535] for name, value in event.record.items()}) for event in events]
+        super().store(cut, until)
+
+
+@mutant("stops-at-what-it-knows", "reordered-entries", "It stops at the first entry that it has already.")
+class StopsAtWhatItKnows(Connector):
+    def read_by_token(self, start, end):
+        query = {"event_category": "device", "start_time": start, "end_time": end, "limit": 100, "token": ""}
+        events = {}
+        while True:
+            page = self.ask(query)
+            for event in map(self.event_of, page["data"]):
+                if event.key in self.checkpoint["seen"]:
+                    return list(events.values())
+                events[event.key] = event
+            if not page["token"]:
+                return list(events.values())
+            query["token"] = page["token"]
+
+
+@mutant("needs-each-field", "missing-fields", "It ends where an entry lacks a field.")
+class NeedsEachField(Connector):
+    def event_of(self, row):
+        assert row["device_name"] is not None
+        return super().event_of(row)
+
+
+@mutant("strict-fields", "extra-field", "It refuses entries with a field that it does not know.")
+class StrictFields(Connector):
+    FIELDS = "timestamp event details device_id device_name device_username device_group".split()
+
+    def event_of(self, row):
+        if set(row) - set(self.FIELDS):
+            raise Refused("an unknown field")
+        return super().event_of(row)
+
+
+@mutant("texts-only", "numbers-for-texts", "It takes ids for texts.")
+class TextsOnly(Connector):
+    def event_of(self, row):
+        return super().event_of({**row, "device_id": row["device_id"].strip()})
+
+
+@mutant("known-codes-only", "new-event-code", "It drops events with a code that it does not know.")
+class KnownCodesOnly(Connector):
+    def store(self, events, until):
+        super().store([event for event in events if event.record["event"] in DEVICE_CODES], until)
+
+
+@mutant("stores-the-overlap", "quiet", "It stores again what its windows have in common.")
+class StoresTheOverlap(Connector):
+    def load(self):
+        super().load()
+        self.checkpoint["seen"] = {}
+
+
 @mutant("whole-seconds", "quiet", "It stores times without their milliseconds.")
 class WholeSeconds(Connector):
     def store(self, events, until):
-        super().store([{**event, "timestamp": event["timestamp"][:19] + ".000Z"} for event in events], until)
+        def whole(event):
+            return Event(event.key, event.at, {**event.record, "timestamp": event.record["timestamp"][:19] + ".000Z"})
+
+        super().store(list(map(whole, events)), until)
+
+
+# Migration.
+
+
+@mutant("fewer-codes", "migration", "By v3 it asks for fewer codes than by v3.3.", "v2,v3,v3.3")
+class FewerCodes(Connector):
+    def ask(self, query):
+        return super().ask({**query, "filter": ["compliant", "noncompliant"]} if self.api == "v3" else query)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in MUTANTS:
+    if len(sys.argv) < 2 or sys.argv[1] not in MUTANTS:
         sys.exit("usage: mutants.py " + "|".join(MUTANTS))
     sys.exit(main(MUTANTS[sys.argv[1]][0]))

@@ -28,6 +28,7 @@ use super::{
     webhook::Webhook,
 };
 use crate::{
+    api_name::ApiName,
     clock::{Clock, Start},
     world::{Millis, World, WorldConfig},
 };
@@ -267,6 +268,14 @@ impl Account {
     /// Changes the quota settings. A change of the settings fills all buckets.
     pub fn set_quota(&self, quota: QuotaChange) {
         self.change(AccountChange { quota: Some(quota), ..AccountChange::default() });
+    }
+
+    /// Counts requests of another consumer, which uses the account's access token, and returns how many the quota
+    /// allowed. With the scope `account` they are taken from what all clients share.
+    pub fn take_quota(&self, api: ApiName, requests: u32) -> u32 {
+        let (token, now) = (Arc::from(self.initial.access_token.as_str()), self.clock.now());
+        let allowed = (0..requests).take_while(|_| matches!(self.quota.take(&token, api.code(), now), Ok(Some(_))));
+        u32::try_from(allowed.count()).unwrap_or(requests)
     }
 
     /// The fault rules, in order.

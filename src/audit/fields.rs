@@ -58,6 +58,25 @@ impl FieldMap {
         }
         Ok(Self(pairs))
     }
+
+    /// The fields of the rows of a category, under their names.
+    #[must_use]
+    pub fn of_rows(category: Category) -> Self {
+        Self(rows::fields(category).iter().map(|name| ((*name).to_owned(), format!("/{name}"))).collect())
+    }
+
+    /// The map without some fields, which are then not compared.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is left.
+    pub fn without(mut self, fields: &[String]) -> Result<Self, FieldMapError> {
+        self.0.retain(|(field, _)| !fields.contains(field));
+        if self.0.is_empty() {
+            return Err(FieldMapError("nothing is left to be compared".to_owned()));
+        }
+        Ok(self)
+    }
 }
 
 impl ComparedFields {

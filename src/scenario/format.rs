@@ -1,32 +1,25 @@
 //! The format of a scenario file, version 1.
 
-use std::fmt;
-
 use serde::Deserialize;
 use toml::Value;
 
-use super::span::Span;
+use super::{
+    error::{ScenarioError, shown, wrong},
+    read_api::ReadApi,
+    step::{EventGroup, FileStep, Step, expanded},
+};
 use crate::{
-    account::{
-        fault::{FaultRule, MAX_FAULTS},
-        injected::{MAX_INJECTED, NewEvent},
-        quota::QuotaChange,
-        settings::NewAccount,
-        strict,
-    },
+    account::{settings::NewAccount, strict},
     clock::Instant,
     toml_values,
-    world::Millis,
 };
 
 /// The version of the format that this release reads.
 const FORMAT: u32 = 1;
 /// The maximum number of steps.
 const MAX_STEPS: usize = 200;
-/// The maximum number of polls in one step.
-const MAX_POLLS: u32 = 1_000;
 /// The words that group scenarios.
-const TAGS: [&str; 7] = ["paging", "time", "tokens", "quota", "network", "process", "data"];
+const TAGS: [&str; 8] = ["paging", "time", "tokens", "quota", "network", "process", "data", "migration"];
 
 /// A situation that a connector must cope with.
 #[derive(Clone, Debug)]
@@ -40,6 +33,12 @@ pub struct Scenario {
     pub why: String,
     /// Its groups.
     pub tags: Vec<String>,
+    /// The APIs that it fits.
+    pub apis: Vec<ReadApi>,
+    /// The time zone of the connector's machine, such as `Europe/Berlin`.
+    pub timezone: Option<String>,
+    /// The fields that are not compared, because a fault changes them.
+    pub not_compared: Vec<String>,
     /// The first instant whose events the connector must have.
     pub since: Instant,
     /// The account, without a name.
@@ -50,46 +49,6 @@ pub struct Scenario {
     pub ignored_rules: Vec<String>,
 }
 
-/// One thing that happens in a scenario.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Step {
-    /// The connector polls this many times, each time after the clock has moved.
-    Polls {
-        /// The number of polls.
-        count: u32,
-        /// How far the clock moves before each of them.
-        every: Span,
-    },
-    /// The clock moves, and the connector does not run.
-    Advance(Span),
-    /// Other fault rules apply.
-    Faults(Vec<FaultRule>),
-    /// Events are injected.
-    Events(Vec<NewEvent>),
-    /// The quota changes.
-    Quota(QuotaChange),
-    /// Tokens change.
-    Tokens(TokenChange),
-    /// The next poll is ended with SIGKILL when it has had so many more responses.
-    KillAfterResponses(u32),
-    /// The next poll is made by so many instances of the connector at once.
-    Instances(u32),
-}
-
-/// A change of the tokens of an account.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum TokenChange {
-    /// All issued tokens expire.
-    Expire,
-}
-
-/// Why a text is no scenario: the place in it, and what would be right.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ScenarioError(String);
-
 /// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +58,10 @@ struct File {
     title: String,
     why: String,
     tags: Vec<String>,
+    apis: Option<Vec<ReadApi>>,
+    timezone: Option<String>,
+    #[serde(default)]
+    not_compared: Vec<String>,
     since: Option<Instant>,
     #[serde(default, deserialize_with = "strict::object")]
     account: NewAccount,
@@ -107,38 +70,6 @@ struct File {
     steps: Vec<FileStep>,
     #[serde(default)]
     ignored_rules: Vec<String>,
-}
-
-/// Equal events of different devices or administrators, or at different times.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EventGroup {
-    /// The number of events; 1 by default.
-    count: Option<u32>,
-    /// The time between two of them; 0 by default.
-    every: Option<Span>,
-    #[serde(deserialize_with = "strict::object")]
-    event: NewEvent,
-}
-
-/// A step: exactly one of the fields, and `every` with `polls`.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct FileStep {
-    polls: Option<u32>,
-    every: Option<Span>,
-    advance: Option<Span>,
-    #[serde(deserialize_with = "faults")]
-    faults: Option<Vec<FaultRule>>,
-    events: Option<Vec<EventGroup>>,
-    quota: Option<QuotaChange>,
-    tokens: Option<TokenChange>,
-    kill_after_responses: Option<u32>,
-    instances: Option<u32>,
-}
-
-fn faults<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<FaultRule>>, D::Error> {
-    strict::objects::<MAX_FAULTS, _, _>(deserializer).map(Some)
 }
 
 impl Scenario {
@@ -154,6 +85,11 @@ impl Scenario {
             ScenarioError(if place == "." { why.to_owned() } else { format!("{place}: {why}") })
         })?;
         file.check()
+    }
+
+    /// The APIs that its steps switch to. A connector must be able to read all of them.
+    pub fn needed_apis(&self) -> impl Iterator<Item = ReadApi> + '_ {
+        self.steps.iter().filter_map(|step| if let Step::Api(api) = step { Some(*api) } else { None })
     }
 
     /// The settings of an account in this situation. What `other` has, is instead of what the scenario has.
@@ -203,6 +139,17 @@ impl File {
         if let Some(tag) = self.tags.iter().find(|tag| !TAGS.contains(&tag.as_str())) {
             return wrong(format!("tags must be some of {}, got {:?}", TAGS.join(", "), shown(tag)));
         }
+        let apis = self.apis.unwrap_or_else(|| ReadApi::ALL.to_vec());
+        if apis.is_empty() {
+            return wrong(format!("apis must be some of {}, got none", ReadApi::ALL.map(ReadApi::code).join(", ")));
+        }
+        let is_zone = |zone: &str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || "_/+-".contains(c);
+            (1..=60).contains(&zone.len()) && zone.chars().all(is_part)
+        };
+        if let Some(zone) = self.timezone.as_ref().filter(|zone| !is_zone(zone)) {
+            return wrong(format!("timezone must be a name such as Europe/Berlin, got {:?}", shown(zone)));
+        }
         let NewAccount { name, access_token, client_id, client_secret, .. } = &self.account;
         if name.is_some() || access_token.is_some() || client_id.is_some() || client_secret.is_some() {
             return wrong("account must not have a name or credentials: each run has its own".to_owned());
@@ -225,6 +172,9 @@ impl File {
             title: self.title,
             why: self.why,
             tags: self.tags,
+            apis,
+            timezone: self.timezone,
+            not_compared: self.not_compared,
             since,
             account,
             steps,
@@ -232,84 +182,6 @@ impl File {
         })
     }
 }
-
-impl FileStep {
-    fn check(self, nth: usize) -> Result<Step, ScenarioError> {
-        let every = self.every;
-        let from_1 = |field: &str, number: u32, most: u32| match number {
-            1.. if number <= most => Ok(number),
-            _ => wrong(format!("steps[{nth}].{field} must be from 1 to {most}, got {number}")),
-        };
-        let events = self.events.map(|groups| expanded(&format!("steps[{nth}].events"), &groups)).transpose()?;
-        let polls = self.polls.map(|count| {
-            let every = every.ok_or_else(|| {
-                ScenarioError(format!("steps[{nth}].every is required with polls: how far the clock moves before each"))
-            })?;
-            Ok(Step::Polls { count: from_1("polls", count, MAX_POLLS)?, every })
-        });
-        let kill = self.kill_after_responses.map(|count| from_1("kill_after_responses", count, MAX_POLLS));
-        let instances = self.instances.map(|count| from_1("instances", count, 8));
-        let found = [
-            polls.transpose()?,
-            self.advance.map(Step::Advance),
-            self.faults.map(Step::Faults),
-            events.map(Step::Events),
-            self.quota.map(Step::Quota),
-            self.tokens.map(Step::Tokens),
-            kill.transpose()?.map(Step::KillAfterResponses),
-            instances.transpose()?.map(Step::Instances),
-        ];
-        let mut found = found.into_iter().flatten();
-        let step = found.next().filter(|step| every.is_none() || matches!(step, Step::Polls { .. }));
-        match (step, found.next()) {
-            (Some(step), None) => Ok(step),
-            _ => wrong(format!(
-                "steps[{nth}] must have one of polls (with every), advance, faults, events, quota, tokens, \
-                 kill_after_responses, instances"
-            )),
-        }
-    }
-}
-
-/// The events of groups.
-fn expanded(field: &str, groups: &[EventGroup]) -> Result<Vec<NewEvent>, ScenarioError> {
-    let mut events = Vec::new();
-    for (nth, group) in groups.iter().enumerate() {
-        let count = group.count.unwrap_or(1);
-        if count == 0 || events.len() + count as usize > MAX_INJECTED {
-            return wrong(format!("{field}[{nth}].count must be from 1, and {MAX_INJECTED} in all, got {count}"));
-        }
-        let every = group.every.map_or(0, |every| i64::try_from(every.duration().as_millis()).unwrap_or(i64::MAX));
-        for number in 0..count {
-            let mut event = group.event.clone();
-            if let Some(at) = event.timestamp.map(|at| at.millis().0) {
-                event.timestamp = Some(Millis(at.saturating_add(every.saturating_mul(i64::from(number)))).into());
-            }
-            // Each one of another device, so that equal events can be at one instant.
-            if count > 1 && event.device_id.is_none() && event.category != "admin" {
-                event.device_id = Some(format!("SCENARIO{number:06}"));
-            }
-            events.push(event);
-        }
-    }
-    Ok(events)
-}
-
-fn wrong<T>(why: String) -> Result<T, ScenarioError> {
-    Err(ScenarioError(why))
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(60).collect()
-}
-
-impl fmt::Display for ScenarioError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ScenarioError {}
 
 #[cfg(test)]
 mod tests {
@@ -331,7 +203,8 @@ every = "15m"
     #[test]
     fn a_small_scenario_is_read() {
         let scenario = Scenario::parse(SMALL).expect("a scenario");
-        assert_eq!(scenario.steps, [Step::Polls { count: 2, every: "15m".parse().expect("a span") }]);
+        let Some(Step::Polls(polls)) = scenario.steps.first() else { panic!("{:?}", scenario.steps) };
+        assert_eq!((polls.count, polls.every.to_string()), (2, "15m".to_owned()));
         assert_eq!(Some(scenario.since), scenario.account.now);
     }
 
@@ -344,13 +217,25 @@ every = "15m"
             (
                 "[\"time\"]",
                 "[\"x\"]",
-                "tags must be some of paging, time, tokens, quota, network, process, data, got \"x\"",
+                "tags must be some of paging, time, tokens, quota, network, process, data, migration, got \"x\"",
             ),
             ("now = 2026-01-15T12:00:00Z", "", "account.now is required: the time at which the scenario starts"),
             ("every = \"15m\"", "", "steps[0].every is required with polls: how far the clock moves before each"),
             ("every = \"15m\"", "every = \"soon\"", "steps[0].every: must be a time such as 90s"),
             ("polls = 2", "polls = 0", "steps[0].polls must be from 1 to 1000, got 0"),
-            ("polls = 2", "polls = 2\nadvance = \"1s\"", "steps[0] must have one of polls (with every), advance, "),
+            (
+                "every = \"15m\"",
+                "every = \"15m\"\n[[steps]]\nmust_fail = true",
+                "steps[1].must_fail needs polls beside it",
+            ),
+            (
+                "polls = 2",
+                "polls = 2\nmeanwhile = { after_responses = 0, advance = \"1s\" }",
+                "steps[0].meanwhile.after_responses must be from 1 to 1000, got 0",
+            ),
+            ("tags =", "apis = []\ntags =", "apis must be some of v2, v3, v3.3, got none"),
+            ("tags =", "timezone = \"x y\"\ntags =", "timezone must be a name such as Europe/Berlin, got \"x y\""),
+            ("polls = 2", "polls = 2\nadvance = \"1s\"", "steps[0] must have one of polls (with every), "),
             ("polls = 2", "poll = 2", "steps[0].poll: unknown field `poll`"),
             ("[account]", "[account]\nname = \"x\"", "account must not have a name or credentials"),
         ] {

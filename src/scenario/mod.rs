@@ -2,14 +2,20 @@
 //!
 //! `docs/scenarios.md` describes the format and lists those that are compiled in.
 
+mod error;
 mod format;
 mod pack;
+mod read_api;
 mod span;
+mod step;
 
 pub use self::{
-    format::{Scenario, ScenarioError, Step, TokenChange},
+    error::ScenarioError,
+    format::Scenario,
     pack::{all, find, text},
+    read_api::ReadApi,
     span::Span,
+    step::{ClockError, Meanwhile, Polls, Step, TokenChange},
 };
 use crate::account::settings::NewAccount;
 

@@ -189,6 +189,14 @@ pub enum Entries {
     Empty,
     /// The first entry is missing.
     Drop,
+    /// The entries lack the fields whose names end with `_name`.
+    WithoutNames,
+    /// The entries have a further field, `tenant`.
+    ExtraField,
+    /// Texts of digits are numbers.
+    Numbers,
+    /// The event code of each entry is one that no document names, `device_quarantined`.
+    NewEvent,
 }
 
 impl FaultMatch {

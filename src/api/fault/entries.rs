@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{account::fault::Entries, world::World};
 
@@ -47,9 +47,15 @@ struct Day<'a> {
     eventlog: Vec<&'a RawValue>,
 }
 
+/// An event code that no document names.
+const NEW_EVENT: &str = "device_quarantined";
+
 /// Changes the entries of a page, and returns the page and its new number of entries. `None` if the bytes are not a
 /// page.
 pub(super) fn changed(page: &[u8], change: Entries, seed: u64) -> Option<(Vec<u8>, u64)> {
+    if is_of_fields(change) {
+        return with_changed_fields(page, change);
+    }
     let mut page = parse(page)?;
     let count = match &mut page {
         Page::Activities(entries)
@@ -63,6 +69,8 @@ pub(super) fn changed(page: &[u8], change: Entries, seed: u64) -> Option<(Vec<u8
             match change {
                 Entries::Empty => logs.clear(),
                 Entries::Reorder => logs.iter_mut().for_each(|day| change_list(&mut day.eventlog, change, seed)),
+                // Lines have no fields.
+                Entries::WithoutNames | Entries::ExtraField | Entries::Numbers | Entries::NewEvent => {}
                 // The last entry is in the last day, and the first entry is in the first day.
                 Entries::Duplicate => {
                     logs.last_mut().into_iter().for_each(|day| change_list(&mut day.eventlog, change, seed));
@@ -98,6 +106,7 @@ fn change_list(entries: &mut Vec<&RawValue>, change: Entries, seed: u64) {
         Entries::Empty => entries.clear(),
         Entries::Duplicate => entries.extend(entries.last().copied()),
         Entries::Drop => drop(entries.drain(..entries.len().min(1))),
+        Entries::WithoutNames | Entries::ExtraField | Entries::Numbers | Entries::NewEvent => {}
         Entries::Reorder => {
             let before = entries.clone();
             for end in (1..entries.len()).rev() {
@@ -110,6 +119,50 @@ fn change_list(entries: &mut Vec<&RawValue>, change: Entries, seed: u64) {
                 entries.rotate_left(1);
             }
         }
+    }
+}
+
+/// Whether a change is one of the fields of all entries.
+fn is_of_fields(change: Entries) -> bool {
+    matches!(change, Entries::WithoutNames | Entries::ExtraField | Entries::Numbers | Entries::NewEvent)
+}
+
+/// Changes the fields of all entries of a page. Lines of v2 have none, and stay as they are.
+fn with_changed_fields(page: &[u8], change: Entries) -> Option<(Vec<u8>, u64)> {
+    let mut page: Value = serde_json::from_slice(page).ok()?;
+    let entries = match &mut page {
+        Value::Array(entries) => entries,
+        Value::Object(fields) => {
+            let list = if fields.contains_key("data") { "data" } else { "logs" };
+            fields.get_mut(list)?.as_array_mut()?
+        }
+        _ => return None,
+    };
+    let mut count = 0;
+    for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+        count += 1;
+        change_fields(entry, change);
+    }
+    Some((serde_json::to_vec(&page).ok()?, count))
+}
+
+fn change_fields(entry: &mut Map<String, Value>, change: Entries) {
+    match change {
+        Entries::WithoutNames => entry.retain(|name, _| !name.ends_with("_name")),
+        Entries::ExtraField => drop(entry.insert("tenant".to_owned(), "emea".into())),
+        Entries::NewEvent => {
+            if let Some(event) = entry.get_mut("event") {
+                *event = NEW_EVENT.into();
+            }
+        }
+        Entries::Numbers => {
+            for value in entry.values_mut() {
+                if let Some(number) = value.as_str().and_then(|text| text.parse::<u32>().ok()) {
+                    *value = number.into();
+                }
+            }
+        }
+        Entries::Duplicate | Entries::Reorder | Entries::Empty | Entries::Drop => {}
     }
 }
 
@@ -144,6 +197,10 @@ mod tests {
             (r#"[{"a":1},{"b":2}]"#, Entries::Reorder, r#"[{"b":2},{"a":1}]"#, 2),
             (r#"[{"a":1},{"b":2}]"#, Entries::Drop, r#"[{"b":2}]"#, 1),
             ("[]", Entries::Duplicate, "[]", 0),
+            (r#"{"data":[{"a_name":1,"b":2}]}"#, Entries::WithoutNames, r#"{"data":[{"b":2}]}"#, 1),
+            (r#"[{"b":2}]"#, Entries::ExtraField, r#"[{"b":2,"tenant":"emea"}]"#, 1),
+            (r#"{"logs":[{"id":"47","n":"a"}]}"#, Entries::Numbers, r#"{"logs":[{"id":47,"n":"a"}]}"#, 1),
+            (r#"[{"event":"added"}]"#, Entries::NewEvent, r#"[{"event":"device_quarantined"}]"#, 1),
             (r#"{"data":[{"a":1}],"token":"t"}"#, Entries::Empty, r#"{"data":[],"token":"t"}"#, 0),
             (r#"{"data":[{"a":1}]}"#, Entries::Duplicate, r#"{"data":[{"a":1},{"a":1}]}"#, 2),
             (r#"{"logs":[{"a":1},{"b":2}]}"#, Entries::Drop, r#"{"logs":[{"b":2}]}"#, 1),

@@ -4,6 +4,7 @@ mod outcome;
 mod process;
 mod report;
 mod runner;
+mod store;
 
 use std::{
     ffi::OsString,
@@ -25,7 +26,7 @@ use crate::{
     clock::Clock,
     config,
     mock::Mock,
-    scenario::{self, Scenario},
+    scenario::{self, ReadApi, Scenario},
     world::Category,
 };
 
@@ -36,6 +37,7 @@ COMMAND is run once for each poll. It finds what it needs in variables, or in pl
   OPSWAT_ACCESS_TOKEN   an access token that does not expire
   OPSWAT_CLIENT_ID      client id for token requests
   OPSWAT_CLIENT_SECRET  its secret
+  OPSWAT_API            the API to read: v2, v3 or v3.3
   OPSWAT_STATE_DIR      folder that it keeps between polls
   OPSWAT_OUT            file to which it appends what it stores, as NDJSON; without that file, its standard output counts
   OPSWAT_NOW            the time
@@ -85,6 +87,15 @@ struct Check {
     /// Maximum time of a scenario, in seconds of the machine's clock
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     time_limit: u64,
+    #[arg(
+        long,
+        value_name = "VERSIONS",
+        value_delimiter = ',',
+        default_value = "v3.3",
+        value_parser = str::parse::<ReadApi>,
+        help = "APIs that the connector can read, of v2, v3 and v3.3, separated by commas; OPSWAT_API is the one to read"
+    )]
+    api: Vec<ReadApi>,
     /// Category that the connector reads
     #[arg(long, value_name = "CATEGORY", value_parser = category(), default_value = "device")]
     category: Category,
@@ -135,9 +146,11 @@ impl Check {
         }
         let scenarios = self.scenarios()?;
         if self.list {
-            let lines =
-                scenarios.iter().map(|one| format!("{:<30} {:<14} {}\n", one.name, one.tags.join(","), one.title));
-            print(&lines.collect::<String>());
+            let line = |one: &Scenario| {
+                let apis: Vec<&str> = one.apis.iter().map(|api| api.code()).collect();
+                format!("{:<30} {:<16} {:<12} {}\n", one.name, one.tags.join(","), apis.join(","), one.title)
+            };
+            print(&scenarios.iter().map(line).collect::<String>());
             return Ok(true);
         }
         if self.command.is_empty() {
@@ -192,6 +205,16 @@ impl Check {
         if scenarios.is_empty() {
             return Err("no scenario has these tags; --list shows them".to_owned());
         }
+        let fits = |one: &Scenario| {
+            one.apis.iter().any(|api| self.api.contains(api)) && one.needed_apis().all(|api| self.api.contains(&api))
+        };
+        if let Some(other) = scenarios.iter().find(|one| self.only.contains(&one.name) && !fits(one)) {
+            let needed: Vec<&str> = other.needed_apis().chain(other.apis.iter().copied()).map(ReadApi::code).collect();
+            return Err(format!("{} needs --api {}: it is about other APIs", other.name, needed.join(",")));
+        }
+        if !self.list {
+            scenarios.retain(fits);
+        }
         Ok(scenarios)
     }
 
@@ -207,6 +230,7 @@ impl Check {
             time_limit: Duration::from_secs(self.time_limit),
             category: self.category,
             map: self.map.clone(),
+            apis: self.api.clone(),
             folder,
         };
         let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);

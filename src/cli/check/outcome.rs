@@ -4,7 +4,10 @@ use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde::Serialize;
 
-use crate::{audit::AuditReport, scenario::Scenario};
+use crate::{
+    audit::AuditReport,
+    scenario::{ReadApi, Scenario},
+};
 
 /// What was found in one scenario.
 #[derive(Debug, Default)]
@@ -32,6 +35,13 @@ pub(super) struct Outcome {
 }
 
 impl Findings {
+    pub(super) fn add(&mut self, sentence: String) {
+        // Polls of one step can show the same.
+        if !self.sentences.contains(&sentence) {
+            self.sentences.push(sentence);
+        }
+    }
+
     /// Ends the run with a finding.
     pub(super) fn end(&mut self, sentence: String) {
         self.is_over = true;
@@ -47,12 +57,13 @@ impl Findings {
         self.exit = exit;
     }
 
-    /// Adds what an audit found, with the first example of each kind.
-    pub(super) fn add_audit(&mut self, report: &AuditReport) {
+    /// Adds what an audit found, with the first example of each kind; with the API that was read, if there are several.
+    pub(super) fn add_audit(&mut self, report: &AuditReport, api: Option<ReadApi>) {
+        let of_api = api.map(|api| format!("{api}: ")).unwrap_or_default();
         let mut add = |what: &str, count: u64, first: Option<String>| {
             if count > 0 {
                 let first = first.map(|first| format!(", first {first}")).unwrap_or_default();
-                self.sentences.push(format!("{what}: {count}{first}"));
+                self.sentences.push(format!("{of_api}{what}: {count}{first}"));
             }
         };
         let AuditReport { missing, duplicated, altered, unknown, unreadable, .. } = report;

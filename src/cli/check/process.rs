@@ -19,6 +19,7 @@ impl Connector {
     pub(super) fn start(
         command: &[OsString],
         variables: &[(&'static str, String)],
+        time_zone: Option<&str>,
         output: &Path,
         errors: &Path,
     ) -> io::Result<Self> {
@@ -27,6 +28,9 @@ impl Connector {
         child.args(arguments.iter().map(|argument| filled(argument, variables)));
         for (name, value) in variables {
             child.env(format!("OPSWAT_{}", name.to_ascii_uppercase()), value);
+        }
+        if let Some(zone) = time_zone {
+            child.env("TZ", zone);
         }
         child.stdin(Stdio::null()).stdout(append(output)?).stderr(append(errors)?).kill_on_drop(true);
         #[cfg(unix)]

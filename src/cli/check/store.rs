@@ -1,0 +1,81 @@
+//! What a connector keeps in one scenario: its state, its records, and what it says.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{clock::Instant, scenario::ReadApi};
+
+/// The folder of a connector that reads one API.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    pub(super) api: ReadApi,
+    pub(super) folder: PathBuf,
+    /// The time of the last poll. What happens while the connector waits is for the next one.
+    pub(super) until: Option<Instant>,
+}
+
+impl Store {
+    /// Makes the folder, which must not be there.
+    pub(super) fn create(api: ReadApi, folder: PathBuf) -> Result<Self, String> {
+        if folder.exists() {
+            return Err(format!("{} is there already: remove it, or choose another --work-dir", folder.display()));
+        }
+        let store = Self { api, folder, until: None };
+        fs::create_dir_all(store.state()).map_err(|error| format!("cannot use {}: {error}", store.folder.display()))?;
+        Ok(store)
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Copies the state, to be put back.
+    pub(super) fn keep_state(&self) -> io::Result<()> {
+        copy_folder(&self.state(), &self.path("state.before"))
+    }
+
+    /// Puts the state back that was kept.
+    pub(super) fn put_state_back(&self) -> io::Result<()> {
+        fs::remove_dir_all(self.state())?;
+        fs::rename(self.path("state.before"), self.state())
+    }
+
+    /// The records: the file of `OPSWAT_OUT`, or else the standard output.
+    pub(super) fn records(&self) -> io::Result<Option<File>> {
+        for name in ["out.ndjson", "stdout"] {
+            let path = self.path(name);
+            if path.metadata().is_ok_and(|file| file.len() > 0) {
+                return File::open(path).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last line that the connector wrote to its standard error, and that is not empty.
+    pub(super) fn last_error(&self) -> String {
+        let text = fs::read(self.path("stderr")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
