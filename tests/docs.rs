@@ -11,6 +11,7 @@ use opswat_mock::{
     config::Config,
     world::{Category, Filter, Lag, Millis, Order, Record, Window, World, WorldConfig},
 };
+use serde_json::Value;
 
 fn read(name: &str) -> String {
     fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a document")
@@ -115,6 +116,62 @@ async fn the_reference_of_faults_matches_the_openapi_document() {
         }
     }
     assert_reference("faults", &text);
+}
+
+#[tokio::test]
+async fn the_reference_of_requests_matches_the_openapi_document() {
+    let document = openapi().await;
+    let mut text = read("tests/docs/requests.md");
+    text += "\n| request | `api` | parameters or fields |\n| --- | --- | --- |\n";
+    for api in opswat_mock::ApiName::ALL {
+        for path in api.paths() {
+            for method in ["get", "post"] {
+                let operation = &document["paths"][path][method];
+                if operation.is_null() {
+                    continue;
+                }
+                let query = operation["parameters"].as_array().into_iter().flatten();
+                let of_query = query.map(|field| (field["name"].as_str().expect("a name"), &field["schema"]));
+                let content = &operation["requestBody"]["content"];
+                let types = content.as_object().into_iter().flat_map(|types| types.values());
+                let of_body = types.flat_map(|body| fields(&document, &body["schema"]));
+                let mut seen = BTreeSet::new();
+                let fields: Vec<String> = of_query
+                    .chain(of_body)
+                    .filter(|(name, _)| seen.insert((*name).to_owned()))
+                    .map(|(name, schema)| format!("`{name}`{}", bounds(schema)))
+                    .collect();
+                let code = api.code();
+                text += &format!("| `{} {path}` | `{code}` | {} |\n", method.to_uppercase(), fields.join(", "));
+            }
+        }
+    }
+    assert_reference("requests", &text);
+}
+
+/// The fields of an object, or of each of several.
+fn fields<'a>(document: &'a Value, schema: &'a Value) -> Vec<(&'a str, &'a Value)> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().expect("a name");
+        return fields(document, &document["components"]["schemas"][name]);
+    }
+    if let Some(kinds) = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()) {
+        return kinds.iter().flat_map(|kind| fields(document, kind)).collect();
+    }
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties.map(|(name, schema)| (name.as_str(), schema)).collect()
+}
+
+/// The default and the range of a number.
+fn bounds(schema: &Value) -> String {
+    let number = |name: &str| schema[name].as_i64();
+    let range = match (number("minimum"), number("maximum")) {
+        (Some(least), Some(most)) => format!(" {least} to {most}"),
+        (Some(least), None) if least > 0 => format!(" from {least}"),
+        _ => String::new(),
+    };
+    let default = number("default").map(|default| format!(" ({default})")).unwrap_or_default();
+    range + &default
 }
 
 #[tokio::test]
