@@ -13,7 +13,7 @@ COPY src src
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && case $target in x86_64-*) equal='-C link-arg=-Wl,--icf=all' ;; *) equal= ;; esac \
  && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs $equal" \
-    cargo build --profile dist --locked --bin opswat-mock --target "$target" \
+    cargo build --profile dist --locked --no-default-features --features cli --bin opswat-mock --target "$target" \
  && mkdir /out && cp "target/$target/dist/opswat-mock" /out/
 
 FROM scratch

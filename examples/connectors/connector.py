@@ -75,6 +75,9 @@ class Connector:
     def now(self):
         if "OPSWAT_NOW" in self.env:
             return millis(self.env["OPSWAT_NOW"])
+        if "OPSWAT_CLOCK_URL" in self.env:
+            with urllib.request.urlopen(self.env["OPSWAT_CLOCK_URL"]) as answer:
+                return millis(json.load(answer)["now"])
         return int(datetime.now(timezone.utc).timestamp() * 1000)
 
     def sleep(self, seconds):

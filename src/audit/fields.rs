@@ -143,6 +143,17 @@ impl fmt::Display for FieldMapError {
 
 impl std::error::Error for FieldMapError {}
 
+/// The text from which it was parsed.
+impl fmt::Display for FieldMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, (field, place)) in self.0.iter().enumerate() {
+            let comma = if nth > 0 { "," } else { "" };
+            write!(f, "{comma}{field}:{place}")?;
+        }
+        Ok(())
+    }
+}
+
 impl std::str::FromStr for FieldMap {
     type Err = FieldMapError;
 

@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod banner;
+#[cfg(feature = "check")]
 mod check;
 mod files;
 mod generate;
@@ -54,7 +55,12 @@ fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Confi
     match command {
         Some("generate") => generate::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("audit") => audit::run(arguments).map_err(|error| ConfigError::from(&error)),
+        #[cfg(feature = "check")]
         Some("check") => check::run(arguments).map_err(|error| ConfigError::from(&error)),
+        #[cfg(not(feature = "check"))]
+        Some("check") => Err(ConfigError::Invalid(
+            "check is not in this build, which has no connector to run; install the crate".to_owned(),
+        )),
         Some("verdict") => verdict::run(arguments).map_err(|error| ConfigError::from(&error)),
         Some("healthcheck") => {
             Config::load_with(healthcheck::command(), arguments).map(|config| healthcheck::run(&config))

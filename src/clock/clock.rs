@@ -1,6 +1,7 @@
 //! The clock of one account.
 
 use std::{
+    collections::BTreeSet,
     pin::pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -24,6 +25,20 @@ pub struct Clock {
     state: Mutex<State>,
     /// Wakes waiting tasks when the clock changes.
     changed: Notify,
+    /// The ends of the sleeps of clients, each with a number that makes it unique.
+    sleeps: Mutex<BTreeSet<(Millis, u64)>>,
+}
+
+/// A sleep of a client that has not ended.
+struct Sleep<'a> {
+    clock: &'a Clock,
+    end: (Millis, u64),
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.clock.sleeps.lock().remove(&self.end);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +61,7 @@ impl Clock {
     /// Creates a clock.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { state: Mutex::new(State::begin(start, 0)), changed: Notify::new() }
+        Self { state: Mutex::new(State::begin(start, 0)), changed: Notify::new(), sleeps: Mutex::default() }
     }
 
     /// Creates a clock that runs with the machine's clock.
@@ -139,6 +154,26 @@ impl Clock {
     pub(crate) async fn wait_until(&self, at: Millis, epoch: u64) {
         // The result does not matter: the wait is over in either case.
         let _ = timeout(LONGEST_WAIT, self.reach(at.min(LAST), epoch)).await;
+    }
+
+    /// Lets a client sleep until the clock shows `at`, like [`wait_until`](Self::wait_until). Meanwhile
+    /// [`next_wake`](Self::next_wake) knows of it.
+    pub(crate) async fn sleep_until(&self, at: Millis, epoch: u64) {
+        let sleep = {
+            let mut sleeps = self.sleeps.lock();
+            let end = (at, sleeps.iter().map(|(_, number)| number + 1).max().unwrap_or(0));
+            sleeps.insert(end);
+            Sleep { clock: self, end }
+        };
+        self.wait_until(at, epoch).await;
+        drop(sleep);
+    }
+
+    /// The end of the first sleep of a client that has not ended yet.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        let now = self.now();
+        self.sleeps.lock().range((Millis(now.0 + 1), 0)..).next().map(|(at, _)| *at)
     }
 
     /// Waits for a duration of the machine's time. Ends early when `epoch` is over.

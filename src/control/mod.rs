@@ -55,6 +55,7 @@ fn surface(state: ControlState) -> Router {
         .route("/accounts/{account}/reset", post(accounts::reset))
         .route("/accounts/{account}/clock", get(clock::show).put(clock::change))
         .route("/accounts/{account}/clock/advance", post(clock::advance))
+        .route("/accounts/{account}/clock/sleep", post(clock::sleep))
         .route("/accounts/{account}/tokens", post(tokens::mint))
         .route("/accounts/{account}/tokens/expire", post(tokens::expire))
         .route("/accounts/{account}/tokens/{token}", delete(tokens::revoke))

@@ -9,7 +9,7 @@ use super::{
     step::{EventGroup, FileStep, Step, expanded},
 };
 use crate::{
-    account::{settings::NewAccount, strict},
+    account::{fault::WaitClock, settings::NewAccount, strict},
     clock::Instant,
     toml_values,
 };
@@ -37,6 +37,8 @@ pub struct Scenario {
     pub apis: Vec<ReadApi>,
     /// The time zone of the connector's machine, such as `Europe/Berlin`.
     pub timezone: Option<String>,
+    /// Whether a fault waits by the machine's clock, so that a connector's clock must not be fast.
+    pub has_real_waits: bool,
     /// The fields that are not compared, because a fault changes them.
     pub not_compared: Vec<String>,
     /// The first instant whose events the connector must have.
@@ -166,7 +168,13 @@ impl File {
         if !self.steps.iter().any(|step| step.polls.is_some()) || self.steps.len() > MAX_STEPS {
             return wrong(format!("steps must be 1 to {MAX_STEPS}, some of them with polls"));
         }
-        let steps = self.steps.into_iter().enumerate().map(|(nth, step)| step.check(nth)).collect::<Result<_, _>>()?;
+        let steps: Vec<Step> =
+            self.steps.into_iter().enumerate().map(|(nth, step)| step.check(nth)).collect::<Result<_, _>>()?;
+        let later_faults = steps.iter().flat_map(|step| if let Step::Faults(rules) = step { &rules[..] } else { &[] });
+        let has_real_waits = account.faults.iter().chain(later_faults).any(|rule| {
+            let fault = &rule.fault;
+            fault.waits_on == WaitClock::Machine && (fault.delay_ms.is_some() || fault.drip_bytes_per_second.is_some())
+        });
         Ok(Scenario {
             name: self.name,
             title: self.title,
@@ -174,6 +182,7 @@ impl File {
             tags: self.tags,
             apis,
             timezone: self.timezone,
+            has_real_waits,
             not_compared: self.not_compared,
             since,
             account,

@@ -1,10 +1,15 @@
 //! `opswat-mock check`: puts a connector through scenarios, and says what it lost, doubled or changed in each.
 
+mod evidence;
+mod html;
 mod outcome;
+mod poll;
 mod process;
 mod report;
 mod runner;
+mod service;
 mod store;
+mod time_source;
 
 use std::{
     ffi::OsString,
@@ -19,7 +24,11 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use self::{report::Report, runner::RunSettings};
+use self::{
+    report::Report,
+    runner::RunSettings,
+    time_source::{TimeFlag, TimeSource},
+};
 use super::{files, generate::category};
 use crate::{
     audit::FieldMap,
@@ -40,9 +49,12 @@ COMMAND is run once for each poll. It finds what it needs in variables, or in pl
   OPSWAT_API            the API to read: v2, v3 or v3.3
   OPSWAT_STATE_DIR      folder that it keeps between polls
   OPSWAT_OUT            file to which it appends what it stores, as NDJSON; without that file, its standard output counts
-  OPSWAT_NOW            the time
   OPSWAT_SINCE          the first instant whose events it must have
-  OPSWAT_SLEEP_URL      instead of sleeping, it posts {\"seconds\":30} there
+With --time env, it does not ask the machine for the time, and does not sleep:
+  OPSWAT_NOW            the time of a poll
+  OPSWAT_CLOCK_URL      with --service: where GET gives the time, as {\"now\":\"…\"}
+  OPSWAT_SLEEP_URL      where it posts {\"seconds\":30} instead of sleeping
+With --time fake, the machine's clock shows the time of the scenario, and goes 60 times as fast.
 
 Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run";
 /// The exit code if a scenario failed.
@@ -96,6 +108,15 @@ struct Check {
         help = "APIs that the connector can read, of v2, v3 and v3.3, separated by commas; OPSWAT_API is the one to read"
     )]
     api: Vec<ReadApi>,
+    /// Lets the command run throughout and poll by itself; SIGTERM ends it
+    #[arg(long)]
+    service: bool,
+    /// Where the connector gets the time from; `fake` where it works, otherwise `env`
+    #[arg(long, value_name = "SOURCE")]
+    time: Option<TimeFlag>,
+    /// File of libfaketime, for `--time fake`; by default where packages install it
+    #[arg(long, value_name = "FILE")]
+    faketime: Option<PathBuf>,
     /// Category that the connector reads
     #[arg(long, value_name = "CATEGORY", value_parser = category(), default_value = "device")]
     category: Category,
@@ -111,6 +132,9 @@ struct Check {
     /// Writes the results as JUnit XML, for CI systems
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Writes the results as one page of HTML, with a timeline of each scenario
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Writes the results as Markdown, for the summary of a CI job
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -163,6 +187,7 @@ impl Check {
         let written = [
             (&self.json, report.to_json()),
             (&self.junit, report.to_junit(Clock::running().reading().now)),
+            (&self.html, html::page(&report)),
             (&self.markdown, report.to_markdown()),
         ];
         for (path, text) in written {
@@ -206,7 +231,11 @@ impl Check {
             return Err("no scenario has these tags; --list shows them".to_owned());
         }
         let fits = |one: &Scenario| {
-            one.apis.iter().any(|api| self.api.contains(api)) && one.needed_apis().all(|api| self.api.contains(&api))
+            // A fast clock would make time limits of seconds too short.
+            let is_too_slow = one.has_real_waits && self.service && self.time != Some(TimeFlag::Env);
+            !is_too_slow
+                && one.apis.iter().any(|api| self.api.contains(api))
+                && one.needed_apis().all(|api| self.api.contains(&api))
         };
         if let Some(other) = scenarios.iter().find(|one| self.only.contains(&one.name) && !fits(one)) {
             let needed: Vec<&str> = other.needed_apis().chain(other.apis.iter().copied()).map(ReadApi::code).collect();
@@ -231,6 +260,8 @@ impl Check {
             category: self.category,
             map: self.map.clone(),
             apis: self.api.clone(),
+            time: TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?,
+            is_service: self.service,
             folder,
         };
         let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);
@@ -254,7 +285,36 @@ impl Check {
             let _ = fs::remove_dir(&settings.folder);
         }
         mock.stop().await;
-        Ok(Report::new(self.seed, &self.command, outcomes))
+        Ok(Report::new(self.seed, self.flags(&settings.time), &self.command, outcomes))
+    }
+
+    /// The flags that a repetition of a scenario needs beside its name and the seed.
+    fn flags(&self, time: &TimeSource) -> Vec<String> {
+        let mut flags = Vec::new();
+        let mut add = |name: &str, value: String| flags.extend([name.to_owned(), value]);
+        for path in &self.file {
+            add("--file", path.display().to_string());
+        }
+        for path in &self.dir {
+            add("--dir", path.display().to_string());
+        }
+        if self.api != [ReadApi::V3_3] {
+            add("--api", self.api.iter().map(|api| api.code()).collect::<Vec<_>>().join(","));
+        }
+        if self.category != Category::Device {
+            add("--category", self.category.code().to_owned());
+        }
+        if let Some(map) = &self.map {
+            add("--map", map.to_string());
+        }
+        add("--time", time.code().to_owned());
+        if let Some(path) = &self.faketime {
+            add("--faketime", path.display().to_string());
+        }
+        if self.service {
+            flags.push("--service".to_owned());
+        }
+        flags
     }
 }
 

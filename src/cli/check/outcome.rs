@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde::Serialize;
 
+use super::evidence::Evidence;
 use crate::{
     audit::AuditReport,
     scenario::{ReadApi, Scenario},
@@ -32,6 +33,7 @@ pub(super) struct Outcome {
     pub(super) seconds: f64,
     /// What the connector stored and said.
     pub(super) folder: PathBuf,
+    pub(super) evidence: Evidence,
 }
 
 impl Findings {
@@ -95,7 +97,13 @@ impl Findings {
 }
 
 impl Outcome {
-    pub(super) fn new(scenario: &Scenario, findings: Findings, time: Duration, folder: PathBuf) -> Self {
+    pub(super) fn new(
+        scenario: &Scenario,
+        findings: Findings,
+        evidence: Evidence,
+        time: Duration,
+        folder: PathBuf,
+    ) -> Self {
         Self {
             scenario: scenario.name.clone(),
             title: scenario.title.clone(),
@@ -104,6 +112,7 @@ impl Outcome {
             findings: findings.sentences,
             seconds: (time.as_secs_f64() * 1_000.0).round() / 1_000.0,
             folder,
+            evidence,
         }
     }
 }

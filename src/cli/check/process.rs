@@ -6,52 +6,94 @@ use std::{
     io,
     path::Path,
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// What a connector gets.
+#[derive(Debug)]
+pub(super) struct Environment {
+    /// The values of `{url}` and the like in arguments, which are also in variables such as `OPSWAT_URL`.
+    pub(super) values: Vec<(&'static str, String)>,
+    /// The values that are in arguments only.
+    pub(super) hidden: Vec<(&'static str, String)>,
+    /// Further variables, by their whole names.
+    pub(super) variables: Vec<(&'static str, String)>,
+}
 
 /// A running connector. It is the leader of a process group, so that what it starts ends with it.
 #[derive(Debug)]
-pub(super) struct Connector(Child);
+pub(super) struct Connector {
+    child: Child,
+    /// The id of the process group.
+    #[cfg(unix)]
+    group: Option<rustix::process::Pid>,
+}
 
 impl Connector {
     /// Starts a command. Its output and its errors are appended to files.
     pub(super) fn start(
         command: &[OsString],
-        variables: &[(&'static str, String)],
-        time_zone: Option<&str>,
+        environment: &Environment,
         output: &Path,
         errors: &Path,
     ) -> io::Result<Self> {
         let (program, arguments) = command.split_first().expect("clap requires a command");
-        let mut child = Command::new(filled(program, variables));
-        child.args(arguments.iter().map(|argument| filled(argument, variables)));
-        for (name, value) in variables {
+        let mut child = Command::new(environment.filled(program));
+        child.args(arguments.iter().map(|argument| environment.filled(argument)));
+        for (name, value) in &environment.values {
             child.env(format!("OPSWAT_{}", name.to_ascii_uppercase()), value);
         }
-        if let Some(zone) = time_zone {
-            child.env("TZ", zone);
-        }
+        child.envs(environment.variables.iter().map(|(name, value)| (name, value)));
         child.stdin(Stdio::null()).stdout(append(output)?).stderr(append(errors)?).kill_on_drop(true);
         #[cfg(unix)]
         child.process_group(0);
-        child.spawn().map(Self)
+        let child = child.spawn()?;
+        Ok(Self {
+            #[cfg(unix)]
+            group: child.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)),
+            child,
+        })
     }
 
     /// Waits until the process ends by itself.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.0.wait().await
+        self.child.wait().await
     }
 
     /// Ends the process and what it started, at once.
     pub(super) async fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.0.id().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?)) {
-            // The group can be gone already.
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
+        self.signal_kill();
         // The process can have ended already.
-        let _ = self.0.kill().await;
+        let _ = self.child.kill().await;
+    }
+
+    /// Asks the process to end, and returns how it ended; `None` if it had to be killed after some time.
+    pub(super) async fn terminate(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+        #[cfg(unix)]
+        if let Some(group) = self.group {
+            // The process can have ended already.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+        }
+        if let Ok(status) = timeout(patience, self.ended()).await {
+            // What it started may still run.
+            self.signal_kill();
+            return status.map(Some);
+        }
+        self.kill().await;
+        Ok(None)
+    }
+
+    fn signal_kill(&self) {
+        #[cfg(unix)]
+        if let Some(group) = self.group {
+            // The group can be gone already.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
     }
 }
 
@@ -59,13 +101,15 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// An argument with the values of `{url}` and the like.
-fn filled(argument: &OsStr, variables: &[(&'static str, String)]) -> OsString {
-    match argument.to_str().filter(|text| text.contains('{')) {
-        None => argument.to_owned(),
-        Some(text) => {
-            let fill = |text: String, (name, value): &(&str, String)| text.replace(&format!("{{{name}}}"), value);
-            variables.iter().fold(text.to_owned(), fill).into()
+impl Environment {
+    /// An argument with the values of `{url}` and the like.
+    fn filled(&self, argument: &OsStr) -> OsString {
+        match argument.to_str().filter(|text| text.contains('{')) {
+            None => argument.to_owned(),
+            Some(text) => {
+                let fill = |text: String, (name, value): &(&str, String)| text.replace(&format!("{{{name}}}"), value);
+                self.values.iter().chain(&self.hidden).fold(text.to_owned(), fill).into()
+            }
         }
     }
 }

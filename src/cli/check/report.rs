@@ -16,16 +16,18 @@ use crate::{
 pub(super) struct Report {
     pub(super) seed: u64,
     pub(super) command: Vec<String>,
+    /// The flags that a repetition needs.
+    pub(super) flags: Vec<String>,
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) scenarios: Vec<Outcome>,
 }
 
 impl Report {
-    pub(super) fn new(seed: u64, command: &[OsString], scenarios: Vec<Outcome>) -> Self {
+    pub(super) fn new(seed: u64, flags: Vec<String>, command: &[OsString], scenarios: Vec<Outcome>) -> Self {
         let passed = scenarios.iter().filter(|outcome| outcome.passed).count();
         let command = command.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        Self { seed, command, passed, failed: scenarios.len() - passed, scenarios }
+        Self { seed, command, flags, passed, failed: scenarios.len() - passed, scenarios }
     }
 
     /// What failed and why, and the line that repeats it.
@@ -46,9 +48,13 @@ impl Report {
     }
 
     /// The command that runs one scenario again.
-    fn again(&self, outcome: &Outcome) -> String {
-        let command: Vec<String> = self.command.iter().map(|part| quoted(part)).collect();
-        format!("opswat-mock check --only {} --seed {} -- {}", outcome.scenario, self.seed, command.join(" "))
+    pub(super) fn again(&self, outcome: &Outcome) -> String {
+        let seed = self.seed.to_string();
+        let start = ["opswat-mock", "check", "--only", &outcome.scenario, "--seed", &seed];
+        let flags = self.flags.iter().map(String::as_str);
+        let command = self.command.iter().map(String::as_str);
+        let parts: Vec<String> = start.into_iter().chain(flags).chain(["--"]).chain(command).map(quoted).collect();
+        parts.join(" ")
     }
 
     pub(super) fn to_json(&self) -> String {

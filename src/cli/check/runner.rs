@@ -1,13 +1,15 @@
 //! Runs a connector through one scenario.
 
-use std::{ffi::OsString, io, io::BufReader, path::PathBuf, process::ExitStatus, sync::Arc, time::Duration};
+use std::{ffi::OsString, io, io::BufReader, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
+    evidence::Evidence,
     outcome::{Findings, Outcome},
-    process::Connector,
+    process::{Connector, Environment},
     store::Store,
+    time_source::{FAKE_RATE, FakeClock, TimeSource},
 };
 use crate::{
     account::{
@@ -16,19 +18,15 @@ use crate::{
         settings::{Name, NewAccount},
     },
     audit::{AuditQuery, FieldMap, RecordFormat},
-    clock::Instant as ClockInstant,
+    clock::{ClockChange, Instant as ClockInstant, Mode, Rate},
     mock::Mock,
-    scenario::{ClockError, Meanwhile, Polls, ReadApi, Scenario, Step, TokenChange},
+    scenario::{ClockError, Meanwhile, ReadApi, Scenario, Span, Step, TokenChange},
     verdict::{RuleOutcome, VerdictSettings},
     world::{Category, Millis},
 };
 
-/// How long a connector must be silent after a 429 before the clock is turned to the next request that the quota allows.
-const SILENCE: Duration = Duration::from_millis(300);
-/// The time between two looks at a running connector.
-const TICK: Duration = Duration::from_millis(10);
-/// The maximum number of requests in one poll.
-const MAX_REQUESTS: u64 = 2_000;
+/// The maximum number of examples of each finding of an audit.
+const MAX_EXAMPLES: usize = 200;
 /// The name of the rule that holds a request in the middle of a poll.
 const HOLD: &str = "check-hold";
 /// How long the request is held at which a connector is killed, at most.
@@ -44,41 +42,49 @@ pub(super) struct RunSettings {
     pub(super) map: Option<FieldMap>,
     /// The APIs that the connector can read.
     pub(super) apis: Vec<ReadApi>,
+    pub(super) time: TimeSource,
+    /// Whether the connector runs throughout, and polls by itself.
+    pub(super) is_service: bool,
     /// The folder with a folder for each scenario.
     pub(super) folder: PathBuf,
 }
 
 /// A scenario that is being run.
-struct Run<'a> {
-    settings: &'a RunSettings,
+pub(super) struct Run<'a> {
+    pub(super) settings: &'a RunSettings,
     scenario: &'a Scenario,
     mock: &'a Mock,
-    account: Arc<Account>,
+    pub(super) account: Arc<Account>,
     /// What the connector keeps for each API that it has read, the one that it reads now last.
     stores: Vec<Store>,
-    deadline: Instant,
+    /// Until when the scenario must end.
+    pub(super) deadline: Instant,
+    /// The time for the next step. The clock can be ahead of it, because a connector has waited.
+    planned: Millis,
     clock_error: Option<ClockError>,
-    next: NextPoll,
-    findings: Findings,
+    pub(super) next: NextPoll,
+    /// The connector that runs throughout.
+    pub(super) service: Option<Connector>,
+    pub(super) findings: Findings,
 }
 
 /// What is special about the next poll.
 #[derive(Debug, Default)]
-struct NextPoll {
-    kill_after: Option<u32>,
-    loses_checkpoint: bool,
-    meanwhile: Option<Meanwhile>,
-    instances: Option<u32>,
+pub(super) struct NextPoll {
+    pub(super) kill_after: Option<u32>,
+    pub(super) loses_checkpoint: bool,
+    pub(super) meanwhile: Option<Meanwhile>,
+    pub(super) instances: Option<u32>,
 }
 
 /// What happens when a request is held in the middle of a poll.
-enum Middle {
+pub(super) enum Middle {
     Kill,
     Meanwhile(Meanwhile),
 }
 
-/// Why a poll could not be made.
-type PollError = String;
+/// Why a step could not be made.
+pub(super) type StepError = String;
 
 /// Runs a scenario.
 ///
@@ -96,33 +102,44 @@ pub(super) async fn run(mock: &Mock, scenario: &Scenario, settings: &RunSettings
         settings,
         scenario,
         mock,
+        planned: account.clock().now(),
         account,
         stores: vec![Store::create(api, folder.clone())?],
         deadline: started + settings.time_limit,
         clock_error: None,
         next: NextPoll::default(),
+        service: None,
         findings: Findings::default(),
     };
     run.steps().await?;
-    let findings = run.judged()?;
-    Ok(Outcome::new(scenario, findings, started.elapsed(), folder))
+    run.finish_service().await?;
+    let (findings, evidence) = run.judged()?;
+    Ok(Outcome::new(scenario, findings, evidence, started.elapsed(), folder))
 }
 
 impl Run<'_> {
     /// Makes all steps, or those until the time is over.
-    async fn steps(&mut self) -> Result<(), PollError> {
+    async fn steps(&mut self) -> Result<(), StepError> {
         for step in &self.scenario.steps {
             match step {
                 Step::Polls(polls) => {
                     for _ in 0..polls.count {
-                        self.account.advance(polls.every.duration());
-                        self.poll(*polls).await?;
+                        self.planned = later(self.planned, polls.every);
+                        if self.settings.is_service {
+                            self.poll_as_service(*polls).await?;
+                        } else {
+                            self.poll(*polls).await?;
+                        }
                         if self.findings.is_over() {
                             return Ok(());
                         }
                     }
                 }
-                Step::Advance(by) => drop(self.account.advance(by.duration())),
+                Step::Advance(by) => {
+                    self.end_service().await?;
+                    self.planned = later(self.planned, *by);
+                    self.turn_to_plan();
+                }
                 Step::Faults(rules) => {
                     self.account.replace_faults(rules.clone()).map_err(|why| why.to_string())?;
                 }
@@ -136,81 +153,80 @@ impl Run<'_> {
                 Step::Meanwhile(meanwhile) => self.next.meanwhile = Some(meanwhile.clone()),
                 Step::Instances(count) => self.next.instances = Some(*count),
                 Step::ClientClock(error) => self.clock_error = Some(*error),
-                Step::Api(api) => self.read_other_api(*api)?,
+                Step::Api(api) => {
+                    self.end_service().await?;
+                    let folder = self.settings.folder.join(&self.scenario.name).join(api.code());
+                    self.stores.push(Store::create(*api, folder)?);
+                }
             }
         }
         Ok(())
     }
 
-    fn read_other_api(&mut self, api: ReadApi) -> Result<(), String> {
-        let folder = self.settings.folder.join(&self.scenario.name).join(api.code());
-        self.stores.push(Store::create(api, folder)?);
+    /// Turns the clock to the time of the next step, unless it is later already.
+    pub(super) fn turn_to_plan(&self) {
+        self.turn_to(self.planned);
+    }
+
+    pub(super) fn planned(&self) -> Millis {
+        self.planned
+    }
+
+    pub(super) fn turn_to(&self, at: Millis) {
+        if let Ok(by) = u64::try_from(at.0.saturating_sub(self.account.clock().now().0)) {
+            self.turn_by(Duration::from_millis(by));
+        }
+    }
+
+    /// Turns the clock of the account, and the connector's own.
+    pub(super) fn turn_by(&self, by: Duration) {
+        self.account.advance(by);
+        self.lead_fake_clock();
+    }
+
+    /// Lets the clocks run while the connector does, if it sees a fake clock, which cannot stand still.
+    pub(super) fn let_clock_run(&self) -> Result<(), StepError> {
+        if let TimeSource::Fake(_) = self.settings.time {
+            let rate = Rate::try_from(f64::from(self.rate()))?;
+            let change = ClockChange { mode: Some(Mode::Scaled), now: None, rate: Some(rate) };
+            self.account.clock().set(change).map_err(|why| why.to_string())?;
+            self.lead_fake_clock();
+        }
         Ok(())
     }
 
-    /// Runs the connector once, or several instances of it at once.
-    async fn poll(&mut self, polls: Polls) -> Result<(), PollError> {
-        let next = std::mem::take(&mut self.next);
-        let store = self.store().clone();
-        let unusable = |error: io::Error| format!("cannot use {}: {error}", store.folder.display());
-        if next.loses_checkpoint {
-            store.keep_state().map_err(unusable)?;
-        }
-        self.account.take_quota(store.api.name(), polls.other_requests);
-        let middle = self.hold(next.kill_after, next.meanwhile)?;
-        let is_ended = middle.is_some() || next.loses_checkpoint;
-        let now = self.account.clock().reading().now;
-        self.stores.iter_mut().next_back().expect("a scenario starts with one").until = Some(now);
-        let before = self.last_request();
-        let mut connectors = Vec::new();
-        for _ in 0..next.instances.unwrap_or(1) {
-            connectors.push(self.started(&store)?);
-        }
-        let mut middle = middle;
-        let mut statuses = Vec::new();
-        for connector in &mut connectors {
-            statuses.extend(self.end_of(connector, before, &mut middle).await?);
-        }
-        if is_ended {
-            self.account.forget_faults(Some(HOLD));
-        }
-        if next.loses_checkpoint {
-            store.put_state_back().map_err(unusable)?;
-        }
-        self.note_end(polls, now, &statuses, self.last_request() - before);
-        Ok(())
+    pub(super) fn freeze_clock(&self) -> Result<(), StepError> {
+        let change = ClockChange { mode: Some(Mode::Frozen), now: None, rate: None };
+        self.account.clock().set(change).map(drop).map_err(|why| why.to_string())
     }
 
-    /// Adds what the end of a poll shows.
-    fn note_end(&mut self, polls: Polls, began: ClockInstant, statuses: &[ExitStatus], requests: u64) {
-        let failed = statuses.iter().copied().find(|status| !status.success());
-        if !polls.must_fail {
-            self.findings.set_exit(failed);
-        } else if failed.is_none() && !self.findings.is_over() {
-            let why = "A poll that could read nothing ended with exit code 0, so nobody gets to know that it failed.";
-            self.findings.add(why.to_owned());
-        }
-        if let Some(failed) = failed.filter(|_| polls.must_succeed) {
-            self.findings
-                .add(format!("A poll that can succeed ended with {failed}{}", said(&self.store().last_error())));
-        }
-        let took = self.account.clock().now().0 - began.millis().0;
-        if let Some(most) =
-            polls.takes_at_most.filter(|most| i128::from(took) > most.duration().as_millis().cast_signed())
-        {
-            self.findings.add(format!("It waited {} s in a poll that can end within {most}.", took / 1_000));
-        }
-        if let Some(most) = polls.requests_at_most.map(u64::from).filter(|most| requests > *most) {
-            self.findings.add(format!("It made {requests} requests in a poll in which {most} are enough."));
+    /// How fast clocks run that cannot stand still.
+    fn rate(&self) -> u32 {
+        if self.scenario.has_real_waits { 1 } else { FAKE_RATE }
+    }
+
+    fn fake_clock(&self) -> FakeClock {
+        FakeClock::new(self.store().path("faketime"), self.rate())
+    }
+
+    fn lead_fake_clock(&self) {
+        if let TimeSource::Fake(_) = self.settings.time {
+            // What cannot be written shows when the connector is started.
+            let _ = self.fake_clock().set(self.client_now());
         }
     }
 
-    /// Holds a request in the middle of the next poll, if something happens there.
-    fn hold(&self, kill_after: Option<u32>, meanwhile: Option<Meanwhile>) -> Result<Option<Middle>, PollError> {
-        let (after, until, middle) = match (kill_after, meanwhile) {
+    /// Prepares what is special about a poll.
+    pub(super) fn prepare(&mut self, other_requests: u32, next: &NextPoll) -> Result<Option<Middle>, StepError> {
+        let store = self.store();
+        if next.loses_checkpoint {
+            store.keep_state().map_err(|error| store.unusable(&error))?;
+        }
+        self.account.take_quota(store.api.name(), other_requests);
+        let (after, until, middle) = match (next.kill_after, &next.meanwhile) {
             (Some(after), _) => (after, UNTIL_KILLED, Middle::Kill),
             (None, Some(meanwhile)) => {
-                (meanwhile.after_responses, meanwhile.advance.duration(), Middle::Meanwhile(meanwhile))
+                (meanwhile.after_responses, meanwhile.advance.duration(), Middle::Meanwhile(meanwhile.clone()))
             }
             (None, None) => return Ok(None),
         };
@@ -218,69 +234,40 @@ impl Run<'_> {
         Ok(Some(middle))
     }
 
-    fn started(&self, store: &Store) -> Result<Connector, PollError> {
-        let settings = self.settings;
-        let started = Connector::start(
-            &settings.command,
-            &self.variables(store),
-            self.scenario.timezone.as_deref(),
-            &store.path("stdout"),
-            &store.path("stderr"),
-        );
+    /// Ends what was special about a poll.
+    pub(super) fn clear(&mut self, next: &NextPoll) -> Result<(), StepError> {
+        self.account.forget_faults(Some(HOLD));
+        if next.loses_checkpoint {
+            let store = self.store();
+            store.put_state_back().map_err(|error| store.unusable(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the connector polls now.
+    pub(super) fn note_poll(&mut self) -> ClockInstant {
+        let now = self.account.clock().reading().now;
+        self.stores.last_mut().expect("a scenario starts with one").until = Some(now);
+        now
+    }
+
+    pub(super) fn start(&self) -> Result<Connector, StepError> {
+        let (settings, store) = (self.settings, self.store());
+        if let TimeSource::Fake(_) = settings.time {
+            self.fake_clock().set(self.client_now()).map_err(|error| store.unusable(&error))?;
+        }
+        let started =
+            Connector::start(&settings.command, &self.environment(), &store.path("stdout"), &store.path("stderr"));
         started.map_err(|error| format!("cannot start {}: {error}", settings.command[0].to_string_lossy()))
     }
 
-    /// Waits for the end of a connector, or ends it. `None` for one that was ended on purpose.
-    async fn end_of(
-        &mut self,
-        connector: &mut Connector,
-        before: u64,
-        middle: &mut Option<Middle>,
-    ) -> Result<Option<ExitStatus>, PollError> {
-        let mut silence = Silence { last: before, since: Instant::now() };
-        loop {
-            let tick = (Instant::now() + TICK).min(self.deadline);
-            if let Ok(status) = timeout_at(tick, connector.ended()).await {
-                return status.map(Some).map_err(|error| format!("cannot wait for the connector: {error}"));
-            }
-            let last = self.last_request();
-            if middle.is_some() && self.holds() {
-                match middle.take() {
-                    Some(Middle::Kill) => {
-                        connector.kill().await;
-                        return Ok(None);
-                    }
-                    Some(Middle::Meanwhile(meanwhile)) => {
-                        self.account.inject(&meanwhile.events).map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
-                        self.account.advance(meanwhile.advance.duration());
-                    }
-                    None => {}
-                }
-            }
-            if last - before > MAX_REQUESTS {
-                self.findings.end(format!("It made more than {MAX_REQUESTS} requests in one poll, and was ended."));
-                connector.kill().await;
-                return Ok(None);
-            }
-            if Instant::now() >= self.deadline {
-                let seconds = self.settings.time_limit.as_secs();
-                self.findings.end(format!("It did not end within the {seconds} s of the scenario, and was ended."));
-                connector.kill().await;
-                return Ok(None);
-            }
-            if silence.is_over(last) && self.was_refused(last) {
-                self.account.advance(self.until_allowed());
-            }
-        }
-    }
-
-    /// What the connector can know, by name.
-    fn variables(&self, store: &Store) -> Vec<(&'static str, String)> {
-        let account = self.account.describe();
+    /// What the connector can know.
+    fn environment(&self) -> Environment {
+        let (account, store) = (self.account.describe(), self.store());
         let url = self.mock.base_url();
         let file = |name: &str| store.path(name).to_string_lossy().into_owned();
-        vec![
-            ("sleep_url", format!("{url}/_mock/accounts/{}/clock/advance", account.name)),
+        let clock = format!("{url}/_mock/accounts/{}/clock", account.name);
+        let mut values = vec![
             ("url", url),
             ("access_token", account.access_token),
             ("client_id", account.client_id),
@@ -288,15 +275,31 @@ impl Run<'_> {
             ("api", store.api.code().to_owned()),
             ("state_dir", file("state")),
             ("out", file("out.ndjson")),
-            ("now", self.client_now().to_string()),
             ("since", self.scenario.since.to_string()),
-        ]
+        ];
+        let now = ("now", self.client_now().to_string());
+        let mut hidden = Vec::new();
+        match (&self.settings.time, self.settings.is_service) {
+            (TimeSource::Env, false) => values.extend([now, ("sleep_url", format!("{clock}/advance"))]),
+            // It asks for the time, because it runs on while the clock is turned.
+            (TimeSource::Env, true) => {
+                values.extend([("clock_url", clock.clone()), ("sleep_url", format!("{clock}/sleep"))]);
+            }
+            (TimeSource::Fake(_), _) => hidden.push(now),
+        }
+        let mut variables = Vec::new();
+        if let Some(zone) = &self.scenario.timezone {
+            variables.push(("TZ", zone.clone()));
+        }
+        if let TimeSource::Fake(library) = &self.settings.time {
+            variables.extend(self.fake_clock().variables(library));
+        }
+        Environment { values, hidden, variables }
     }
 
     /// The time that the connector's clock shows.
     fn client_now(&self) -> ClockInstant {
         let now = self.account.clock().now();
-        let millis = |span: crate::scenario::Span| i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX);
         Millis(match self.clock_error {
             None => now.0,
             Some(ClockError::Ahead(by)) => now.0.saturating_add(millis(by)),
@@ -305,38 +308,57 @@ impl Run<'_> {
         .into()
     }
 
-    fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &Store {
         self.stores.last().expect("a scenario starts with one")
     }
 
-    fn last_request(&self) -> u64 {
+    pub(super) fn last_request(&self) -> u64 {
         self.account.requests(u64::MAX - 1, 1).noted
     }
 
-    /// Whether the request is there that is held in the middle of a poll.
-    fn holds(&self) -> bool {
-        self.account.faults().iter().any(|rule| rule.rule.name.as_deref() == Some(HOLD) && rule.applied > 0)
+    /// Does what happens in the middle of a poll, if the request is there that is held for it. Returns whether the connector
+    /// must be killed.
+    pub(super) fn is_killed_in(&self, middle: &mut Option<Middle>) -> Result<bool, StepError> {
+        let holds = |middle: &Option<Middle>| {
+            let is_held = |name: Option<&str>| name == Some(HOLD);
+            middle.is_some()
+                && self.account.faults().iter().any(|rule| is_held(rule.rule.name.as_deref()) && rule.applied > 0)
+        };
+        if !holds(middle) {
+            return Ok(false);
+        }
+        match middle.take() {
+            Some(Middle::Kill) => return Ok(true),
+            Some(Middle::Meanwhile(meanwhile)) => {
+                self.account.inject(&meanwhile.events).map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
+                self.turn_by(meanwhile.advance.duration());
+            }
+            None => {}
+        }
+        Ok(false)
     }
 
     /// Whether the last request was refused for its quota.
-    fn was_refused(&self, last: u64) -> bool {
+    pub(super) fn was_refused(&self, last: u64) -> bool {
         let requests = self.account.requests(last.saturating_sub(1), 1).requests;
         requests.last().is_some_and(|request| request.status == Some(429))
     }
 
     /// The time until the quota allows the next request of each client.
-    fn until_allowed(&self) -> Duration {
+    pub(super) fn until_allowed(&self) -> Duration {
         let quota = self.account.quota().settings;
         Duration::from_secs(u64::from(quota.per_seconds.get()))
     }
 
     /// What the audits, the verdict and the processes show.
-    fn judged(mut self) -> Result<Findings, String> {
+    fn judged(mut self) -> Result<(Findings, Evidence), String> {
         let map = self.map()?;
         let has_several = self.stores.len() > 1;
+        let mut evidence = Evidence::new(&self.account, self.settings.category, self.scenario.since);
         for (store, until) in self.stores.iter().filter_map(|store| Some((store, store.until?))) {
             let mut query = AuditQuery::new(self.settings.category).window(self.scenario.since..until);
             query.map.clone_from(&map);
+            query.examples = MAX_EXAMPLES;
             let records = store.records().map_err(|error| format!("cannot read what the connector stored: {error}"))?;
             let report = match records {
                 Some(file) => self.account.audit_stream(&query, RecordFormat::Json, BufReader::new(file)),
@@ -344,6 +366,7 @@ impl Run<'_> {
             };
             let report = report.map_err(|error| error.to_string())?;
             self.findings.add_audit(&report, has_several.then_some(store.api));
+            evidence.add_audit(&report);
         }
         let ignored = &self.scenario.ignored_rules;
         let settings = VerdictSettings { disabled: ignored.clone(), ..VerdictSettings::default() };
@@ -352,7 +375,8 @@ impl Run<'_> {
             self.findings.add_rule(rule.rule, &rule.sentence);
         }
         self.findings.close(&self.store().last_error());
-        Ok(self.findings)
+        evidence.said = self.stores.iter().map(Store::said).collect();
+        Ok((self.findings, evidence))
     }
 
     /// Where the records have the fields that are compared.
@@ -367,31 +391,6 @@ impl Run<'_> {
     }
 }
 
-/// What a connector said, behind a colon.
-fn said(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(": {text}") }
-}
-
-/// For how long there was no request.
-struct Silence {
-    last: u64,
-    since: Instant,
-}
-
-impl Silence {
-    /// Whether there was no further request for the time. Begins again then.
-    fn is_over(&mut self, last: u64) -> bool {
-        if last != self.last {
-            *self = Self { last, since: Instant::now() };
-        }
-        let is_over = self.since.elapsed() >= SILENCE;
-        if is_over {
-            self.since = Instant::now();
-        }
-        is_over
-    }
-}
-
 /// A rule that holds the request after so many responses, until the rule is deleted and the clock is turned.
 fn hold(after_responses: u32, at_most: Duration) -> FaultRule {
     let delay_ms = u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX);
@@ -402,4 +401,12 @@ fn hold(after_responses: u32, at_most: Duration) -> FaultRule {
         hidden: true,
         ..FaultRule::default()
     }
+}
+
+fn later(at: Millis, by: Span) -> Millis {
+    Millis(at.0.saturating_add(millis(by)))
+}
+
+fn millis(span: Span) -> i64 {
+    i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{clock::Instant, scenario::ReadApi};
 
+/// How much of what a connector said is in the results, in bytes. The folder has all of it.
+const MAX_SAID_BYTES: usize = 4_000;
+
 /// The folder of a connector that reads one API.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -36,6 +39,11 @@ impl Store {
         self.folder.join(name)
     }
 
+    /// An error of a file in the folder.
+    pub(super) fn unusable(&self, error: &io::Error) -> String {
+        format!("cannot use {}: {error}", self.folder.display())
+    }
+
     /// Copies the state, to be put back.
     pub(super) fn keep_state(&self) -> io::Result<()> {
         copy_folder(&self.state(), &self.path("state.before"))
@@ -56,6 +64,13 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// The end of what the connector wrote to its standard error.
+    pub(super) fn said(&self) -> String {
+        let text = fs::read(self.path("stderr")).unwrap_or_default();
+        let end = &text[text.len().saturating_sub(MAX_SAID_BYTES)..];
+        String::from_utf8_lossy(end).into_owned()
     }
 
     /// The last line that the connector wrote to its standard error, and that is not empty.

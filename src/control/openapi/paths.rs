@@ -101,6 +101,17 @@ pub(super) fn control_paths() -> Map<String, Value> {
             }),
         ),
         (
+            of("/clock/sleep"),
+            json!({
+                "parameters": one(&[]),
+                "post": with_body(
+                    operation("sleepOnClock", "Answers when the clock has gone so far, after an hour of the machine's time at the latest: a client sleeps by the account's clock", ("200", answer("The clock.", &named("Clock"))), &["400", "404"]),
+                    &json!({ "type": "object", "required": ["seconds"], "properties": { "seconds": { "type": "number", "minimum": 0 } }, "additionalProperties": false }),
+                    &json!({ "seconds": 0.01 }),
+                ),
+            }),
+        ),
+        (
             of("/tokens"),
             json!({
                 "parameters": one(&[]),

@@ -28,7 +28,8 @@ pub(in crate::verdict) fn waits_after_429(seen: &Seen, _: &VerdictSettings) -> F
             // On a frozen clock, the wait after a fault does not show.
             if refused.is_over_quota || !refused.is_frozen && !request.is_frozen {
                 let until = refused.quota.map_or(i64::MIN, |quota| quota.reset_seconds);
-                let is_before = at(request).div_euclid(1000) < until;
+                // The header is rounded up to a second; who counts from the refusal is right, too.
+                let is_before = at(request) <= until.saturating_mul(1000).saturating_sub(1000);
                 let is_early = if refused.is_over_quota { request.is_over_quota } else { is_before };
                 finding.is_seen = true;
                 shortest_ms = shortest_ms.min(at(request) - at(refused));

@@ -1,0 +1,136 @@
+//! The connector is run once for each poll.
+
+use std::{process::ExitStatus, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    process::Connector,
+    runner::{Middle, Run, StepError},
+    time_source::TimeSource,
+};
+use crate::{clock::Instant as ClockInstant, scenario::Polls};
+
+/// How long a connector must be silent after a 429 before the clock is turned to the next request that the quota allows.
+pub(super) const SILENCE: Duration = Duration::from_millis(300);
+/// The time between two looks at a running connector.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// The maximum number of requests in one poll.
+pub(super) const MAX_REQUESTS: u64 = 2_000;
+
+impl Run<'_> {
+    /// Runs the connector once, or several instances of it at once.
+    pub(super) async fn poll(&mut self, polls: Polls) -> Result<(), StepError> {
+        self.turn_to_plan();
+        let next = std::mem::take(&mut self.next);
+        let mut middle = self.prepare(polls.other_requests, &next)?;
+        let began = self.note_poll();
+        let before = self.last_request();
+        self.let_clock_run()?;
+        let mut connectors = Vec::new();
+        for _ in 0..next.instances.unwrap_or(1) {
+            connectors.push(self.start()?);
+        }
+        let mut statuses = Vec::new();
+        for connector in &mut connectors {
+            statuses.extend(self.end_of(connector, before, &mut middle).await?);
+        }
+        self.freeze_clock()?;
+        self.clear(&next)?;
+        self.note_end(polls, began, &statuses, self.last_request() - before);
+        Ok(())
+    }
+
+    /// Waits for the end of a connector, or ends it. `None` for one that was ended on purpose.
+    async fn end_of(
+        &mut self,
+        connector: &mut Connector,
+        before: u64,
+        middle: &mut Option<Middle>,
+    ) -> Result<Option<ExitStatus>, StepError> {
+        let mut silence = Silence::since(before);
+        loop {
+            let tick = (Instant::now() + TICK).min(self.deadline);
+            if let Ok(status) = timeout_at(tick, connector.ended()).await {
+                return status.map(Some).map_err(|error| format!("cannot wait for the connector: {error}"));
+            }
+            let last = self.last_request();
+            if self.is_killed_in(middle)? {
+                connector.kill().await;
+                return Ok(None);
+            }
+            if let Some(why) = self.too_much(last - before) {
+                self.findings.end(why);
+                connector.kill().await;
+                return Ok(None);
+            }
+            // A fake clock runs by itself.
+            if self.settings.time == TimeSource::Env && silence.is_over(last) && self.was_refused(last) {
+                self.turn_by(self.until_allowed());
+            }
+        }
+    }
+
+    /// Why a connector must be ended, if it must.
+    pub(super) fn too_much(&self, requests: u64) -> Option<String> {
+        if requests > MAX_REQUESTS {
+            return Some(format!("It made more than {MAX_REQUESTS} requests in one poll, and was ended."));
+        }
+        let seconds = self.settings.time_limit.as_secs();
+        let is_over = Instant::now() >= self.deadline;
+        is_over.then(|| format!("It did not end within the {seconds} s of the scenario, and was ended."))
+    }
+
+    /// Adds what the end of a poll shows.
+    fn note_end(&mut self, polls: Polls, began: ClockInstant, statuses: &[ExitStatus], requests: u64) {
+        let failed = statuses.iter().copied().find(|status| !status.success());
+        if !polls.must_fail {
+            self.findings.set_exit(failed);
+        } else if failed.is_none() && !self.findings.is_over() {
+            let why = "A poll that could read nothing ended with exit code 0, so nobody gets to know that it failed.";
+            self.findings.add(why.to_owned());
+        }
+        if let Some(failed) = failed.filter(|_| polls.must_succeed) {
+            let (text, last_error) =
+                (format!("A poll that can succeed ended with {failed}"), self.store().last_error());
+            self.findings.add(if last_error.is_empty() { text } else { format!("{text}: {last_error}") });
+        }
+        let took = self.account.clock().now().0 - began.millis().0;
+        let is_longer = |most: u128| u128::try_from(took).is_ok_and(|took| took > most);
+        if let Some(most) = polls.takes_at_most.filter(|most| is_longer(most.duration().as_millis())) {
+            self.findings.add(format!("It waited {} s in a poll that can end within {most}.", took / 1_000));
+        }
+        if let Some(most) = polls.requests_at_most.map(u64::from).filter(|most| requests > *most) {
+            self.findings.add(format!("It made {requests} requests in a poll in which {most} are enough."));
+        }
+    }
+}
+
+/// For how long there was no request.
+pub(super) struct Silence {
+    last: u64,
+    since: Instant,
+}
+
+impl Silence {
+    /// A silence that begins now, after a request.
+    pub(super) fn since(last: u64) -> Self {
+        Self { last, since: Instant::now() }
+    }
+
+    /// Whether there was no further request for the time. Begins again then.
+    pub(super) fn is_over(&mut self, last: u64) -> bool {
+        self.lasts(last, SILENCE) && {
+            self.since = Instant::now();
+            true
+        }
+    }
+
+    /// Whether there was no further request for a time.
+    pub(super) fn lasts(&mut self, last: u64, time: Duration) -> bool {
+        if last != self.last {
+            *self = Self::since(last);
+        }
+        self.since.elapsed() >= time
+    }
+}
