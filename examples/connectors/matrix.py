@@ -2,9 +2,11 @@
 """Runs correct connectors through all scenarios, and each mutant through the scenario that must find it.
 
 usage: matrix.py BINARY [CONNECTOR…], such as matrix.py target/release/opswat-mock target/release/examples/polling
+Needs libfaketime for the runs with a fake clock, and runs connector_requests.py where the package requests is there.
 """
 
 import concurrent.futures
+import importlib.util
 import os
 import subprocess
 import sys
@@ -26,16 +28,30 @@ def main():
     listed = [line.split()[0] for line in check(["--list"]).stdout.splitlines()]
     correct = [([sys.executable, os.path.join(HERE, "connector.py")], ALL)]
     correct += [([path], "v3.3") for path in sys.argv[2:]]
+    if importlib.util.find_spec("requests"):
+        correct.append(([sys.executable, os.path.join(HERE, "connector_requests.py")], "v3.3"))
+    else:
+        print("connector_requests.py is NOT run: there is no package requests")
     for command, apis in correct:
         for api in [apis, *apis.split(",")[1:]]:
-            found = check(["--api", api], command)
+            found = check(["--api", api, "--time", "env"], command)
             print((found.stdout.splitlines() or [found.stderr])[-1], f"({os.path.basename(command[-1])}, {api})")
             if found.returncode != 0:
                 failures.append(f"{command[-1]} is correct, and did not pass with {api}:\n{found.stdout}{found.stderr}")
 
+    # In the other ways, a part of the pack is enough: they differ in how the connector is run.
+    part = "busy,late-by-a-minute,retry-after-seconds,error-502-with-html,killed-after-a-page,summer-time-begins"
+    ways = [["--time", "fake"], ["--time", "env", "--service"], ["--time", "fake", "--service"]]
+    for flags in ways:
+        every = ["--every", "60"] if "--service" in flags else []
+        found = check(["--only", part, *flags], [*correct[0][0], *every])
+        print((found.stdout.splitlines() or [found.stderr])[-1], f"(connector.py, {' '.join(flags)})")
+        if found.returncode != 0:
+            failures.append(f"connector.py is correct, and did not pass with {flags}:\n{found.stdout}{found.stderr}")
+
     def run(name):
         _, scenario, _, api = MUTANTS[name]
-        flags = ["--only", scenario, "--api", api, "--jobs", "1"]
+        flags = ["--only", scenario, "--api", api, "--jobs", "1", "--time", "env"]
         return name, check(flags, [sys.executable, os.path.join(HERE, "mutants.py"), name])
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

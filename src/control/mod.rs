@@ -19,6 +19,7 @@ mod openapi;
 mod problem;
 mod quota;
 mod requests;
+mod scenarios;
 mod state;
 mod tokens;
 mod upload;
@@ -50,6 +51,7 @@ fn surface(state: ControlState) -> Router {
     let control = Router::new()
         .route("/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
+        .route("/scenarios", get(scenarios::list))
         .route("/accounts", get(accounts::list).post(accounts::make))
         .route("/accounts/{account}", get(accounts::show).patch(accounts::change).delete(accounts::drop_account))
         .route("/accounts/{account}/reset", post(accounts::reset))

@@ -47,6 +47,21 @@ pub(super) fn control_paths() -> Map<String, Value> {
             }),
         ),
         (
+            "/_mock/scenarios".to_owned(),
+            json!({
+                "get": operation("listScenarios", "Lists the scenarios that an account can be created with", ("200", answer("The scenarios.", &json!({
+                    "type": "object", "required": ["scenarios"], "additionalProperties": false,
+                    "properties": { "scenarios": { "type": "array", "items": {
+                        "type": "object", "required": ["name", "title", "why", "tags", "apis"], "additionalProperties": false,
+                        "properties": {
+                            "name": text(), "title": text(), "why": text(),
+                            "tags": { "type": "array", "items": text() }, "apis": { "type": "array", "items": text() },
+                        },
+                    } } },
+                }))), &[]),
+            }),
+        ),
+        (
             "/_mock/accounts".to_owned(),
             json!({
                 "get": with_parameters(
