@@ -352,6 +352,9 @@ impl Run<'_> {
 
     /// What the audits, the verdict and the processes show.
     fn judged(mut self) -> Result<(Findings, Evidence), String> {
+        if self.last_request() == 0 {
+            self.findings.add("It made no request.".to_owned());
+        }
         let map = self.map()?;
         let has_several = self.stores.len() > 1;
         let mut evidence = Evidence::new(&self.account, self.settings.category, self.scenario.since);
