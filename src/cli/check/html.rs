@@ -121,7 +121,7 @@ fn timeline(evidence: &Evidence) -> Markup {
         evidence.doubled.len()
     );
     html! {
-        svg viewBox=(format!("0 0 {WIDTH} {height:.0}")) role="img" aria-label=(label) {
+        svg viewBox=(format!("-6 0 {:.0} {height:.0}", WIDTH + 12.0)) role="img" aria-label=(label) {
             line.axis x1="0" x2=(WIDTH) y1=(LANE * 1.5) y2=(LANE * 1.5) {}
             @for at in &evidence.events { (tick("event", *at)) }
             @for at in &evidence.missing { (tick("missing", *at)) }
