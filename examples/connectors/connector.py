@@ -277,12 +277,15 @@ class Connector:
                 self.checkpoint = json.load(file)
         except FileNotFoundError:
             pass
-        # A token is valid for longer than a poll takes.
+        self.load_token()
+        with open(self.out, "ab") as file:
+            file.truncate(self.checkpoint["length"])
+
+    def load_token(self):
+        """A token is valid for longer than a poll takes."""
         if os.path.exists(self.path("token")):
             with open(self.path("token"), encoding="utf-8") as file:
                 self.token = file.read()
-        with open(self.out, "ab") as file:
-            file.truncate(self.checkpoint["length"])
 
     def store(self, events, until):
         with open(self.out, "ab") as file:

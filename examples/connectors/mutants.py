@@ -3,7 +3,8 @@
 
     opswat-mock check --only late-by-three-hours -- python3 examples/connectors/mutants.py no-overlap
 
-`matrix.py` runs them all. Each one is the connector of connector.py with one change.
+`matrix.py` runs them all. Each one is the connector of connector.py with one change, some of them without its overlap, which would
+hide the defect.
 """
 
 import calendar
@@ -323,6 +324,18 @@ class TooManyAtOnce(Connector):
         raise Refused("429 for ever")
 
 
+@mutant("one-second-each", "retry-after-seconds", "It waits one second after each 429, whatever it is told.")
+class OneSecondEach(Connector):
+    def ask(self, query):
+        while True:
+            try:
+                return super().ask_once(query)
+            except Refused as error:
+                if error.why != 429:
+                    raise
+                self.sleep(1)
+
+
 class TrustsRetryAfter(Connector):
     def ask(self, query):
         while True:
@@ -440,10 +453,10 @@ class DataOrNothing(NewOnly):
         return status, answer, answered
 
 
-@mutant("one-second-at-most", "slow-first-byte", "It waits one second for an answer, twice.")
+@mutant("one-second-at-most", "slow-first-byte", "It waits one second for an answer.")
 class OneSecondAtMost(Connector):
     def ask(self, query):
-        connector.TIMEOUT, connector.ATTEMPTS = 1, 2
+        connector.TIMEOUT = 1
         return super().ask(query)
 
 
@@ -452,10 +465,6 @@ class OneRead(Connector):
     def send(self, path, body, headers):
         with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers)) as answer:
             return answer.status, answer.read1(65536), answer.headers
-
-    def ask(self, query):
-        connector.ATTEMPTS = 1
-        return super().ask(query)
 
 
 @mutant("replaces-bytes", "invalid-utf8", "It replaces what is no UTF-8.")
@@ -495,6 +504,7 @@ class StoresEachPage(Connector):
             with open(self.path("checkpoint.json"), encoding="utf-8") as file:
                 self.checkpoint = json.load(file)
         self.checkpoint["length"] = length
+        self.load_token()
 
     def ask(self, query):
         page = super().ask(query)
@@ -518,10 +528,7 @@ class TrustsItsFile(Connector):
         if os.path.exists(self.path("checkpoint.json")):
             with open(self.path("checkpoint.json"), encoding="utf-8") as file:
                 self.checkpoint = {**json.load(file), "length": length}
-        super_token = self.path("token")
-        if os.path.exists(super_token):
-            with open(super_token, encoding="utf-8") as file:
-                self.token = file.read()
+        self.load_token()
 
 
 @mutant("no-lock", "two-instances", "Two instances run at the same time.")

@@ -163,7 +163,8 @@ impl Connector {
         }
         let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec();
         let body = body.map_err(|error| Refused::Other(error.to_string()))?;
-        let page: Value = serde_json::from_slice(&body).map_err(|error| Refused::Other(format!("not JSON: {error}")))?;
+        let page: Value =
+            serde_json::from_slice(&body).map_err(|error| Refused::Other(format!("not JSON: {error}")))?;
         if page["data"].is_array() { Ok(page) } else { Err(Refused::Other("no page".to_owned())) }
     }
 

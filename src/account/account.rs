@@ -11,6 +11,8 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
+#[cfg(feature = "check")]
+use super::arrival::Arrival;
 use super::{
     config::AccountConfig,
     description::{Description, MadeToken, QuotaDescription},
@@ -58,6 +60,8 @@ pub struct Account {
     pub(crate) shared: Arc<Shared>,
     /// The number of requests of this account that are in flight.
     in_flight: AtomicU32,
+    #[cfg(feature = "check")]
+    arrival: Arrival,
     /// The number of resets. Requests of an earlier epoch do not change the state of the current one.
     epoch: AtomicU64,
     /// The use number of the last request to this account, see `Accounts`.
@@ -88,6 +92,8 @@ impl Account {
             shared,
             name,
             in_flight: AtomicU32::new(0),
+            #[cfg(feature = "check")]
+            arrival: Arrival::default(),
             epoch: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
         };
@@ -328,8 +334,16 @@ impl Account {
         self.epoch.load(Ordering::SeqCst)
     }
 
+    /// Does something once, when the next request arrives and before it is answered; or nothing.
+    #[cfg(feature = "check")]
+    pub(crate) fn at_next_request(&self, task: Option<Box<dyn FnOnce() + Send>>) {
+        self.arrival.set(task);
+    }
+
     /// Registers a request as in flight. Returns `None` if `max_in_flight` requests are in flight already.
     pub(crate) fn begin_request(self: &Arc<Self>, max_in_flight: u32) -> Option<InFlightGuard> {
+        #[cfg(feature = "check")]
+        self.arrival.happen();
         let is_free = |in_flight: u32| (in_flight < max_in_flight).then(|| in_flight + 1);
         let previous = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
         previous.ok().map(|_| InFlightGuard(self.clone()))

@@ -10,6 +10,8 @@
 mod account;
 pub(crate) mod accounts;
 pub(crate) mod actions;
+#[cfg(feature = "check")]
+mod arrival;
 mod config;
 mod description;
 pub(crate) mod devices;

@@ -69,8 +69,12 @@ impl FieldMap {
     ///
     /// # Errors
     ///
-    /// If nothing is left.
+    /// If the map does not have one of them, or if nothing is left.
     pub fn without(mut self, fields: &[String]) -> Result<Self, FieldMapError> {
+        if let Some(unknown) = fields.iter().find(|field| self.0.iter().all(|(known, _)| known != *field)) {
+            let known: Vec<&str> = self.0.iter().map(|(field, _)| field.as_str()).collect();
+            return Err(FieldMapError(format!("must be some of {}, got {}", known.join(", "), shown(unknown))));
+        }
         self.0.retain(|(field, _)| !fields.contains(field));
         if self.0.is_empty() {
             return Err(FieldMapError("nothing is left to be compared".to_owned()));
@@ -165,6 +169,16 @@ impl std::str::FromStr for FieldMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_left_out_by_their_names() {
+        let map = FieldMap::parse("timestamp:/a,event:/b").expect("a map");
+        let without =
+            |fields: &[&str]| map.clone().without(&fields.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(without(&["event"]).map(|map| map.to_string()), Ok("timestamp:/a".to_owned()));
+        assert_eq!(without(&["colour"]), Err(FieldMapError("must be some of timestamp, event, got colour".to_owned())));
+        assert!(without(&["event", "timestamp"]).is_err());
+    }
 
     #[test]
     fn a_wrong_map_is_named() {

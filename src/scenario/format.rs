@@ -37,6 +37,8 @@ pub struct Scenario {
     pub apis: Vec<ReadApi>,
     /// The time zone of the connector's machine, such as `Europe/Berlin`.
     pub timezone: Option<String>,
+    /// Whether it cannot be run on a small scale, in real time.
+    pub needs_virtual_time: bool,
     /// Whether a fault waits by the machine's clock, so that a connector's clock must not be fast.
     pub has_real_waits: bool,
     /// The fields that are not compared, because a fault changes them.
@@ -62,6 +64,8 @@ struct File {
     tags: Vec<String>,
     apis: Option<Vec<ReadApi>>,
     timezone: Option<String>,
+    #[serde(default)]
+    needs_virtual_time: bool,
     #[serde(default)]
     not_compared: Vec<String>,
     since: Option<Instant>,
@@ -92,6 +96,23 @@ impl Scenario {
     /// The APIs that its steps switch to. A connector must be able to read all of them.
     pub fn needed_apis(&self) -> impl Iterator<Item = ReadApi> + '_ {
         self.steps.iter().filter_map(|step| if let Step::Api(api) = step { Some(*api) } else { None })
+    }
+
+    /// Whether it has events of its own.
+    #[must_use]
+    pub fn injects(&self) -> bool {
+        let has_events = |step: &Step| match step {
+            Step::Events(events) => !events.is_empty(),
+            Step::Meanwhile(meanwhile) => !meanwhile.events.is_empty(),
+            _ => false,
+        };
+        !self.account.events.is_empty() || self.steps.iter().any(has_events)
+    }
+
+    /// Whether the clock of the connector is wrong in it.
+    #[must_use]
+    pub fn has_wrong_client_clock(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::ClientClock(_)))
     }
 
     /// The settings of an account in this situation. What `other` has, is instead of what the scenario has.
@@ -170,6 +191,15 @@ impl File {
         }
         let steps: Vec<Step> =
             self.steps.into_iter().enumerate().map(|(nth, step)| step.check(nth)).collect::<Result<_, _>>()?;
+        for (nth, step) in steps.iter().enumerate() {
+            let Step::Faults(rules) = step else { continue };
+            for (of, rule) in rules.iter().enumerate() {
+                rule.check().map_err(|why| ScenarioError(format!("steps[{nth}].faults[{of}]: {why}")))?;
+            }
+        }
+        for (of, rule) in account.faults.iter().enumerate() {
+            rule.check().map_err(|why| ScenarioError(format!("account.faults[{of}]: {why}")))?;
+        }
         let later_faults = steps.iter().flat_map(|step| if let Step::Faults(rules) = step { &rules[..] } else { &[] });
         let has_real_waits = account.faults.iter().chain(later_faults).any(|rule| {
             let fault = &rule.fault;
@@ -182,6 +212,7 @@ impl File {
             tags: self.tags,
             apis,
             timezone: self.timezone,
+            needs_virtual_time: self.needs_virtual_time,
             has_real_waits,
             not_compared: self.not_compared,
             since,

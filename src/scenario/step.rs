@@ -105,7 +105,7 @@ pub enum TokenChange {
     Expire,
 }
 
-/// Equal events of different devices or administrators, or at different times.
+/// Equal events of different devices, or at different times.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventGroup {

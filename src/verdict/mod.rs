@@ -68,6 +68,12 @@ pub struct RuleResult {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerdictError(String);
 
+/// Whether there is a rule of this name.
+#[cfg(feature = "check")]
+pub(crate) fn is_rule(name: &str) -> bool {
+    RULES.iter().any(|rule| rule.name == name)
+}
+
 impl Account {
     /// Judges the requests of the journal by all rules, with the default settings.
     #[must_use]

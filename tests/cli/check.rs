@@ -40,7 +40,7 @@ fn a_connector_that_loses_nothing_passes() {
     let only = "quiet,late-by-a-minute,killed-after-a-page,two-instances,token-revoked,rows-arrive-while-paging";
     let (code, _, err) = check(&["--only", only, "--time", "env", "--", &connector]);
     assert_eq!(code, Some(2), "one of them needs another API");
-    assert!(err.contains("rows-arrive-while-paging needs --api v2,v3: it is about other APIs"), "{err}");
+    assert!(err.contains("rows-arrive-while-paging: it is about other APIs: one of --api v2,v3"), "{err}");
     let only = only.trim_end_matches(",rows-arrive-while-paging");
     let files = ["--json", &json, "--junit", &junit, "--markdown", &markdown, "--html", &html];
     let (code, out, err) = check(&[&["--only", only, "--time", "env"], &files[..], &["--", &connector]].concat());
@@ -59,9 +59,15 @@ fn a_connector_that_loses_nothing_passes() {
 #[test]
 fn a_connector_that_stores_nothing_misses_everything_and_can_be_run_again() {
     let work = folder("nothing");
-    let (code, out, err) = check(&["--only", "quiet", "--seed", "7", "--time", "env", "--work-dir", &work, "--", "true"]);
+    let (code, out, err) =
+        check(&["--only", "quiet", "--seed", "7", "--time", "env", "--work-dir", &work, "--", "true"]);
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-    assert!(out.starts_with("FAIL  quiet ") && out.contains("It made no request.\n  - missing: "), "{out}");
+    assert!(
+        out.starts_with("FAIL  quiet ")
+            && out.contains("It made no request with a token of its account")
+            && out.contains("\n  - missing: "),
+        "{out}"
+    );
     assert!(out.contains("again: opswat-mock check --only quiet --seed 7 --time env -- true\n"), "{out}");
     assert!(fs::metadata(format!("{work}/quiet/stderr")).is_ok(), "what it said is kept");
     let (code, _, err) = check(&["--only", "quiet", "--time", "env", "--work-dir", &work, "--", "true"]);
@@ -119,7 +125,8 @@ fn the_scenarios_are_listed_and_shown() {
 
 #[test]
 fn what_cannot_be_run_ends_with_two_and_a_reason() {
-    let wrong = file("wrong.toml", "format = 1\nname = \"x\"\ntitle = \"x\"\nwhy = \"x\"\ntags = [\"odd\"]\nsteps = []\n");
+    let wrong =
+        file("wrong.toml", "format = 1\nname = \"x\"\ntitle = \"x\"\nwhy = \"x\"\ntags = [\"odd\"]\nsteps = []\n");
     let wrong = wrong.display().to_string();
     for (arguments, why) in [
         (&["--only", "quiet"][..], "COMMAND is required: opswat-mock check -- ./my-connector"),

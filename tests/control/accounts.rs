@@ -378,3 +378,18 @@ async fn an_account_can_be_created_with_events() {
     let wrong = mock.call("POST", "/accounts", json!({"events":[event("login"), event("jump")]})).await;
     assert!(wrong.json()["detail"].as_str().is_some_and(|text| text.starts_with("events[1].event must be one of ")));
 }
+
+#[tokio::test]
+async fn the_scenarios_are_listed_and_prepare_accounts() {
+    let mock = Client::new();
+    let listed = mock.call("GET", "/scenarios", Value::Null).await.ok();
+    let scenarios = listed["scenarios"].as_array().expect("scenarios");
+    assert!(scenarios.len() >= 36, "{}", scenarios.len());
+    let late = scenarios.iter().find(|one| one["name"] == "late-by-three-hours").expect("a scenario");
+    assert_eq!((&late["tags"], &late["apis"]), (&json!(["time"]), &json!(["v2", "v3", "v3.3"])));
+    for scenario in scenarios {
+        let made =
+            mock.call("POST", "/accounts", json!({"scenario": scenario["name"], "name": scenario["name"]})).await;
+        assert_eq!(made.status, 201, "{}: {}", scenario["name"], made.text());
+    }
+}

@@ -272,3 +272,26 @@ async fn the_smallest_advance_is_one_millisecond() {
         "2026-01-15T12:00:01.001Z"
     );
 }
+
+/// A client that sleeps by the account's clock is answered when the clock has gone so far, or is reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleep_ends_when_the_clock_has_gone_so_far() {
+    let mock = Client::new();
+    for end in ["/clock/advance", "/reset"] {
+        let sleeper = mock.clone();
+        let sleep =
+            tokio::spawn(async move { sleeper.control("POST", "/clock/sleep", json!({"seconds":30})).await.ok() });
+        let account = mock.local.account().clone();
+        while account.clock().next_wake().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(account.clock().next_wake().map(|at| at.0 - account.clock().now().0), Some(30_000));
+        mock.control("POST", "/clock/advance", json!({"seconds":29})).await.ok();
+        assert!(!sleep.is_finished(), "a second is left");
+        mock.control("POST", end, if end == "/reset" { Value::Null } else { json!({"seconds":1}) }).await.ok();
+        sleep.await.expect("an answer");
+        assert_eq!(account.clock().next_wake(), None);
+    }
+    let wrong = mock.control("POST", "/clock/sleep", json!({"seconds":-1})).await;
+    wrong.assert_problem(400, "seconds must be from 0, the clock never goes back but by a reset, got -1");
+}

@@ -258,10 +258,10 @@ async fn wrong_conditions_headers_and_templates_are_refused_with_the_name_of_the
             "{% macro x() %}{% endmacro %}",
             "the statements are if, elif, else, endif, for, endfor, got \"macro\" in line 1",
         ),
+        ("{{ json.ids|join }}", "the filters are default, first, last, length, lower, upper, got \"join\" in line 1"),
         (
-            "{{ json.ids|join }}",
-            "unknown filter: filter join is unknown in line 1, \"{{ json.ids|join }}\"; the filters are default, first, last, \
-             length, lower and upper",
+            "{% if json.a %}\n{{ json.a | first|tojson }}{% endif %}",
+            "the filters are default, first, last, length, lower, upper, got \"tojson\" in line 2",
         ),
         ("{{ path.id }}", "match.path has no {id}, which path.id needs"),
         ("{{ body.id }}", "the names are json, path, query, method and now, got body"),

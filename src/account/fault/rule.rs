@@ -189,7 +189,7 @@ pub enum Entries {
     Empty,
     /// The first entry is missing.
     Drop,
-    /// The entries lack the fields whose names end with `_name`.
+    /// The entries lack the fields whose names end with `name`.
     WithoutNames,
     /// The entries have a further field, `tenant`.
     ExtraField,

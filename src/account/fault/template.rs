@@ -11,7 +11,7 @@ const MAX_RENDERED_BYTES: usize = 1024 * 1024;
 const MAX_WORK: u64 = 100_000;
 
 /// The names of the filters.
-const FILTERS: &str = "default, first, last, length, lower and upper";
+const FILTERS: [&str; 6] = ["default", "first", "last", "length", "lower", "upper"];
 
 /// What a template can use of a request.
 #[derive(Debug, Serialize)]
@@ -35,7 +35,7 @@ pub(crate) struct RequestParts {
 pub(super) fn check(source: &str, path_pattern: Option<&str>) -> Result<(), String> {
     check_words(source)?;
     let mut environment = environment(true);
-    // A name has some value here, so that what is left to fail are the filters.
+    // A name that a request may lack is no error here.
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     let template = environment.template_from_str(source).map_err(|error| described(source, &error))?;
     let in_pattern = |part: &str| path_pattern.is_some_and(|pattern| pattern.contains(&format!("{{{part}}}")));
@@ -50,14 +50,14 @@ pub(super) fn check(source: &str, path_pattern: Option<&str>) -> Result<(), Stri
         }
     }
     match template.render(()) {
-        Err(error) if is_unknown(&error) => Err(format!("{}; the filters are {FILTERS}", described(source, &error))),
+        Err(error) if is_unknown(&error) => Err(described(source, &error)),
         _ => Ok(()),
     }
 }
 
-/// Whether an error is about a filter, a test or a function that is not there.
+/// Whether an error is about a test or a function that is not there.
 fn is_unknown(error: &minijinja::Error) -> bool {
-    matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction)
+    matches!(error.kind(), ErrorKind::UnknownTest | ErrorKind::UnknownFunction)
 }
 
 /// Renders a template. In a JSON body, values are written as JSON, texts with their quotation marks.
@@ -71,21 +71,23 @@ pub(crate) fn render(source: &str, is_json: bool, parts: &RequestParts) -> Resul
     let mut rendered = Limited(Vec::new());
     let written = template.render_captured_to(Serde(parts), &mut rendered);
     written.map_err(|error| {
-        let missing = (error.kind() == ErrorKind::UndefinedError).then(|| first_missing(&template, parts)).flatten();
-        missing.map_or_else(|| described(source, &error), |name| format!("the request has no {name}"))
+        let missing = if error.kind() == ErrorKind::UndefinedError { missing(&template, parts) } else { Vec::new() };
+        if missing.is_empty() {
+            return described(source, &error);
+        }
+        format!("the request has no {}", missing.join(", "))
     })?;
     Ok(rendered.0)
 }
 
-/// The first name in a template that the request does not have, by the alphabet.
-fn first_missing(template: &Template<'_, '_>, parts: &RequestParts) -> Option<String> {
-    let parts = serde_json::to_value(parts).ok()?;
-    let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+/// The names in a template that the request does not have, in the order of the alphabet.
+fn missing(template: &Template<'_, '_>, parts: &RequestParts) -> Vec<String> {
+    // Texts and JSON can be encoded.
+    let parts = serde_json::to_value(parts).unwrap_or_default();
+    let has = |name: &String| name.split('.').try_fold(&parts, |value, part| value.get(part)).is_some();
+    let mut names: Vec<String> = template.undeclared_variables(true).into_iter().filter(|name| !has(name)).collect();
     names.sort();
-    names.into_iter().find(|name| {
-        let found = name.split('.').try_fold(&parts, |value, part| value.get(part));
-        found.is_none()
-    })
+    names
 }
 
 /// Refuses what could build values of any size from a small request: operators that join values, and statements other than
@@ -125,6 +127,14 @@ fn check_words(source: &str) -> Result<(), String> {
                 (None, '"' | '\'') => quote = Some(character),
                 (None, '+' | '*' | '~') if place > 0 && !inside[place + 1..].starts_with(closing) => {
                     return Err(format!("the operators + * ~ are not supported, got {character} in line {line}"));
+                }
+                (None, '|') => {
+                    let name = inside[place + 1..].trim_start();
+                    let name = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+                    if !FILTERS.contains(&name) {
+                        let filters = FILTERS.join(", ");
+                        return Err(format!("the filters are {filters}, got {name:?} in line {line}"));
+                    }
                 }
                 (None, _) if inside[place..].starts_with(closing) => {
                     end = place + closing.len();

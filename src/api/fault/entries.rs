@@ -148,7 +148,7 @@ fn with_changed_fields(page: &[u8], change: Entries) -> Option<(Vec<u8>, u64)> {
 
 fn change_fields(entry: &mut Map<String, Value>, change: Entries) {
     match change {
-        Entries::WithoutNames => entry.retain(|name, _| !name.ends_with("_name")),
+        Entries::WithoutNames => entry.retain(|name, _| !name.ends_with("name")),
         Entries::ExtraField => drop(entry.insert("tenant".to_owned(), "emea".into())),
         Entries::NewEvent => {
             if let Some(event) = entry.get_mut("event") {
@@ -197,7 +197,7 @@ mod tests {
             (r#"[{"a":1},{"b":2}]"#, Entries::Reorder, r#"[{"b":2},{"a":1}]"#, 2),
             (r#"[{"a":1},{"b":2}]"#, Entries::Drop, r#"[{"b":2}]"#, 1),
             ("[]", Entries::Duplicate, "[]", 0),
-            (r#"{"data":[{"a_name":1,"b":2}]}"#, Entries::WithoutNames, r#"{"data":[{"b":2}]}"#, 1),
+            (r#"{"data":[{"a_username":1,"b":2}]}"#, Entries::WithoutNames, r#"{"data":[{"b":2}]}"#, 1),
             (r#"[{"b":2}]"#, Entries::ExtraField, r#"[{"b":2,"tenant":"emea"}]"#, 1),
             (r#"{"logs":[{"id":"47","n":"a"}]}"#, Entries::Numbers, r#"{"logs":[{"id":47,"n":"a"}]}"#, 1),
             (r#"[{"event":"added"}]"#, Entries::NewEvent, r#"[{"event":"device_quarantined"}]"#, 1),

@@ -5,6 +5,7 @@ mod html;
 mod outcome;
 mod poll;
 mod process;
+mod real_time;
 mod report;
 mod runner;
 mod service;
@@ -15,8 +16,9 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,13 +31,14 @@ use self::{
     runner::RunSettings,
     time_source::{TimeFlag, TimeSource},
 };
-use super::{files, generate::category};
+use super::{files, generate::category, signals::Signals};
 use crate::{
     audit::FieldMap,
     clock::Clock,
     config,
     mock::Mock,
     scenario::{self, ReadApi, Scenario},
+    verdict,
     world::Category,
 };
 
@@ -55,8 +58,11 @@ With --time env, it does not ask the machine for the time, and does not sleep:
   OPSWAT_CLOCK_URL      with --service: where GET gives the time, as {\"now\":\"…\"}
   OPSWAT_SLEEP_URL      where it posts {\"seconds\":30} instead of sleeping
 With --time fake, the machine's clock shows the time of the scenario, and goes 60 times as fast.
+With --time real, the time is the machine's, and what happened in hours happens in seconds.
 
 Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run";
+/// The default of `--time-limit`, in seconds.
+const DEFAULT_TIME_LIMIT: u64 = 60;
 /// The exit code if a scenario failed.
 const FINDINGS: u8 = 1;
 
@@ -97,7 +103,7 @@ struct Check {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// Maximum time of a scenario, in seconds of the machine's clock
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIME_LIMIT, value_parser = clap::value_parser!(u64).range(1..=3600))]
     time_limit: u64,
     #[arg(
         long,
@@ -172,7 +178,9 @@ impl Check {
         if self.list {
             let line = |one: &Scenario| {
                 let apis: Vec<&str> = one.apis.iter().map(|api| api.code()).collect();
-                format!("{:<30} {:<16} {:<12} {}\n", one.name, one.tags.join(","), apis.join(","), one.title)
+                let time = if one.needs_virtual_time { "env,fake" } else { "env,fake,real" };
+                let (name, tags, title) = (&one.name, one.tags.join(","), &one.title);
+                format!("{name:<30} {tags:<16} {:<12} {time:<14} {title}\n", apis.join(","))
             };
             print(&scenarios.iter().map(line).collect::<String>());
             return Ok(true);
@@ -180,10 +188,28 @@ impl Check {
         if self.command.is_empty() {
             return Err("COMMAND is required: opswat-mock check -- ./my-connector".to_owned());
         }
+        let time = TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?;
+        let (scenarios, left_out) = self.runnable(scenarios, &time);
+        match left_out.first() {
+            Some(first) if scenarios.is_empty() || !self.only.is_empty() => return Err(first.clone()),
+            _ => {}
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-        let report = runtime.block_on(self.results(&scenarios))?;
+        let report: Result<Report, String> = runtime.block_on(async {
+            let mut signals = Signals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
+            tokio::select! {
+                report = self.results(scenarios, time) => report,
+                () = signals.recv() => Err("it was interrupted".to_owned()),
+            }
+        });
+        // What still runs is dropped with the runtime, and its connectors with it.
+        drop(runtime);
+        let report = report?;
         print(&report.text());
+        if !left_out.is_empty() {
+            print(&format!("{} scenarios were left out:\n  {}\n", left_out.len(), left_out.join("\n  ")));
+        }
         let written = [
             (&self.json, report.to_json()),
             (&self.junit, report.to_junit(Clock::running().reading().now)),
@@ -204,10 +230,16 @@ impl Check {
         for folder in &self.dir {
             paths.extend(scenario_files(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?);
         }
+        if paths.is_empty() && !self.dir.is_empty() {
+            return Err(format!("there is no scenario file (.toml) in {}", self.dir[0].display()));
+        }
         let mut scenarios = Vec::new();
         for path in &paths {
             let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             let scenario = Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+            if let Some(unknown) = scenario.ignored_rules.iter().find(|name| !verdict::is_rule(name)) {
+                return Err(format!("{}: ignored_rules must be names of rules, got {unknown:?}", path.display()));
+            }
             if scenarios.iter().any(|known: &Scenario| known.name == scenario.name) {
                 return Err(format!(
                     "{}: name must be unique, there is another scenario {}",
@@ -221,7 +253,8 @@ impl Check {
             scenarios = scenario::all().to_vec();
         }
         if let Some(name) = self.only.iter().find(|name| scenarios.iter().all(|one| one.name != **name)) {
-            return Err(unknown(name));
+            let names: Vec<&str> = scenarios.iter().map(|one| one.name.as_str()).collect();
+            return Err(format!("there is no scenario {name:?}; the scenarios are {}", names.join(", ")));
         }
         scenarios.retain(|one| {
             (self.only.is_empty() || self.only.contains(&one.name))
@@ -230,27 +263,52 @@ impl Check {
         if scenarios.is_empty() {
             return Err("no scenario has these tags; --list shows them".to_owned());
         }
-        let fits = |one: &Scenario| {
-            // A fast clock would make time limits of seconds too short.
-            let is_too_slow = one.has_real_waits && self.service && self.time != Some(TimeFlag::Env);
-            !is_too_slow
-                && one.apis.iter().any(|api| self.api.contains(api))
-                && one.needed_apis().all(|api| self.api.contains(&api))
-        };
-        if let Some(other) = scenarios.iter().find(|one| self.only.contains(&one.name) && !fits(one)) {
-            let needed: Vec<&str> = other.needed_apis().chain(other.apis.iter().copied()).map(ReadApi::code).collect();
-            return Err(format!("{} needs --api {}: it is about other APIs", other.name, needed.join(",")));
-        }
-        if !self.list {
-            scenarios.retain(fits);
-        }
         Ok(scenarios)
     }
 
-    async fn results(&self, scenarios: &[Scenario]) -> Result<Report, String> {
-        let mock = Mock::builder().start().await.map_err(|error| error.to_string())?;
+    /// The scenarios that can be run, and why others cannot.
+    fn runnable(&self, scenarios: Vec<Scenario>, time: &TimeSource) -> (Vec<Scenario>, Vec<String>) {
+        let mut left_out = Vec::new();
+        let runnable = scenarios.into_iter().filter(|one| {
+            let why = self.obstacle(one, time);
+            left_out.extend(why.iter().map(|why| format!("{}: {why}", one.name)));
+            why.is_none()
+        });
+        (runnable.collect(), left_out)
+    }
+
+    /// Why a scenario cannot be run with these flags.
+    fn obstacle(&self, one: &Scenario, time: &TimeSource) -> Option<String> {
+        let can_read = |api: &ReadApi| self.api.contains(api);
+        let codes = |apis: Vec<ReadApi>| apis.into_iter().map(ReadApi::code).collect::<Vec<_>>().join(",");
+        if !one.apis.iter().any(can_read) {
+            return Some(format!("it is about other APIs: one of --api {}", codes(one.apis.clone())));
+        }
+        if !one.needed_apis().all(|api| can_read(&api)) {
+            return Some(format!("it reads several APIs: --api {}", codes(one.needed_apis().collect())));
+        }
+        if self.category != Category::Device && one.injects() {
+            return Some("its events are those of devices, so it would test nothing with another category".to_owned());
+        }
+        match time {
+            TimeSource::Real if one.needs_virtual_time => Some("it needs another time than the machine's".to_owned()),
+            TimeSource::Fake(_) if self.service && one.has_real_waits => {
+                Some("its waits are real, and too long for a fast clock: --time env".to_owned())
+            }
+            TimeSource::Env if self.service && one.has_wrong_client_clock() => Some(
+                "the connector's clock is wrong in it, and a service asks the account for the time: --time fake"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    async fn results(&self, scenarios: Vec<Scenario>, time: TimeSource) -> Result<Report, String> {
+        let mock = Arc::new(Mock::builder().start().await.map_err(|error| error.to_string())?);
         let folder = match &self.work_dir {
-            Some(folder) => folder.clone(),
+            Some(folder) => {
+                path::absolute(folder).map_err(|error| format!("cannot use {}: {error}", folder.display()))?
+            }
             None => new_folder().map_err(|error| format!("cannot make a folder for temporary files: {error}"))?,
         };
         let settings = RunSettings {
@@ -260,16 +318,22 @@ impl Check {
             category: self.category,
             map: self.map.clone(),
             apis: self.api.clone(),
-            time: TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?,
+            time,
             is_service: self.service,
             folder,
         };
+        let settings = Arc::new(settings);
         let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);
         let bar = progress(scenarios.len() as u64);
-        let mut running = stream::iter(scenarios).map(|one| runner::run(&mock, one, &settings)).buffered(jobs);
+        let run = |one: Scenario| {
+            let (mock, settings) = (mock.clone(), settings.clone());
+            // A task of its own, so that the audit of one does not hold up the others.
+            tokio::spawn(async move { runner::run(&mock, &one, &settings).await })
+        };
+        let mut running = stream::iter(scenarios).map(run).buffered(jobs);
         let mut outcomes = Vec::new();
         while let Some(outcome) = running.next().await {
-            let outcome = outcome?;
+            let outcome = outcome.map_err(|error| format!("a scenario failed: {error}"))??;
             bar.suspend(|| print(&format!("{outcome}\n")));
             bar.inc(1);
             if outcome.passed && self.work_dir.is_none() {
@@ -284,7 +348,9 @@ impl Check {
             // It is empty; a folder that stays does no harm.
             let _ = fs::remove_dir(&settings.folder);
         }
-        mock.stop().await;
+        if let Ok(mock) = Arc::try_unwrap(mock) {
+            mock.stop().await;
+        }
         Ok(Report::new(self.seed, self.flags(&settings.time), &self.command, outcomes))
     }
 
@@ -308,6 +374,9 @@ impl Check {
             add("--map", map.to_string());
         }
         add("--time", time.code().to_owned());
+        if self.time_limit != DEFAULT_TIME_LIMIT {
+            add("--time-limit", self.time_limit.to_string());
+        }
         if let Some(path) = &self.faketime {
             add("--faketime", path.display().to_string());
         }

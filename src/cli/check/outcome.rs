@@ -87,11 +87,18 @@ impl Findings {
         self.sentences.push(format!("{rule}: {sentence}"));
     }
 
-    /// Adds how the last poll ended.
+    /// Adds a rule that explains what was found, before it.
+    pub(super) fn explain(&mut self, rule: &str, sentence: &str) {
+        if !self.sentences.is_empty() {
+            self.sentences.insert(0, format!("{rule}: {sentence}"));
+        }
+    }
+
+    /// Adds how the last poll ended, which explains what else was found.
     pub(super) fn close(&mut self, last_error: &str) {
         if let Some(exit) = self.exit {
             let said = if last_error.is_empty() { String::new() } else { format!(": {last_error}") };
-            self.sentences.push(format!("The last poll ended with {exit}{said}"));
+            self.sentences.insert(0, format!("The last poll ended with {exit}{said}"));
         }
     }
 }

@@ -12,21 +12,24 @@ use super::{
 use crate::{clock::Instant as ClockInstant, scenario::Polls};
 
 /// How long a connector must be silent after a 429 before the clock is turned to the next request that the quota allows.
-pub(super) const SILENCE: Duration = Duration::from_millis(300);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// The time between two looks at a running connector.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+/// The finding where nothing could happen in the middle of a poll.
+pub(super) const NOT_REACHED: &str = "A poll ended before the request at which something was to happen in it: it made too few requests for this scenario.";
 /// The maximum number of requests in one poll.
 pub(super) const MAX_REQUESTS: u64 = 2_000;
 
 impl Run<'_> {
     /// Runs the connector once, or several instances of it at once.
     pub(super) async fn poll(&mut self, polls: Polls) -> Result<(), StepError> {
-        self.turn_to_plan();
+        self.reach_plan().await;
         let next = std::mem::take(&mut self.next);
-        let mut middle = self.prepare(polls.other_requests, &next)?;
+        let mut middle = self.prepare(&next)?;
+        self.account.take_quota(self.store().api.name(), polls.other_requests);
         let began = self.note_poll();
         let before = self.last_request();
-        self.let_clock_run()?;
+        self.let_clock_run_at_first_request();
         let mut connectors = Vec::new();
         for _ in 0..next.instances.unwrap_or(1) {
             connectors.push(self.start()?);
@@ -35,8 +38,12 @@ impl Run<'_> {
         for connector in &mut connectors {
             statuses.extend(self.end_of(connector, before, &mut middle).await?);
         }
+        self.account.at_next_request(None);
         self.freeze_clock()?;
         self.clear(&next)?;
+        if middle.is_some() && !self.findings.is_over() {
+            self.findings.add(NOT_REACHED.to_owned());
+        }
         self.note_end(polls, began, &statuses, self.last_request() - before);
         Ok(())
     }
@@ -65,7 +72,7 @@ impl Run<'_> {
                 return Ok(None);
             }
             // A fake clock runs by itself.
-            if self.settings.time == TimeSource::Env && silence.is_over(last) && self.was_refused(last) {
+            if self.settings.time == TimeSource::Env && silence.is_over(last) && self.is_refused_anew(last) {
                 self.turn_by(self.until_allowed());
             }
         }
@@ -75,6 +82,9 @@ impl Run<'_> {
     pub(super) fn too_much(&self, requests: u64) -> Option<String> {
         if requests > MAX_REQUESTS {
             return Some(format!("It made more than {MAX_REQUESTS} requests in one poll, and was ended."));
+        }
+        if self.store().is_too_large() {
+            return Some("It wrote more than 256 MiB, and was ended.".to_owned());
         }
         let seconds = self.settings.time_limit.as_secs();
         let is_over = Instant::now() >= self.deadline;

@@ -45,6 +45,13 @@ impl Connector {
         let (program, arguments) = command.split_first().expect("clap requires a command");
         let mut child = Command::new(environment.filled(program));
         child.args(arguments.iter().map(|argument| environment.filled(argument)));
+        // What the user's own environment says of another server must not reach it, and a proxy has nothing to do with this one.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("OPSWAT_") {
+                child.env_remove(name);
+            }
+        }
+        child.envs(["NO_PROXY", "no_proxy"].map(|name| (name, "127.0.0.1")));
         for (name, value) in &environment.values {
             child.env(format!("OPSWAT_{}", name.to_ascii_uppercase()), value);
         }
@@ -94,6 +101,13 @@ impl Connector {
             // The group can be gone already.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
+    }
+}
+
+/// What a connector leaves running ends with it.
+impl Drop for Connector {
+    fn drop(&mut self) {
+        self.signal_kill();
     }
 }
 

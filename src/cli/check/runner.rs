@@ -8,6 +8,7 @@ use super::{
     evidence::Evidence,
     outcome::{Findings, Outcome},
     process::{Connector, Environment},
+    real_time,
     store::Store,
     time_source::{FAKE_RATE, FakeClock, TimeSource},
 };
@@ -17,18 +18,25 @@ use crate::{
         fault::{Fault, FaultMatch, FaultRule, WaitClock},
         settings::{Name, NewAccount},
     },
+    api_name::ApiName,
     audit::{AuditQuery, FieldMap, RecordFormat},
-    clock::{ClockChange, Instant as ClockInstant, Mode, Rate},
+    clock::{Clock, ClockChange, Instant as ClockInstant, Mode, Rate},
     mock::Mock,
     scenario::{ClockError, Meanwhile, ReadApi, Scenario, Span, Step, TokenChange},
     verdict::{RuleOutcome, VerdictSettings},
-    world::{Category, Millis},
+    world::{Category, Millis, Window},
 };
 
 /// The maximum number of examples of each finding of an audit.
 const MAX_EXAMPLES: usize = 200;
 /// The name of the rule that holds a request in the middle of a poll.
 const HOLD: &str = "check-hold";
+/// The rule about parameters that the API ignores.
+const IGNORED_INPUT: &str = "no_ignored_input";
+/// The finding where the journal of the account is empty.
+const NO_REQUEST: &str = "It made no request with a token of its account; one with another token, or none, gets 401.";
+/// How long a request is held in the middle of a poll in real time.
+const REAL_HOLD: Duration = Duration::from_millis(300);
 /// How long the request is held at which a connector is killed, at most.
 const UNTIL_KILLED: Duration = Duration::from_secs(3_600);
 
@@ -62,6 +70,10 @@ pub(super) struct Run<'a> {
     /// The time for the next step. The clock can be ahead of it, because a connector has waited.
     planned: Millis,
     clock_error: Option<ClockError>,
+    /// The refused request for which the clock was turned last.
+    turned_for: u64,
+    /// Whether the connector could be started once.
+    has_started: bool,
     pub(super) next: NextPoll,
     /// The connector that runs throughout.
     pub(super) service: Option<Connector>,
@@ -95,36 +107,57 @@ pub(super) async fn run(mock: &Mock, scenario: &Scenario, settings: &RunSettings
     let started = Instant::now();
     let name: Name = scenario.name.parse()?;
     let wanted = NewAccount { name: Some(name), seed: Some(settings.seed), ..NewAccount::default() };
+    let small;
+    let scenario = if settings.time == TimeSource::Real {
+        small = on_small_scale_now(mock, scenario, &wanted)?;
+        &small
+    } else {
+        scenario
+    };
     let account = mock.accounts().make(scenario.account(wanted)).map_err(|why| format!("{}: {why}", scenario.name))?;
+    let flagged = serde_json::from_str(r#"{"profile":{"ignored_input":"flag"}}"#).map_err(|error| error.to_string())?;
+    account.change(flagged);
     let folder = settings.folder.join(&scenario.name);
     let api = settings.apis.iter().copied().find(|api| scenario.apis.contains(api)).unwrap_or(ReadApi::V3_3);
     let mut run = Run {
         settings,
         scenario,
         mock,
-        planned: account.clock().now(),
+        planned: if settings.time == TimeSource::Real { scenario.since.millis() } else { account.clock().now() },
         account,
         stores: vec![Store::create(api, folder.clone())?],
         deadline: started + settings.time_limit,
         clock_error: None,
+        turned_for: 0,
+        has_started: false,
         next: NextPoll::default(),
         service: None,
         findings: Findings::default(),
     };
-    run.steps().await?;
-    run.finish_service().await?;
-    let (findings, evidence) = run.judged()?;
+    if let Err(why) = run.until_end().await {
+        if !run.has_started {
+            return Err(why);
+        }
+        run.findings.end(format!("It could not be run to the end of the scenario: {why}"));
+    }
+    // An audit takes a processor for some time.
+    let (findings, evidence) = tokio::task::block_in_place(|| run.judged());
     Ok(Outcome::new(scenario, findings, evidence, started.elapsed(), folder))
 }
 
 impl Run<'_> {
+    async fn until_end(&mut self) -> Result<(), StepError> {
+        self.steps().await?;
+        self.finish_service().await
+    }
+
     /// Makes all steps, or those until the time is over.
     async fn steps(&mut self) -> Result<(), StepError> {
         for step in &self.scenario.steps {
             match step {
                 Step::Polls(polls) => {
                     for _ in 0..polls.count {
-                        self.planned = later(self.planned, polls.every);
+                        self.planned = self.next_plan(polls.every);
                         if self.settings.is_service {
                             self.poll_as_service(*polls).await?;
                         } else {
@@ -137,8 +170,8 @@ impl Run<'_> {
                 }
                 Step::Advance(by) => {
                     self.end_service().await?;
-                    self.planned = later(self.planned, *by);
-                    self.turn_to_plan();
+                    self.planned = self.next_plan(*by);
+                    self.reach_plan().await;
                 }
                 Step::Faults(rules) => {
                     self.account.replace_faults(rules.clone()).map_err(|why| why.to_string())?;
@@ -163,9 +196,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Turns the clock to the time of the next step, unless it is later already.
-    pub(super) fn turn_to_plan(&self) {
-        self.turn_to(self.planned);
+    fn next_plan(&self, by: Span) -> Millis {
+        match self.settings.time {
+            TimeSource::Real => Millis(self.planned.0 + real_time::STEP_MS),
+            TimeSource::Env | TimeSource::Fake(_) => later(self.planned, by),
+        }
+    }
+
+    /// Turns the clock to the time of the next step, unless it is later already; or waits for it.
+    pub(super) async fn reach_plan(&self) {
+        if self.settings.time == TimeSource::Real {
+            let left = u64::try_from(self.planned.0 - self.account.clock().now().0).unwrap_or_default();
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        } else {
+            self.turn_to(self.planned);
+        }
     }
 
     pub(super) fn planned(&self) -> Millis {
@@ -184,7 +229,7 @@ impl Run<'_> {
         self.lead_fake_clock();
     }
 
-    /// Lets the clocks run while the connector does, if it sees a fake clock, which cannot stand still.
+    /// Lets the clocks run, if the connector sees a fake one: its waits pass only on a clock that runs.
     pub(super) fn let_clock_run(&self) -> Result<(), StepError> {
         if let TimeSource::Fake(_) = self.settings.time {
             let rate = Rate::try_from(f64::from(self.rate()))?;
@@ -195,7 +240,25 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The same when the first request of a poll arrives, so that a slow start does not move the time of the poll.
+    pub(super) fn let_clock_run_at_first_request(&self) {
+        if let (TimeSource::Fake(_), Ok(rate)) = (&self.settings.time, Rate::try_from(f64::from(self.rate()))) {
+            let (account, clock, now) = (Arc::downgrade(&self.account), self.fake_clock(), self.client_now());
+            self.account.at_next_request(Some(Box::new(move || {
+                let change = ClockChange { mode: Some(Mode::Scaled), now: None, rate: Some(rate) };
+                if let Some(account) = account.upgrade() {
+                    // A frozen clock can always run on, and the file was written when the connector was started.
+                    let _ = account.clock().set(change);
+                    let _ = clock.set(now, true);
+                }
+            })));
+        }
+    }
+
     pub(super) fn freeze_clock(&self) -> Result<(), StepError> {
+        if self.settings.time == TimeSource::Real {
+            return Ok(());
+        }
         let change = ClockChange { mode: Some(Mode::Frozen), now: None, rate: None };
         self.account.clock().set(change).map(drop).map_err(|why| why.to_string())
     }
@@ -212,25 +275,27 @@ impl Run<'_> {
     fn lead_fake_clock(&self) {
         if let TimeSource::Fake(_) = self.settings.time {
             // What cannot be written shows when the connector is started.
-            let _ = self.fake_clock().set(self.client_now());
+            let _ = self.fake_clock().set(self.client_now(), true);
         }
     }
 
     /// Prepares what is special about a poll.
-    pub(super) fn prepare(&mut self, other_requests: u32, next: &NextPoll) -> Result<Option<Middle>, StepError> {
+    pub(super) fn prepare(&mut self, next: &NextPoll) -> Result<Option<Middle>, StepError> {
         let store = self.store();
         if next.loses_checkpoint {
             store.keep_state().map_err(|error| store.unusable(&error))?;
         }
-        self.account.take_quota(store.api.name(), other_requests);
         let (after, until, middle) = match (next.kill_after, &next.meanwhile) {
             (Some(after), _) => (after, UNTIL_KILLED, Middle::Kill),
+            (None, Some(meanwhile)) if self.settings.time == TimeSource::Real => {
+                (meanwhile.after_responses, REAL_HOLD, Middle::Meanwhile(meanwhile.clone()))
+            }
             (None, Some(meanwhile)) => {
                 (meanwhile.after_responses, meanwhile.advance.duration(), Middle::Meanwhile(meanwhile.clone()))
             }
             (None, None) => return Ok(None),
         };
-        self.account.add_faults(vec![hold(after, until)]).map_err(|why| why.to_string())?;
+        self.account.add_faults(vec![hold(store.api.name(), after, until)]).map_err(|why| why.to_string())?;
         Ok(Some(middle))
     }
 
@@ -251,10 +316,17 @@ impl Run<'_> {
         now
     }
 
-    pub(super) fn start(&self) -> Result<Connector, StepError> {
+    pub(super) fn start(&mut self) -> Result<Connector, StepError> {
+        let started = self.try_start()?;
+        self.has_started = true;
+        Ok(started)
+    }
+
+    fn try_start(&self) -> Result<Connector, StepError> {
         let (settings, store) = (self.settings, self.store());
         if let TimeSource::Fake(_) = settings.time {
-            self.fake_clock().set(self.client_now()).map_err(|error| store.unusable(&error))?;
+            // It stands still until the first request, so that a slow start does not move the time of a poll.
+            self.fake_clock().set(self.client_now(), settings.is_service).map_err(|error| store.unusable(&error))?;
         }
         let started =
             Connector::start(&settings.command, &self.environment(), &store.path("stdout"), &store.path("stderr"));
@@ -285,7 +357,7 @@ impl Run<'_> {
             (TimeSource::Env, true) => {
                 values.extend([("clock_url", clock.clone()), ("sleep_url", format!("{clock}/sleep"))]);
             }
-            (TimeSource::Fake(_), _) => hidden.push(now),
+            (TimeSource::Fake(_) | TimeSource::Real, _) => hidden.push(now),
         }
         let mut variables = Vec::new();
         if let Some(zone) = &self.scenario.timezone {
@@ -331,11 +403,22 @@ impl Run<'_> {
             Some(Middle::Kill) => return Ok(true),
             Some(Middle::Meanwhile(meanwhile)) => {
                 self.account.inject(&meanwhile.events).map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
-                self.turn_by(meanwhile.advance.duration());
+                if self.settings.time != TimeSource::Real {
+                    self.turn_by(meanwhile.advance.duration());
+                }
             }
             None => {}
         }
         Ok(false)
+    }
+
+    /// Whether the last request was refused for its quota, and the clock was not turned for it yet.
+    pub(super) fn is_refused_anew(&mut self, last: u64) -> bool {
+        let is_new = self.turned_for < last && self.was_refused(last);
+        if is_new {
+            self.turned_for = last;
+        }
+        is_new
     }
 
     /// Whether the last request was refused for its quota.
@@ -351,18 +434,33 @@ impl Run<'_> {
     }
 
     /// What the audits, the verdict and the processes show.
-    fn judged(mut self) -> Result<(Findings, Evidence), String> {
-        if self.last_request() == 0 {
-            self.findings.add("It made no request.".to_owned());
+    fn judged(mut self) -> (Findings, Evidence) {
+        let mut evidence = Evidence::new(&self.account, self.settings.category, self.scenario.since);
+        evidence.said = self.stores.iter().map(Store::said).collect();
+        // What a connector that was ended has at that instant is a matter of chance.
+        if !self.findings.is_over() {
+            if self.last_request() == 0 {
+                self.findings.add(NO_REQUEST.to_owned());
+            }
+            if let Err(why) = self.audit(&mut evidence) {
+                self.findings.add(format!("What it stored cannot be compared: {why}"));
+            }
+            if let Err(why) = self.judge_requests() {
+                self.findings.add(why);
+            }
         }
+        self.findings.close(&self.store().last_error());
+        (self.findings, evidence)
+    }
+
+    fn audit(&mut self, evidence: &mut Evidence) -> Result<(), String> {
         let map = self.map()?;
         let has_several = self.stores.len() > 1;
-        let mut evidence = Evidence::new(&self.account, self.settings.category, self.scenario.since);
         for (store, until) in self.stores.iter().filter_map(|store| Some((store, store.until?))) {
             let mut query = AuditQuery::new(self.settings.category).window(self.scenario.since..until);
             query.map.clone_from(&map);
             query.examples = MAX_EXAMPLES;
-            let records = store.records().map_err(|error| format!("cannot read what the connector stored: {error}"))?;
+            let records = store.records().map_err(|error| error.to_string())?;
             let report = match records {
                 Some(file) => self.account.audit_stream(&query, RecordFormat::Json, BufReader::new(file)),
                 None => self.account.audit_stream(&query, RecordFormat::Json, io::empty()),
@@ -371,15 +469,23 @@ impl Run<'_> {
             self.findings.add_audit(&report, has_several.then_some(store.api));
             evidence.add_audit(&report);
         }
+        Ok(())
+    }
+
+    fn judge_requests(&mut self) -> Result<(), String> {
         let ignored = &self.scenario.ignored_rules;
         let settings = VerdictSettings { disabled: ignored.clone(), ..VerdictSettings::default() };
         let verdict = self.account.verdict_with(&settings).map_err(|error| error.to_string())?;
         for rule in verdict.rules.iter().filter(|rule| rule.result == RuleOutcome::Fail) {
             self.findings.add_rule(rule.rule, &rule.sentence);
         }
-        self.findings.close(&self.store().last_error());
-        evidence.said = self.stores.iter().map(Store::said).collect();
-        Ok((self.findings, evidence))
+        // A parameter that is misspelt explains what else was found.
+        if let Some(rule) =
+            verdict.rules.iter().find(|rule| rule.rule == IGNORED_INPUT && rule.result == RuleOutcome::Warn)
+        {
+            self.findings.explain(rule.rule, &rule.sentence);
+        }
+        Ok(())
     }
 
     /// Where the records have the fields that are compared.
@@ -394,12 +500,35 @@ impl Run<'_> {
     }
 }
 
-/// A rule that holds the request after so many responses, until the rule is deleted and the clock is turned.
-fn hold(after_responses: u32, at_most: Duration) -> FaultRule {
+/// A scenario on a small scale, from now on.
+fn on_small_scale_now(mock: &Mock, scenario: &Scenario, wanted: &NewAccount) -> Result<Scenario, String> {
+    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", scenario.name);
+    // An account of the scenario tells its events.
+    let account = mock.accounts().make(scenario.account(wanted.clone())).map_err(|why| failed(&why))?;
+    for step in &scenario.steps {
+        let events = match step {
+            Step::Events(events) => events,
+            Step::Meanwhile(meanwhile) => &meanwhile.events,
+            _ => continue,
+        };
+        account.inject(events).map_err(|(nth, why)| failed(&format!("events[{nth}].{why}")))?;
+    }
+    let begin = account.clock().now();
+    let end = real_time::end(scenario, begin);
+    let window = Window { from: scenario.since.millis(), to: Millis(end.0 - 1) };
+    let events: Vec<_> =
+        [Category::Device, Category::Admin].into_iter().flat_map(|category| account.truth(category, window)).collect();
+    mock.accounts().drop_account(&scenario.name).map_err(|why| failed(&why))?;
+    let start = Clock::running().now();
+    Ok(real_time::on_small_scale(scenario, begin, start, events.into_iter()))
+}
+
+/// A rule that holds the request after so many responses of an API, until the rule is deleted and the clock is turned.
+fn hold(api: ApiName, after_responses: u32, at_most: Duration) -> FaultRule {
     let delay_ms = u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX);
     FaultRule {
         name: Some(HOLD.to_owned()),
-        matches: FaultMatch { nth: Some(u64::from(after_responses) + 1), ..FaultMatch::default() },
+        matches: FaultMatch { api: Some(api), nth: Some(u64::from(after_responses) + 1), ..FaultMatch::default() },
         fault: Fault { delay_ms: Some(delay_ms), waits_on: WaitClock::Account, ..Fault::default() },
         hidden: true,
         ..FaultRule::default()

@@ -5,7 +5,7 @@ use std::{process::ExitStatus, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    poll::{SILENCE, Silence, TICK},
+    poll::{NOT_REACHED, Silence, TICK},
     runner::{Middle, Run, StepError},
     time_source::TimeSource,
 };
@@ -18,6 +18,8 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a service with a fake clock may take until an attempt succeeds, after a 429 and after another failure.
 const LONG_WAIT: Duration = Duration::from_secs(20);
 const SHORT_WAIT: Duration = Duration::from_secs(3);
+/// How long a service must be silent until it has polled.
+const SILENCE: Duration = Duration::from_millis(300);
 /// How long a service that sleeps on the account's clock must be silent: what it does before it sleeps is done.
 const SHORT_SILENCE: Duration = Duration::from_millis(20);
 /// The number of requests among which the beginning of the last poll is.
@@ -31,10 +33,10 @@ impl Run<'_> {
     /// Turns the clock to the next step while the connector runs, and waits until it has polled there.
     pub(super) async fn poll_as_service(&mut self, polls: Polls) -> Result<(), StepError> {
         let next = std::mem::take(&mut self.next);
-        let mut middle = self.prepare(polls.other_requests, &next)?;
+        let mut middle = self.prepare(&next)?;
         if self.service.is_none() {
             // It starts at the time of the step.
-            self.turn_to_plan();
+            self.reach_plan().await;
             self.service = Some(self.start()?);
         }
         let mut others = Vec::new();
@@ -53,7 +55,8 @@ impl Run<'_> {
             }
         }
         let before = self.last_request();
-        self.turn_to_plan();
+        self.reach_plan().await;
+        self.account.take_quota(self.store().api.name(), polls.other_requests);
         self.note_poll();
         if self.service.is_some() && !self.findings.is_over() {
             self.quiet(before, Some(Instant::now() + FIRST_REQUEST), &mut middle).await?;
@@ -62,6 +65,9 @@ impl Run<'_> {
         for mut other in others {
             // How it ends does not matter: it is one too many.
             let _ = other.terminate(PATIENCE).await;
+        }
+        if let (Some(_), true) = (&middle, self.service.is_some()) {
+            self.findings.add(NOT_REACHED.to_owned());
         }
         if next.loses_checkpoint
             && let Some(mut service) = self.service.take()
@@ -114,7 +120,7 @@ impl Run<'_> {
                 continue;
             }
             if (is_between_attempts || silence.lasts(last, SILENCE)) && !is_waited_for {
-                if self.settings.time == TimeSource::Env && self.was_refused(last) {
+                if self.settings.time == TimeSource::Env && self.is_refused_anew(last) {
                     self.turn_by(self.until_allowed());
                     silence = Silence::since(last);
                     continue;
@@ -180,10 +186,10 @@ impl Run<'_> {
     }
 }
 
-/// Whether a signal ended a process.
+/// Whether SIGTERM ended a process.
 #[cfg(unix)]
 fn is_by_signal(status: ExitStatus) -> bool {
-    std::os::unix::process::ExitStatusExt::signal(&status).is_some()
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(rustix::process::Signal::TERM.as_raw())
 }
 
 /// Whether a process was ended from outside: nothing tells.

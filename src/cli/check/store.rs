@@ -2,14 +2,16 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use crate::{clock::Instant, scenario::ReadApi};
 
 /// How much of what a connector said is in the results, in bytes. The folder has all of it.
-const MAX_SAID_BYTES: usize = 4_000;
+const MAX_SAID_BYTES: u64 = 4_000;
+/// How much a connector may write in one scenario, in bytes.
+const MAX_WRITTEN_BYTES: u64 = 256 << 20;
 
 /// The folder of a connector that reads one API.
 #[derive(Clone, Debug)]
@@ -39,6 +41,12 @@ impl Store {
         self.folder.join(name)
     }
 
+    /// Whether the connector has written too much.
+    pub(super) fn is_too_large(&self) -> bool {
+        let length = |name: &str| self.path(name).metadata().map_or(0, |file| file.len());
+        ["out.ndjson", "stdout", "stderr"].into_iter().map(length).sum::<u64>() > MAX_WRITTEN_BYTES
+    }
+
     /// An error of a file in the folder.
     pub(super) fn unusable(&self, error: &io::Error) -> String {
         format!("cannot use {}: {error}", self.folder.display())
@@ -55,30 +63,32 @@ impl Store {
         fs::rename(self.path("state.before"), self.state())
     }
 
-    /// The records: the file of `OPSWAT_OUT`, or else the standard output.
+    /// The records: the file of `OPSWAT_OUT`, or else the standard output. `None` if the connector never ran.
     pub(super) fn records(&self) -> io::Result<Option<File>> {
-        for name in ["out.ndjson", "stdout"] {
-            let path = self.path(name);
-            if path.metadata().is_ok_and(|file| file.len() > 0) {
-                return File::open(path).map(Some);
-            }
-        }
-        Ok(None)
+        let paths = [self.path("out.ndjson"), self.path("stdout")];
+        paths.iter().find(|path| path.is_file()).map(File::open).transpose()
     }
 
     /// The end of what the connector wrote to its standard error.
     pub(super) fn said(&self) -> String {
-        let text = fs::read(self.path("stderr")).unwrap_or_default();
-        let end = &text[text.len().saturating_sub(MAX_SAID_BYTES)..];
-        String::from_utf8_lossy(end).into_owned()
+        String::from_utf8_lossy(&end_of(&self.path("stderr")).unwrap_or_default()).into_owned()
     }
 
     /// The last line that the connector wrote to its standard error, and that is not empty.
     pub(super) fn last_error(&self) -> String {
-        let text = fs::read(self.path("stderr")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.said();
         text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect()
     }
+}
+
+/// The end of a file, which can have any size.
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_SAID_BYTES)))?;
+    let mut end = Vec::new();
+    file.take(MAX_SAID_BYTES).read_to_end(&mut end)?;
+    Ok(end)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -34,6 +34,8 @@ pub(super) enum TimeFlag {
     Env,
     /// The connector asks the machine, and libfaketime answers
     Fake,
+    /// The time is the machine's, and the scenarios happen on a small scale: polls are a second apart
+    Real,
 }
 
 /// Where the connector gets the time from.
@@ -43,6 +45,8 @@ pub(super) enum TimeSource {
     Env,
     /// From the machine's clock, which this library replaces.
     Fake(PathBuf),
+    /// From the machine's clock, and so does the account.
+    Real,
 }
 
 impl TimeSource {
@@ -50,6 +54,9 @@ impl TimeSource {
     pub(super) fn choose(flag: Option<TimeFlag>, library: Option<&Path>, program: &OsStr) -> Result<Self, String> {
         if flag == Some(TimeFlag::Env) {
             return Ok(Self::Env);
+        }
+        if flag == Some(TimeFlag::Real) {
+            return Ok(Self::Real);
         }
         match (fake(library, program), flag) {
             (Ok(library), _) => Ok(Self::Fake(library)),
@@ -64,6 +71,7 @@ impl TimeSource {
         match self {
             Self::Env => "env",
             Self::Fake(_) => "fake",
+            Self::Real => "real",
         }
     }
 }
@@ -149,12 +157,13 @@ impl FakeClock {
         Self { file, rate }
     }
 
-    /// Sets the clock. It runs on from there.
-    pub(super) fn set(&self, now: Instant) -> io::Result<()> {
+    /// Sets the clock. It runs on from there, or stands still.
+    pub(super) fn set(&self, now: Instant, runs: bool) -> io::Result<()> {
         let seconds = now.millis().0.div_euclid(1_000);
+        let text = if runs { format!("@{seconds} x{}\n", self.rate) } else { format!("{seconds}\n") };
         // Replaced as a whole, so that nobody reads a part of it.
         let next = self.file.with_extension("new");
-        fs::write(&next, format!("@{seconds} x{}\n", self.rate))?;
+        fs::write(&next, text)?;
         fs::rename(next, &self.file)
     }
 

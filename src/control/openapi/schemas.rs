@@ -67,7 +67,7 @@ pub(super) fn control_schemas() -> Map<String, Value> {
         "close": said(json!({ "enum": ["before-headers", "mid-body"] }), "Closes the connection before the answer, or in the middle of its body."),
         "truncate_at": said(number(0), "Sends only so many bytes of the body. Content-Length is right, unless the connection is closed there."),
         "invalid_utf8": said(json!({ "type": "boolean" }), "Inserts a byte that is not valid UTF-8."),
-        "entries": said(json!({ "enum": ["duplicate", "reorder", "empty", "drop", "without-names", "extra-field", "numbers", "new-event"] }), "Repeats the last entry of a page, reorders the entries, leaves all out, or leaves the first out; or changes the fields of all entries: without those that end with `_name`, with a further one, with numbers for texts of digits, or with an unknown event code."),
+        "entries": said(json!({ "enum": ["duplicate", "reorder", "empty", "drop", "without-names", "extra-field", "numbers", "new-event"] }), "Repeats the last entry of a page, reorders the entries, leaves all out, or leaves the first out; or changes the fields of all entries: without those whose names end with `name`, with a further one, with numbers for texts of digits, or with an unknown event code."),
         "repeat_page_token": said(json!({ "type": "boolean" }), "Answers a page of v3.3 with a page token that leads to the same page again."),
         "expire_token": said(json!({ "type": "boolean" }), "Expires the token of the request once it is answered."),
     });
