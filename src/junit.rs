@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) message: String,
     /// The whole text.
     pub(crate) text: String,
+    /// How long it took; 0 where nothing was run.
+    pub(crate) seconds: f64,
 }
 
 /// The outcome of a test case.
@@ -47,9 +49,11 @@ fn write(out: &mut Vec<u8>, title: &str, suite: &str, at: Instant, cases: &[Case
     let mut writer = Writer::new_with_indent(out, b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let suites = writer.create_element("testsuites").with_attribute(("name", title)).with_attributes(counts);
-    suites.with_attribute(("time", "0")).write_inner_content(|writer| {
+    let seconds = cases.iter().map(|case| case.seconds).sum::<f64>().to_string();
+    suites.with_attribute(("time", &*seconds)).write_inner_content(|writer| {
         let element = writer.create_element("testsuite").with_attribute(("name", suite)).with_attributes(counts);
-        let element = element.with_attributes([("skipped", &*skipped), ("time", "0"), ("timestamp", &*timestamp)]);
+        let element =
+            element.with_attributes([("skipped", &*skipped), ("time", &*seconds), ("timestamp", &*timestamp)]);
         element.write_inner_content(|writer| cases.iter().try_for_each(|case| write_case(writer, suite, case)))?;
         Ok(())
     })?;
@@ -64,10 +68,11 @@ fn valid(text: &str) -> String {
 }
 
 fn write_case<W: Write>(writer: &mut Writer<W>, suite: &str, case: &Case) -> io::Result<()> {
-    let Case { name, outcome, message, text } = case;
+    let Case { name, outcome, message, text, seconds } = case;
+    let seconds = seconds.to_string();
     let (message, text) = (&valid(message), &valid(text));
     let element = writer.create_element("testcase");
-    let element = element.with_attributes([("name", &**name), ("classname", suite), ("time", "0")]);
+    let element = element.with_attributes([("name", &**name), ("classname", suite), ("time", &*seconds)]);
     match outcome {
         CaseOutcome::Passed => element.write_empty()?,
         CaseOutcome::Skipped => element.write_inner_content(|writer| {

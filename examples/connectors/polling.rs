@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -266,7 +267,7 @@ fn wait_of(headers: &ureq::http::HeaderMap) -> f64 {
 }
 
 fn hash(row: &Value) -> String {
-    Sha256::digest(row.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    BASE64_STANDARD.encode(Sha256::digest(row.to_string()))
 }
 
 /// Writes a file that is whole, or not there, whatever happens.

@@ -11,6 +11,7 @@ impl Verdict {
     #[must_use]
     pub fn to_junit(&self) -> String {
         let case = |rule: &RuleResult| Case {
+            seconds: 0.0,
             name: rule.rule.to_owned(),
             outcome: match rule.result {
                 RuleOutcome::Pass => CaseOutcome::Passed,

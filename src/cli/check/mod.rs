@@ -188,7 +188,10 @@ impl Check {
         if self.command.is_empty() {
             return Err("COMMAND is required: opswat-mock check -- ./my-connector".to_owned());
         }
-        let time = TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?;
+        let (time, why) = TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?;
+        if let Some(why) = why {
+            super::print_error(&format!("the connector must take the time from OPSWAT_NOW (--time env): {why}"));
+        }
         let (scenarios, left_out) = self.runnable(scenarios, &time);
         match left_out.first() {
             Some(first) if scenarios.is_empty() || !self.only.is_empty() => return Err(first.clone()),

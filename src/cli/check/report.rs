@@ -70,6 +70,7 @@ impl Report {
             outcome: if outcome.passed { CaseOutcome::Passed } else { CaseOutcome::Failed },
             message: outcome.findings.first().cloned().unwrap_or_default(),
             text: format!("{}\n{}", outcome.findings.join("\n"), self.again(outcome)),
+            seconds: outcome.seconds,
         };
         let cases: Vec<Case> = self.scenarios.iter().map(case).collect();
         junit::document("opswat-mock check", "opswat-mock.check", at, &cases)

@@ -50,19 +50,23 @@ pub(super) enum TimeSource {
 }
 
 impl TimeSource {
-    /// The source that a flag asks for, or the best one that works for a program.
-    pub(super) fn choose(flag: Option<TimeFlag>, library: Option<&Path>, program: &OsStr) -> Result<Self, String> {
+    /// The source that a flag asks for, or the best one that works for a program; then with the reason why it is no fake clock.
+    pub(super) fn choose(
+        flag: Option<TimeFlag>,
+        library: Option<&Path>,
+        program: &OsStr,
+    ) -> Result<(Self, Option<String>), String> {
         if flag == Some(TimeFlag::Env) {
-            return Ok(Self::Env);
+            return Ok((Self::Env, None));
         }
         if flag == Some(TimeFlag::Real) {
-            return Ok(Self::Real);
+            return Ok((Self::Real, None));
         }
         match (fake(library, program), flag) {
-            (Ok(library), _) => Ok(Self::Fake(library)),
+            (Ok(library), _) => Ok((Self::Fake(library), None)),
             (Err(why), Some(TimeFlag::Fake)) => Err(why),
             (Err(why), _) if library.is_some() => Err(why),
-            (Err(_), _) => Ok(Self::Env),
+            (Err(why), _) => Ok((Self::Env, Some(why))),
         }
     }
 
@@ -208,7 +212,7 @@ mod tests {
         assert_eq!(why, Err("--faketime: there is no file /nowhere.so".to_owned()));
         assert_eq!(
             TimeSource::choose(Some(TimeFlag::Env), None, OsStr::new("nothing-of-that-name")),
-            Ok(TimeSource::Env)
+            Ok((TimeSource::Env, None))
         );
     }
 }
