@@ -20,8 +20,8 @@ const LAYERS: [(&str, &[&str]); 26] = [
     (
         "cli",
         &[
-            "account", "api", "audit", "clock", "config", "control", "junit", "limits", "markdown", "mock", "scenario",
-            "server", "verdict", "world",
+            "account", "api", "api_name", "audit", "clock", "config", "control", "junit", "limits", "markdown", "mock",
+            "scenario", "server", "verdict", "world",
         ],
     ),
     ("config", &["account", "clock", "limits", "mock", "toml_values", "world"]),
