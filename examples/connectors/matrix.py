@@ -23,6 +23,10 @@ def check(flags, command=()):
     return subprocess.run(line, capture_output=True, text=True)
 
 
+def summary(found):
+    return next((line for line in found.stdout.splitlines() if " scenarios: " in line), found.stderr)
+
+
 def main():
     failures = []
     listed = [line.split()[0] for line in check(["--list"]).stdout.splitlines()]
@@ -35,7 +39,7 @@ def main():
     for command, apis in correct:
         for api in [apis, *apis.split(",")[1:]]:
             found = check(["--api", api, "--time", "env"], command)
-            print((found.stdout.splitlines() or [found.stderr])[-1], f"({os.path.basename(command[-1])}, {api})")
+            print(summary(found), f"({os.path.basename(command[-1])}, {api})")
             if found.returncode != 0:
                 failures.append(f"{command[-1]} is correct, and did not pass with {api}:\n{found.stdout}{found.stderr}")
 
@@ -45,7 +49,7 @@ def main():
     for flags in ways:
         every = ["--every", "60"] if "--service" in flags else []
         found = check(["--only", part, *flags], [*correct[0][0], *every])
-        print((found.stdout.splitlines() or [found.stderr])[-1], f"(connector.py, {' '.join(flags)})")
+        print(summary(found), f"(connector.py, {' '.join(flags)})")
         if found.returncode != 0:
             failures.append(f"connector.py is correct, and did not pass with {flags}:\n{found.stdout}{found.stderr}")
 
