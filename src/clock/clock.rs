@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,6 +28,8 @@ pub struct Clock {
     changed: Notify,
     /// The ends of the sleeps of clients, each with a number that makes it unique.
     sleeps: Mutex<BTreeSet<(Millis, u64)>>,
+    /// The number of sleeps so far.
+    slept: AtomicU64,
 }
 
 /// A sleep of a client that has not ended.
@@ -61,7 +64,12 @@ impl Clock {
     /// Creates a clock.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { state: Mutex::new(State::begin(start, 0)), changed: Notify::new(), sleeps: Mutex::default() }
+        Self {
+            state: Mutex::new(State::begin(start, 0)),
+            changed: Notify::new(),
+            sleeps: Mutex::default(),
+            slept: AtomicU64::new(0),
+        }
     }
 
     /// Creates a clock that runs with the machine's clock.
@@ -159,12 +167,9 @@ impl Clock {
     /// Lets a client sleep until the clock shows `at`, like [`wait_until`](Self::wait_until). Meanwhile
     /// [`next_wake`](Self::next_wake) knows of it.
     pub(crate) async fn sleep_until(&self, at: Millis, epoch: u64) {
-        let sleep = {
-            let mut sleeps = self.sleeps.lock();
-            let end = (at, sleeps.iter().map(|(_, number)| number + 1).max().unwrap_or(0));
-            sleeps.insert(end);
-            Sleep { clock: self, end }
-        };
+        let end = (at, self.slept.fetch_add(1, Ordering::Relaxed));
+        self.sleeps.lock().insert(end);
+        let sleep = Sleep { clock: self, end };
         self.wait_until(at, epoch).await;
         drop(sleep);
     }

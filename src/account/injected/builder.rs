@@ -40,7 +40,7 @@ type Says = (u64, Option<(Status, Severity)>);
 
 impl Known {
     /// The timestamp of an event at `now`: a little earlier if the event before it in its sequence says the same at the same
-    /// instant, because equal events at one instant cannot be told apart. Other events stay in the order of their injection.
+    /// instant, because nothing distinguishes equal events at one instant. Other events stay in the order of their injection.
     pub(super) fn place(&mut self, record: &Record, kind: u64, now: Millis) -> Millis {
         let (category, is_of_state) = match record {
             Record::Device(_) => (Category::Device, true),

@@ -1,13 +1,16 @@
 //! `opswat-mock check`: puts a connector through scenarios, and says what it lost, doubled or changed in each.
 
+mod clocks;
 mod evidence;
 mod html;
+mod judge;
 mod outcome;
 mod poll;
 mod process;
 mod real_time;
 mod report;
 mod runner;
+mod selection;
 mod service;
 mod store;
 mod time_source;
@@ -16,7 +19,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, IsTerminal, Write},
-    path::{self, Path, PathBuf},
+    path::{self, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -38,7 +41,6 @@ use crate::{
     config,
     mock::Mock,
     scenario::{self, ReadApi, Scenario},
-    verdict,
     world::Category,
 };
 
@@ -227,85 +229,6 @@ impl Check {
         Ok(report.failed == 0)
     }
 
-    /// The chosen scenarios.
-    fn scenarios(&self) -> Result<Vec<Scenario>, String> {
-        let mut paths = self.file.clone();
-        for folder in &self.dir {
-            paths.extend(scenario_files(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?);
-        }
-        if paths.is_empty() && !self.dir.is_empty() {
-            return Err(format!("there is no scenario file (.toml) in {}", self.dir[0].display()));
-        }
-        let mut scenarios = Vec::new();
-        for path in &paths {
-            let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            let scenario = Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
-            if let Some(unknown) = scenario.ignored_rules.iter().find(|name| !verdict::is_rule(name)) {
-                return Err(format!("{}: ignored_rules must be names of rules, got {unknown:?}", path.display()));
-            }
-            if scenarios.iter().any(|known: &Scenario| known.name == scenario.name) {
-                return Err(format!(
-                    "{}: name must be unique, there is another scenario {}",
-                    path.display(),
-                    scenario.name
-                ));
-            }
-            scenarios.push(scenario);
-        }
-        if paths.is_empty() {
-            scenarios = scenario::all().to_vec();
-        }
-        if let Some(name) = self.only.iter().find(|name| scenarios.iter().all(|one| one.name != **name)) {
-            let names: Vec<&str> = scenarios.iter().map(|one| one.name.as_str()).collect();
-            return Err(format!("there is no scenario {name:?}; the scenarios are {}", names.join(", ")));
-        }
-        scenarios.retain(|one| {
-            (self.only.is_empty() || self.only.contains(&one.name))
-                && (self.tag.is_empty() || self.tag.iter().any(|tag| one.tags.contains(tag)))
-        });
-        if scenarios.is_empty() {
-            return Err("no scenario has these tags; --list shows them".to_owned());
-        }
-        Ok(scenarios)
-    }
-
-    /// The scenarios that can be run, and why others cannot.
-    fn runnable(&self, scenarios: Vec<Scenario>, time: &TimeSource) -> (Vec<Scenario>, Vec<String>) {
-        let mut left_out = Vec::new();
-        let runnable = scenarios.into_iter().filter(|one| {
-            let why = self.obstacle(one, time);
-            left_out.extend(why.iter().map(|why| format!("{}: {why}", one.name)));
-            why.is_none()
-        });
-        (runnable.collect(), left_out)
-    }
-
-    /// Why a scenario cannot be run with these flags.
-    fn obstacle(&self, one: &Scenario, time: &TimeSource) -> Option<String> {
-        let can_read = |api: &ReadApi| self.api.contains(api);
-        let codes = |apis: Vec<ReadApi>| apis.into_iter().map(ReadApi::code).collect::<Vec<_>>().join(",");
-        if !one.apis.iter().any(can_read) {
-            return Some(format!("it is about other APIs: one of --api {}", codes(one.apis.clone())));
-        }
-        if !one.needed_apis().all(|api| can_read(&api)) {
-            return Some(format!("it reads several APIs: --api {}", codes(one.needed_apis().collect())));
-        }
-        if self.category != Category::Device && one.injects() {
-            return Some("its events are those of devices, so it would test nothing with another category".to_owned());
-        }
-        match time {
-            TimeSource::Real if one.needs_virtual_time => Some("it needs another time than the machine's".to_owned()),
-            TimeSource::Fake(_) if self.service && one.has_real_waits => {
-                Some("its waits are real, and too long for a fast clock: --time env".to_owned())
-            }
-            TimeSource::Env if self.service && one.has_wrong_client_clock() => Some(
-                "the connector's clock is wrong in it, and a service asks the account for the time: --time fake"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
-
     async fn results(&self, scenarios: Vec<Scenario>, time: TimeSource) -> Result<Report, String> {
         let mock = Arc::new(Mock::builder().start().await.map_err(|error| error.to_string())?);
         let folder = match &self.work_dir {
@@ -406,19 +329,6 @@ fn new_folder() -> io::Result<PathBuf> {
 fn unknown(name: &str) -> String {
     let names: Vec<&str> = scenario::all().iter().map(|one| one.name.as_str()).collect();
     format!("there is no scenario {name:?}; the scenarios are {}", names.join(", "))
-}
-
-/// The scenario files in a folder, by their names.
-fn scenario_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 fn print(text: &str) {

@@ -1,16 +1,15 @@
 //! Runs a connector through one scenario.
 
-use std::{ffi::OsString, io, io::BufReader, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    evidence::Evidence,
     outcome::{Findings, Outcome},
     process::{Connector, Environment},
     real_time,
     store::Store,
-    time_source::{FAKE_RATE, FakeClock, TimeSource},
+    time_source::TimeSource,
 };
 use crate::{
     account::{
@@ -19,22 +18,15 @@ use crate::{
         settings::{Name, NewAccount},
     },
     api_name::ApiName,
-    audit::{AuditQuery, FieldMap, RecordFormat},
-    clock::{Clock, ClockChange, Instant as ClockInstant, Mode, Rate},
+    audit::FieldMap,
+    clock::{Clock, Instant as ClockInstant},
     mock::Mock,
-    scenario::{ClockError, Meanwhile, ReadApi, Scenario, Span, Step, TokenChange},
-    verdict::{RuleOutcome, VerdictSettings},
+    scenario::{ClockError, Meanwhile, ReadApi, Scenario, Step, TokenChange},
     world::{Category, Millis, Window},
 };
 
-/// The maximum number of examples of each finding of an audit.
-const MAX_EXAMPLES: usize = 200;
 /// The name of the rule that holds a request in the middle of a poll.
 const HOLD: &str = "check-hold";
-/// The rule about parameters that the API ignores.
-const IGNORED_INPUT: &str = "no_ignored_input";
-/// The finding where the journal of the account is empty.
-const NO_REQUEST: &str = "It made no request with a token of its account; one with another token, or none, gets 401.";
 /// How long a request is held in the middle of a poll in real time.
 const REAL_HOLD: Duration = Duration::from_millis(300);
 /// How long the request is held at which a connector is killed, at most.
@@ -60,16 +52,16 @@ pub(super) struct RunSettings {
 /// A scenario that is being run.
 pub(super) struct Run<'a> {
     pub(super) settings: &'a RunSettings,
-    scenario: &'a Scenario,
+    pub(super) scenario: &'a Scenario,
     mock: &'a Mock,
     pub(super) account: Arc<Account>,
     /// What the connector keeps for each API that it has read, the one that it reads now last.
-    stores: Vec<Store>,
+    pub(super) stores: Vec<Store>,
     /// Until when the scenario must end.
     pub(super) deadline: Instant,
     /// The time for the next step. The clock can be ahead of it, because a connector has waited.
-    planned: Millis,
-    clock_error: Option<ClockError>,
+    pub(super) planned: Millis,
+    pub(super) clock_error: Option<ClockError>,
     /// The refused request for which the clock was turned last.
     turned_for: u64,
     /// Whether the connector could be started once.
@@ -196,89 +188,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn next_plan(&self, by: Span) -> Millis {
-        match self.settings.time {
-            TimeSource::Real => Millis(self.planned.0 + real_time::STEP_MS),
-            TimeSource::Env | TimeSource::Fake(_) => later(self.planned, by),
-        }
-    }
-
-    /// Turns the clock to the time of the next step, unless it is later already; or waits for it.
-    pub(super) async fn reach_plan(&self) {
-        if self.settings.time == TimeSource::Real {
-            let left = u64::try_from(self.planned.0 - self.account.clock().now().0).unwrap_or_default();
-            tokio::time::sleep(Duration::from_millis(left)).await;
-        } else {
-            self.turn_to(self.planned);
-        }
-    }
-
-    pub(super) fn planned(&self) -> Millis {
-        self.planned
-    }
-
-    pub(super) fn turn_to(&self, at: Millis) {
-        if let Ok(by) = u64::try_from(at.0.saturating_sub(self.account.clock().now().0)) {
-            self.turn_by(Duration::from_millis(by));
-        }
-    }
-
-    /// Turns the clock of the account, and the connector's own.
-    pub(super) fn turn_by(&self, by: Duration) {
-        self.account.advance(by);
-        self.lead_fake_clock();
-    }
-
-    /// Lets the clocks run, if the connector sees a fake one: its waits pass only on a clock that runs.
-    pub(super) fn let_clock_run(&self) -> Result<(), StepError> {
-        if let TimeSource::Fake(_) = self.settings.time {
-            let rate = Rate::try_from(f64::from(self.rate()))?;
-            let change = ClockChange { mode: Some(Mode::Scaled), now: None, rate: Some(rate) };
-            self.account.clock().set(change).map_err(|why| why.to_string())?;
-            self.lead_fake_clock();
-        }
-        Ok(())
-    }
-
-    /// The same when the first request of a poll arrives, so that a slow start does not move the time of the poll.
-    pub(super) fn let_clock_run_at_first_request(&self) {
-        if let (TimeSource::Fake(_), Ok(rate)) = (&self.settings.time, Rate::try_from(f64::from(self.rate()))) {
-            let (account, clock, now) = (Arc::downgrade(&self.account), self.fake_clock(), self.client_now());
-            self.account.at_next_request(Some(Box::new(move || {
-                let change = ClockChange { mode: Some(Mode::Scaled), now: None, rate: Some(rate) };
-                if let Some(account) = account.upgrade() {
-                    // A frozen clock can always run on, and the file was written when the connector was started.
-                    let _ = account.clock().set(change);
-                    let _ = clock.set(now, true);
-                }
-            })));
-        }
-    }
-
-    pub(super) fn freeze_clock(&self) -> Result<(), StepError> {
-        if self.settings.time == TimeSource::Real {
-            return Ok(());
-        }
-        let change = ClockChange { mode: Some(Mode::Frozen), now: None, rate: None };
-        self.account.clock().set(change).map(drop).map_err(|why| why.to_string())
-    }
-
-    /// How fast clocks run that cannot stand still.
-    fn rate(&self) -> u32 {
-        if self.scenario.has_real_waits { 1 } else { FAKE_RATE }
-    }
-
-    fn fake_clock(&self) -> FakeClock {
-        FakeClock::new(self.store().path("faketime"), self.rate())
-    }
-
-    fn lead_fake_clock(&self) {
-        if let TimeSource::Fake(_) = self.settings.time {
-            // What cannot be written shows when the connector is started.
-            let _ = self.fake_clock().set(self.client_now(), true);
-        }
-    }
-
     /// Prepares what is special about a poll.
     pub(super) fn prepare(&mut self, next: &NextPoll) -> Result<Option<Middle>, StepError> {
         let store = self.store();
@@ -369,17 +278,6 @@ impl Run<'_> {
         Environment { values, hidden, variables }
     }
 
-    /// The time that the connector's clock shows.
-    fn client_now(&self) -> ClockInstant {
-        let now = self.account.clock().now();
-        Millis(match self.clock_error {
-            None => now.0,
-            Some(ClockError::Ahead(by)) => now.0.saturating_add(millis(by)),
-            Some(ClockError::Behind(by)) => now.0.saturating_sub(millis(by)),
-        })
-        .into()
-    }
-
     pub(super) fn store(&self) -> &Store {
         self.stores.last().expect("a scenario starts with one")
     }
@@ -432,72 +330,6 @@ impl Run<'_> {
         let quota = self.account.quota().settings;
         Duration::from_secs(u64::from(quota.per_seconds.get()))
     }
-
-    /// What the audits, the verdict and the processes show.
-    fn judged(mut self) -> (Findings, Evidence) {
-        let mut evidence = Evidence::new(&self.account, self.settings.category, self.scenario.since);
-        evidence.said = self.stores.iter().map(Store::said).collect();
-        // What a connector that was ended has at that instant is a matter of chance.
-        if !self.findings.is_over() {
-            if self.last_request() == 0 {
-                self.findings.add(NO_REQUEST.to_owned());
-            }
-            if let Err(why) = self.audit(&mut evidence) {
-                self.findings.add(format!("What it stored cannot be compared: {why}"));
-            }
-            if let Err(why) = self.judge_requests() {
-                self.findings.add(why);
-            }
-        }
-        self.findings.close(&self.store().last_error());
-        (self.findings, evidence)
-    }
-
-    fn audit(&mut self, evidence: &mut Evidence) -> Result<(), String> {
-        let map = self.map()?;
-        let has_several = self.stores.len() > 1;
-        for (store, until) in self.stores.iter().filter_map(|store| Some((store, store.until?))) {
-            let mut query = AuditQuery::new(self.settings.category).window(self.scenario.since..until);
-            query.map.clone_from(&map);
-            query.examples = MAX_EXAMPLES;
-            let records = store.records().map_err(|error| error.to_string())?;
-            let report = match records {
-                Some(file) => self.account.audit_stream(&query, RecordFormat::Json, BufReader::new(file)),
-                None => self.account.audit_stream(&query, RecordFormat::Json, io::empty()),
-            };
-            let report = report.map_err(|error| error.to_string())?;
-            self.findings.add_audit(&report, has_several.then_some(store.api));
-            evidence.add_audit(&report);
-        }
-        Ok(())
-    }
-
-    fn judge_requests(&mut self) -> Result<(), String> {
-        let ignored = &self.scenario.ignored_rules;
-        let settings = VerdictSettings { disabled: ignored.clone(), ..VerdictSettings::default() };
-        let verdict = self.account.verdict_with(&settings).map_err(|error| error.to_string())?;
-        for rule in verdict.rules.iter().filter(|rule| rule.result == RuleOutcome::Fail) {
-            self.findings.add_rule(rule.rule, &rule.sentence);
-        }
-        // A parameter that is misspelt explains what else was found.
-        if let Some(rule) =
-            verdict.rules.iter().find(|rule| rule.rule == IGNORED_INPUT && rule.result == RuleOutcome::Warn)
-        {
-            self.findings.explain(rule.rule, &rule.sentence);
-        }
-        Ok(())
-    }
-
-    /// Where the records have the fields that are compared.
-    fn map(&self) -> Result<Option<FieldMap>, String> {
-        let left_out = &self.scenario.not_compared;
-        let map = self.settings.map.clone();
-        if left_out.is_empty() {
-            return Ok(map);
-        }
-        let map = map.unwrap_or_else(|| FieldMap::of_rows(self.settings.category));
-        map.without(left_out).map(Some).map_err(|why| format!("{}: not_compared: {why}", self.scenario.name))
-    }
 }
 
 /// A scenario on a small scale, from now on.
@@ -533,12 +365,4 @@ fn hold(api: ApiName, after_responses: u32, at_most: Duration) -> FaultRule {
         hidden: true,
         ..FaultRule::default()
     }
-}
-
-fn later(at: Millis, by: Span) -> Millis {
-    Millis(at.0.saturating_add(millis(by)))
-}
-
-fn millis(span: Span) -> i64 {
-    i64::try_from(span.duration().as_millis()).unwrap_or(i64::MAX)
 }

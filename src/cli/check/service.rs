@@ -160,7 +160,7 @@ impl Run<'_> {
             self.turn_to(wake);
             self.quiet(before, None, &mut None).await?;
         }
-        if self.settings.time != TimeSource::Env {
+        if self.service.is_some() && self.settings.time != TimeSource::Env {
             let until = (Instant::now() + LONG_WAIT).min(self.deadline);
             self.let_clock_run()?;
             while self.service.is_some() && !(self.has_answer() && self.has_polled_last()) && Instant::now() < until {
