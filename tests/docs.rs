@@ -341,7 +341,7 @@ async fn the_commands_of_the_guides_succeed() {
             }
         }
     }
-    assert_eq!(count, 38, "a command was added or is not recognised");
+    assert_eq!(count, 40, "a command was added or is not recognised");
 }
 
 /// The page about scenarios has each of them, in the order of a check.

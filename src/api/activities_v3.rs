@@ -57,7 +57,7 @@ pub(super) fn query(fields: &Fields, context: &RequestContext) -> Result<(PageQu
     let query = PageQuery {
         categories: Category::Activity.into(),
         asked,
-        window: context.config.readable(asked, context.now),
+        window: context.readable(asked),
         filter,
         order: context.config.profile().order.into(),
         begin: PageStart::Skip(number.skip(limit)),

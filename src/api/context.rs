@@ -12,6 +12,7 @@ use crate::{
     account::{Account, fault::Fault},
     bodies::Bodies,
     clock::Mode,
+    world::Window,
 };
 
 /// The context of a request, an extractor. It dereferences to [`RequestTarget`]: the account, its effective
@@ -41,6 +42,12 @@ pub(super) struct Authenticated {
 }
 
 impl RequestContext {
+    /// The part of a window that can be read: not older than the retention, and not later than now, unless an event is dated
+    /// ahead.
+    pub(super) fn readable(&self, asked: Window) -> Window {
+        self.config.readable(asked, self.now, self.account.injected.readable_until(self.now))
+    }
+
     /// Creates the context of a request that arrives now.
     pub(super) fn new(account: &Arc<Account>, recorder: Recorder, bodies: Arc<Bodies>) -> Self {
         // The epoch is read first. If a reset happens in between, the request belongs to the old epoch.

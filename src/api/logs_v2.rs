@@ -72,7 +72,7 @@ pub(super) fn query(raw: &str, context: &RequestContext) -> Result<(PageQuery, P
     let query = PageQuery {
         categories: category.into(),
         asked,
-        window: context.config.readable(asked, context.now),
+        window: context.readable(asked),
         filter: Filter::default(),
         order: profile.order.into(),
         begin: PageStart::Skip(number.skip(limit)),

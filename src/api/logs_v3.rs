@@ -82,7 +82,7 @@ fn own_query(fields: &Fields, context: &RequestContext) -> Result<(PageQuery, Pa
     let query = PageQuery {
         categories: Categories::DEVICE_AND_ADMIN,
         asked,
-        window: context.config.readable(asked, context.now),
+        window: context.readable(asked),
         filter,
         order: context.config.profile().order.into(),
         begin: PageStart::Skip(number.skip(limit)),

@@ -129,6 +129,13 @@ impl fmt::Display for Cause {
         match self {
             Self::Late { request, lag_ms } => {
                 let seconds = *lag_ms / 1000;
+                if seconds < 0 {
+                    return write!(
+                        f,
+                        "late: it became visible after request {request}, the last one whose window covers it, and is dated {} s ahead",
+                        -seconds
+                    );
+                }
                 write!(
                     f,
                     "late: it became visible {seconds} s after it happened, after request {request}, the last one whose window covers it"

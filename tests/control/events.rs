@@ -3,7 +3,7 @@
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, NOW, V3, V33};
+use crate::harness::{Client, NOW, TOKEN, V3, V33};
 
 const NAME: &str = "INVENTED-DEVICE";
 
@@ -179,6 +179,27 @@ async fn an_injected_event_is_hidden_until_visible_at() {
     assert!(!is_visible().await);
     mock.control("POST", "/clock/advance", json!({"seconds":0.001})).await.ok();
     assert!(is_visible().await);
+}
+
+#[tokio::test]
+async fn an_event_dated_ahead_is_in_what_reads_the_whole_day_and_later_in_windows_until_now() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    let mut ahead = device("unseen", "2026-01-15T15:00:00Z");
+    ahead["visible_at"] = json!("2026-01-15T12:00:00Z");
+    add(&mock, ahead).await;
+    let until_now = async || {
+        mock.walk(json!({"event_category":"device","age":86400})).await.iter().any(|row| row["device_name"] == NAME)
+    };
+    let whole_day = async || {
+        let query = json!({"start_date":"2026/01/15","end_date":"2026/01/15","limit":1});
+        let page = mock.post_as(TOKEN, "/o/api/v3/logs", query).await.ok();
+        page["logs"][0]["device_name"].as_str().is_some_and(|name| name == NAME)
+    };
+    assert!(!until_now().await);
+    assert!(whole_day().await, "the newest entry is the one that is dated ahead");
+    mock.control("POST", "/clock/advance", json!({"seconds":10800})).await.ok();
+    assert!(until_now().await);
 }
 
 #[tokio::test]

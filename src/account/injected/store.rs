@@ -37,6 +37,8 @@ struct State {
     of_devices: HashMap<String, Vec<Arc<Injected>>>,
     /// The present events that a receiver is not notified of yet, by the time of the notification and their number.
     notifications: BTreeMap<(Millis, u64), Arc<Injected>>,
+    /// The events that are visible before the time that they have: that time, and when they become visible.
+    dated_ahead: Vec<(Millis, Millis)>,
     /// The number of present events.
     count: usize,
     /// The bytes of the details that are longer than usual, since the last reset. Deleted events stay in memory.
@@ -190,6 +192,9 @@ impl InjectedEvents {
             if let Some(id) = event.device_with_state() {
                 state.of_devices.entry(id.to_owned()).or_default().push(event.clone());
             }
+            if event.visible_at < event.at {
+                state.dated_ahead.push((event.at, event.visible_at));
+            }
             if event.notification.is_some() {
                 state.notifications.insert((event.notified_at(), event.number), event.clone());
             }
@@ -243,6 +248,16 @@ impl InjectedEvents {
         }
         self.is_empty.store(false, Ordering::Release);
         true
+    }
+
+    /// The end of what can be read at an instant: then, or the newest time of an event that is dated ahead and visible.
+    pub(crate) fn readable_until(&self, now: Millis) -> Millis {
+        if self.is_empty.load(Ordering::Acquire) {
+            return now;
+        }
+        let state = self.state();
+        let visible = state.dated_ahead.iter().filter(|(_, visible_at)| *visible_at <= now);
+        visible.map(|(at, _)| *at).max().map_or(now, |newest| newest.max(now))
     }
 
     /// The present events about the state of a device until an instant, in the order in which they were asked for.
@@ -314,8 +329,19 @@ impl InjectedEvents {
         let mut known = self.known.lock();
         *known = Known::default();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, has_dropped, deliveries, of_devices, notifications, .. } =
-            &mut *state;
+        let State {
+            now,
+            categories,
+            count,
+            forgotten,
+            has_dropped,
+            deliveries,
+            of_devices,
+            notifications,
+            dated_ahead,
+            ..
+        } = &mut *state;
+        dated_ahead.clear();
         deliveries.clear();
         of_devices.clear();
         notifications.clear();

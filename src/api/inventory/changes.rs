@@ -91,7 +91,7 @@ fn query(age_seconds: i64, asked: NumberedPage, context: &RequestContext) -> Pag
     PageQuery {
         categories: Category::Device.into(),
         asked: window,
-        window: context.config.readable(window, context.now),
+        window: context.readable(window),
         filter: Filter { kinds: Some(Category::Device.kinds(&CHANGES)), ..Filter::default() },
         order: Order::NewestFirst,
         begin: PageStart::Skip(asked.skip()),

@@ -115,7 +115,7 @@ pub(super) async fn stats(caller: Authenticated, RawQuery(query): RawQuery) -> R
     };
     ignored::check(context, || ignored::unknown_params(&params, &["event", "period", "in", "access_token"]))?;
     let asked = Window { from: Millis(from), to: context.now };
-    let window = context.config.readable(asked, context.now);
+    let window = context.readable(asked);
     let filter = Filter { kinds: Some(Category::Device.kinds(&[event])), ..Filter::default() };
     let injected = context.account.injected.select(Category::Device, window, &filter, context.now, None);
     let world = context.account.world_of(context.config.settings.world);

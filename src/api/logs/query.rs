@@ -66,7 +66,7 @@ pub(in crate::api) fn query(
     let page = PageQuery {
         categories: category.into(),
         asked: window,
-        window: context.config.readable(window, context.now),
+        window: context.readable(window),
         filter,
         take: limit.entries(),
         order: profile.order.into(),
