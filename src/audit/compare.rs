@@ -14,7 +14,7 @@ use super::{
     input::{InputError, RecordSink},
     query::AuditQuery,
     record::{Parsed, RecordKey, Values, hash_texts},
-    report::UnreadableRecord,
+    report::{MAX_VALUE, UnreadableRecord},
     time::RecordTime,
 };
 use crate::{
@@ -28,8 +28,6 @@ pub(super) const MAX_RECORDS: u64 = 5_000_000;
 const MAX_UNMATCHED: usize = 1_000_000;
 /// The number of unmatched records whose values are kept for the report.
 const MAX_KEPT: usize = 2_048;
-/// The maximum length of a value in a report, in characters.
-pub(super) const MAX_VALUE: usize = 300;
 /// How far outside of the window a record can be an altered event of the window: a day, and all time zones.
 pub(super) const MARGIN_MS: i64 = 26 * 3_600_000;
 /// If more events have the same millisecond, a record is looked up by its hash.

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    compare::{Comparison, MARGIN_MS, MAX_VALUE, Unmatched},
+    compare::{Comparison, MARGIN_MS, Unmatched},
     expected::{Expected, Form, Hashes},
     findings::Findings,
     index::{FreeEvents, Index, NONE, mixed},
     record::{RecordKey, hash_texts},
-    report::{AlteredRecord, Difference, UnknownRecord},
+    report::{AlteredRecord, Difference, MAX_VALUE, UnknownRecord},
     time::RecordTime,
 };
 use crate::world::{Millis, Window};

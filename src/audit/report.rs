@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{clock::Instant, world::Category};
 
+/// The maximum length of a value in a report, in characters.
+pub(super) const MAX_VALUE: usize = 300;
 /// The number of examples of each finding in the text of a report.
 const SHOWN: usize = 3;
 
@@ -130,9 +132,21 @@ pub struct AlteredRecord {
     pub record: u64,
     /// The event.
     pub event: EventRow,
-    /// The fields that differ. Empty for a record whose text is no longer in memory: only those of the first altered or
-    /// unknown records are kept.
+    /// The fields that differ. Empty for a record whose text is no longer in memory (only those of the first altered or
+    /// unknown records are kept), and where long values differ behind their first 300 characters.
     pub differences: Vec<Difference>,
+}
+
+impl AlteredRecord {
+    /// What differs, in one line.
+    pub(crate) fn difference(&self) -> String {
+        if self.differences.is_empty() {
+            return format!(
+                "a value differs behind its first {MAX_VALUE} characters, or its text is no longer in memory"
+            );
+        }
+        self.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// A field with another value than expected.
@@ -233,10 +247,8 @@ impl AuditReport {
         let unreadable = |found: &UnreadableRecord| format!("record {} cannot be read: {}", found.record, found.reason);
         let duplicated =
             |found: &DuplicatedRecord| format!("record {} is {} again: {}", found.record, found.event, found.cause);
-        let altered = |found: &AlteredRecord| {
-            let differences: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
-            format!("record {} is {}, but {}", found.record, found.event, differences.join("; "))
-        };
+        let altered =
+            |found: &AlteredRecord| format!("record {} is {}, but {}", found.record, found.event, found.difference());
         let unknown = |found: &UnknownRecord| {
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
             let fields: Vec<String> = found.fields.iter().map(|(name, of)| format!("{name}={}", value(of))).collect();
