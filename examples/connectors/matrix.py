@@ -13,7 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from mutants import MUTANTS  # noqa: E402  (beside this file)
+from mutants import MUTANTS, NewOnly  # noqa: E402  (beside this file)
 
 ALL = "v3.3,v3,v2"
 
@@ -25,6 +25,15 @@ def check(flags, command=()):
 
 def summary(found):
     return next((line for line in found.stdout.splitlines() if " scenarios: " in line), found.stderr)
+
+
+def row(name, mutant):
+    """A row of the table in README.md."""
+    return f"| `{name}` | {mutant.defect} | `{mutant.scenario}` | {mutant.finding} |"
+
+
+def has_own(mutant):
+    return any(callable(value) for value in vars(mutant.kind).values())
 
 
 def main():
@@ -53,19 +62,29 @@ def main():
         if found.returncode != 0:
             failures.append(f"connector.py is correct, and did not pass with {flags}:\n{found.stdout}{found.stderr}")
 
-    def run(name):
-        _, scenario, _, api = MUTANTS[name]
-        flags = ["--only", scenario, "--api", api, "--jobs", "1", "--time", "env"]
-        return name, check(flags, [sys.executable, os.path.join(HERE, "mutants.py"), name])
+    def run(case):
+        name, mutant = case
+        flags = ["--only", mutant.scenario, "--api", mutant.api, "--jobs", "1", "--time", "env"]
+        return name, mutant, check(flags, [sys.executable, os.path.join(HERE, "mutants.py"), name])
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, found in pool.map(run, MUTANTS):
-            first = next((line for line in found.stdout.splitlines() if line.startswith(("FAIL", "pass"))), found.stderr)
-            print(f"{name:<26} {first.strip()[:150]}")
-            if found.returncode != 1:
-                failures.append(f"{name} was not found by {MUTANTS[name][1]}")
-    idle = set(listed) - {scenario for _, scenario, _, _ in MUTANTS.values()}
+        for name, mutant, found in pool.map(run, MUTANTS.items()):
+            findings = [line.strip()[2:] for line in found.stdout.splitlines() if line.startswith("  - ")]
+            first = next((line for line in findings if mutant.finding in line), "")
+            print(f"{name:<26} {mutant.scenario:<28} {first[:110]}")
+            if found.returncode != 1 or not first:
+                failures.append(f"{name} was not found by {mutant.scenario}: {mutant.finding}\n{found.stdout}{found.stderr}")
+        # Where a mutant is made of the connector without an overlap, that one is not what the scenario finds.
+        made_of = [("new-only", mutant) for mutant in MUTANTS.values() if mutant.kind.__bases__ == (NewOnly,) and has_own(mutant)]
+        for _, mutant, found in pool.map(run, made_of):
+            if found.returncode != 0:
+                failures.append(f"{mutant.scenario} finds the connector without an overlap:\n{found.stdout}{found.stderr}")
+    idle = set(listed) - {mutant.scenario for mutant in MUTANTS.values()}
     failures += [f"no mutant is found by {scenario}" for scenario in sorted(idle)]
+    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as file:
+        rows = [line for line in file.read().splitlines() if line.startswith("| `")]
+    if rows != [row(*case) for case in MUTANTS.items()]:
+        failures.append("the table of README.md is another one:\n" + "\n".join(row(*case) for case in MUTANTS.items()))
     print(f"{len(MUTANTS)} mutants, {len(listed)} scenarios, {len(failures)} failures")
     print("\n".join(failures))
     return 1 if failures else 0

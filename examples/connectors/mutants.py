@@ -8,6 +8,7 @@ hide the defect.
 """
 
 import calendar
+import collections
 import json
 import os
 import sys
@@ -20,9 +21,14 @@ from connector import DEVICE_CODES, OVERLAP_MS, Connector, Event, Refused, main,
 MUTANTS = {}
 
 
-def mutant(name, scenario, defect, api="v3.3"):
+Mutant = collections.namedtuple("Mutant", "kind scenario defect finding api")
+
+
+def mutant(name, scenario, defect, finding, api="v3.3"):
+    """Registers a connector, with the scenario that must find its defect, and what the finding must say."""
+
     def add(kind):
-        MUTANTS[name] = (kind, scenario, defect, api)
+        MUTANTS[name] = Mutant(kind, scenario, defect, finding, api)
         return kind
 
     return add
@@ -39,13 +45,18 @@ class NewOnly(Connector):
 # Paging.
 
 
-@mutant("first-page-only", "busy", "It reads the first page of a window only.")
+@mutant("first-page-only", "busy", "It reads the first page of a window only.", "missing")
 class FirstPageOnly(Connector):
     def ask(self, query):
         return {**super().ask(query), "token": ""}
 
 
-@mutant("looks-into-the-first-entry", "no-events", "It looks into the first entry, which an empty log does not have.")
+@mutant(
+    "looks-into-the-first-entry",
+    "no-events",
+    "It looks into the first entry, which an empty log does not have.",
+    "list index out of range",
+)
 class LooksIntoTheFirstEntry(Connector):
     def read(self, start, end):
         events = super().read(start, end)
@@ -53,12 +64,17 @@ class LooksIntoTheFirstEntry(Connector):
         return events
 
 
-@mutant("begins-after-the-end", "one-event", "Its windows begin a millisecond after the last one.")
+@mutant("begins-after-the-end", "one-event", "Its windows begin a millisecond after the last one.", "missing")
 class BeginsAfterTheEnd(NewOnly):
     pass
 
 
-@mutant("empty-page-is-an-error", "page-of-exactly-the-limit", "It takes an empty page after a full one for an error.")
+@mutant(
+    "empty-page-is-an-error",
+    "page-of-exactly-the-limit",
+    "It takes an empty page after a full one for an error.",
+    "gave up: an empty page",
+)
 class EmptyPageIsAnError(Connector):
     def ask(self, query):
         page = super().ask(query)
@@ -67,13 +83,13 @@ class EmptyPageIsAnError(Connector):
         return page
 
 
-@mutant("pages-from-0", "page-numbers", "It counts pages from 0.", "v2")
+@mutant("pages-from-0", "page-numbers", "It counts pages from 0.", "valid_requests", "v2")
 class PagesFrom0(Connector):
     def ask(self, query):
         return super().ask({**query, "page": query["page"] - 1})
 
 
-@mutant("413-is-an-error", "page-numbers", "It takes 413 for an error.", "v3")
+@mutant("413-is-an-error", "page-numbers", "It takes 413 for an error.", "gave up: an error", "v3")
 class BeyondTheEndIsAnError(Connector):
     def ask(self, query):
         try:
@@ -82,7 +98,12 @@ class BeyondTheEndIsAnError(Connector):
             raise Refused("an error") if error.why == 413 else error
 
 
-@mutant("skips-the-instant", "burst-of-one-instant", "Where a page is full, it goes on after the time of its oldest event.")
+@mutant(
+    "skips-the-instant",
+    "burst-of-one-instant",
+    "Where a page is full, it goes on after the time of its oldest event.",
+    "missing",
+)
 class SkipsTheInstant(Connector):
     def read_v3_3(self, start, end):
         events = {}
@@ -95,20 +116,35 @@ class SkipsTheInstant(Connector):
             end = page[-1].at - 1
 
 
-@mutant("trusts-page-numbers", "rows-arrive-while-paging", "It does not see that the pages move while it reads them.", "v2")
+@mutant(
+    "trusts-page-numbers",
+    "rows-arrive-while-paging",
+    "It does not see that the pages move while it reads them.",
+    "stored twice",
+    "v2",
+)
 class TrustsPageNumbers(Connector):
     def read_twice(self, read):
         return read()
 
 
-@mutant("no-overlap", "late-by-three-hours", "Its windows begin where the last one ended.")
-@mutant("trusts-its-pages", "late-rows-while-paging", "It takes a window for complete when it has its pages.")
-@mutant("future-is-read", "clock-ahead", "It takes the time until its own now for read.")
+@mutant("no-overlap", "late-by-three-hours", "Its windows begin where the last one ended.", "missing")
+@mutant("trusts-its-pages", "late-rows-while-paging", "It takes a window for complete when it has its pages.", "missing")
+@mutant("future-is-read", "clock-ahead", "It takes the time until its own now for read.", "missing")
 class NoOverlap(NewOnly):
     pass
 
 
-@mutant("empty-page-is-the-end", "empty-page-in-the-middle", "It takes a page without entries for the last one.")
+@mutant("newest-time-is-the-cursor", "event-dated-ahead", "Its cursor is the newest time that it has read.", "missing", "v3")
+class NewestTimeIsTheCursor(Connector):
+    def read_v3(self, start, end):
+        return super().read_v3(start, end + 86_400_000)
+
+    def store(self, events, until):
+        super().store(events, max([until, *(event.at for event in events)]))
+
+
+@mutant("empty-page-is-the-end", "empty-page-in-the-middle", "It takes a page without entries for the last one.", "missing")
 class EmptyPageIsTheEnd(Connector):
     def ask(self, query):
         page = super().ask(query)
@@ -127,13 +163,13 @@ class StoresEachEntry(Connector):
             query["token"] = page["token"]
 
 
-@mutant("stores-a-page-twice", "repeated-page-token", "It stores a page again that comes again.")
-@mutant("stores-what-comes-twice", "duplicated-entries", "It stores an entry twice that is on a page twice.")
+@mutant("stores-a-page-twice", "repeated-page-token", "It stores a page again that comes again.", "stored twice")
+@mutant("stores-what-comes-twice", "duplicated-entries", "It stores an entry twice that is on a page twice.", "stored twice")
 class StoresWhatComesTwice(StoresEachEntry):
     pass
 
 
-@mutant("400-is-the-end", "page-token-expires", "It takes the refusal of a page token for the end of the pages.")
+@mutant("400-is-the-end", "page-token-expires", "It takes the refusal of a page token for the end of the pages.", "missing")
 class TooOldIsTheEnd(Connector):
     def ask(self, query):
         try:
@@ -144,7 +180,7 @@ class TooOldIsTheEnd(Connector):
             raise
 
 
-@mutant("reads-64-kib", "huge-page", "It reads 64 KiB of an answer.")
+@mutant("reads-64-kib", "huge-page", "It reads 64 KiB of an answer.", "Unterminated string")
 class Reads64Kib(Connector):
     def send(self, path, body, headers):
         status, answer, answered = super().send(path, body, headers)
@@ -154,7 +190,12 @@ class Reads64Kib(Connector):
 # Time.
 
 
-@mutant("last-event-is-the-cursor", "late-by-a-minute", "It reads what is newer than the newest event that it has.")
+@mutant(
+    "last-event-is-the-cursor",
+    "late-by-a-minute",
+    "It reads what is newer than the newest event that it has.",
+    "overlaps_lag",
+)
 class LastEventIsTheCursor(Connector):
     def window(self):
         newest = max(self.checkpoint["seen"].values(), default=None)
@@ -162,14 +203,14 @@ class LastEventIsTheCursor(Connector):
         return start, max(start, self.now())
 
 
-@mutant("small-overlap", "late-by-three-hours", "Its windows overlap by ten minutes.")
+@mutant("small-overlap", "late-by-three-hours", "Its windows overlap by ten minutes.", "missing")
 class SmallOverlap(Connector):
     def window(self):
         since = max(millis(self.env["OPSWAT_SINCE"]), self.checkpoint["until"] - 600_000)
         return since, self.now()
 
 
-@mutant("both-ends-excluded", "window-edges", "It excludes both ends of its windows.")
+@mutant("both-ends-excluded", "window-edges", "It excludes both ends of its windows.", "missing")
 class BothEndsExcluded(Connector):
     def window(self):
         return self.checkpoint["until"] + 1, self.now()
@@ -178,22 +219,27 @@ class BothEndsExcluded(Connector):
         return super().read(start, end - 1)
 
 
-@mutant("waits-for-an-event", "empty-windows", "It reads one hour from its newest event on, so an hour without one stops it.")
+@mutant(
+    "waits-for-an-event",
+    "empty-windows",
+    "It reads one hour from its newest event on, so an hour without one stops it.",
+    "missing",
+)
 class WaitsForAnEvent(Connector):
     def window(self):
         start = max(self.checkpoint["seen"].values(), default=millis(self.env["OPSWAT_SINCE"]))
         return start, min(self.now(), start + 3_600_000)
 
 
-@mutant("last-minutes-of-its-clock", "clock-behind", "Each poll reads the last ten minutes of its own clock.")
-@mutant("last-minutes-only", "outage-of-20-minutes", "Each poll reads the last ten minutes.")
+@mutant("last-minutes-of-its-clock", "clock-behind", "Each poll reads the last ten minutes of its own clock.", "missing")
+@mutant("last-minutes-only", "outage-of-20-minutes", "Each poll reads the last ten minutes.", "missing")
 class LastMinutesOnly(Connector):
     def window(self):
         start = max(millis(self.env["OPSWAT_SINCE"]), self.now() - 600_000)
         return start, max(start, self.now())
 
 
-@mutant("winter-time", "summer-time-begins", "It writes its cursor in local time, and reads it as if it were winter.")
+@mutant("winter-time", "summer-time-begins", "It writes its cursor in local time, and reads it as if it were winter.", "missing")
 class WinterTime(Connector):
     def window(self):
         until = self.checkpoint["until"]
@@ -201,7 +247,7 @@ class WinterTime(Connector):
         return start, max(start, self.now())
 
 
-@mutant("wall-clock", "summer-time-ends", "It takes an event for old whose local time is before its cursor.")
+@mutant("wall-clock", "summer-time-ends", "It takes an event for old whose local time is before its cursor.", "missing")
 class WallClock(Connector):
     def read(self, start, end):
         wall = lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at // 1000))  # noqa: E731
@@ -209,7 +255,7 @@ class WallClock(Connector):
         return [event for event in super().read(start, end) if wall(event.at) >= cursor]
 
 
-@mutant("no-leap-day", "leap-day", "It counts days by hand, and each February has 28.")
+@mutant("no-leap-day", "leap-day", "It counts days by hand, and each February has 28.", "missing")
 class NoLeapDay(Connector):
     def now(self):
         now = time.gmtime(super().now() // 1000)
@@ -218,7 +264,7 @@ class NoLeapDay(Connector):
         return (day * 86_400 + now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec) * 1000
 
 
-@mutant("no-year", "year-end", "Its cursor has no year.")
+@mutant("no-year", "year-end", "Its cursor has no year.", "missing")
 class NoYear(Connector):
     def window(self):
         until, now = time.gmtime(self.checkpoint["until"] // 1000), time.gmtime(self.now() // 1000)
@@ -226,7 +272,7 @@ class NoYear(Connector):
         return start, max(start, self.now())
 
 
-@mutant("one-day-at-most", "backlog-of-30-days", "It reads one day at most.")
+@mutant("one-day-at-most", "backlog-of-30-days", "It reads one day at most.", "missing")
 class OneDayAtMost(Connector):
     def window(self):
         start, end = super().window()
@@ -236,7 +282,7 @@ class OneDayAtMost(Connector):
 # Tokens.
 
 
-@mutant("401-is-the-end", "token-expires-between-pages", "It takes a 401 in the middle for the end of the data.")
+@mutant("401-is-the-end", "token-expires-between-pages", "It takes a 401 in the middle for the end of the data.", "missing")
 class UnauthorizedIsTheEnd(Connector):
     def ask(self, query):
         try:
@@ -247,7 +293,12 @@ class UnauthorizedIsTheEnd(Connector):
             return {"data": [], "token": ""}
 
 
-@mutant("one-repetition", "token-expires-while-waiting", "It repeats a request once, and takes what fails then for the end.")
+@mutant(
+    "one-repetition",
+    "token-expires-while-waiting",
+    "It repeats a request once, and takes what fails then for the end.",
+    "missing",
+)
 class OneRepetition(Connector):
     def ask(self, query):
         try:
@@ -260,7 +311,7 @@ class OneRepetition(Connector):
             return {"data": [], "token": ""}
 
 
-@mutant("hammers", "token-revoked", "It asks for a token again and again.")
+@mutant("hammers", "token-revoked", "It asks for a token again and again.", "requests in a poll in which 20")
 class Hammers(Connector):
     def fetch_token(self):
         for attempt in range(50):
@@ -271,7 +322,7 @@ class Hammers(Connector):
                     raise
 
 
-@mutant("hides-its-failure", "token-revoked", "It ends with 0, whatever happens.")
+@mutant("hides-its-failure", "token-revoked", "It ends with 0, whatever happens.", "ended with exit code 0")
 class HidesItsFailure(Connector):
     def poll(self):
         try:
@@ -280,7 +331,7 @@ class HidesItsFailure(Connector):
             print(f"gave up: {error.why}", file=sys.stderr)
 
 
-@mutant("no-token-no-data", "token-endpoint-fails-once", "Where it gets no token, it takes the window for empty.")
+@mutant("no-token-no-data", "token-endpoint-fails-once", "Where it gets no token, it takes the window for empty.", "missing")
 class NoTokenNoData(NewOnly):
     def ask(self, query):
         while True:
@@ -291,7 +342,7 @@ class NoTokenNoData(NewOnly):
                     return {"data": [], "token": ""}
 
 
-@mutant("token-for-each-poll", "quiet", "It fetches a token for each poll.")
+@mutant("token-for-each-poll", "quiet", "It fetches a token for each poll.", "keeps_token")
 class TokenForEachPoll(Connector):
     def load(self):
         super().load()
@@ -301,7 +352,7 @@ class TokenForEachPoll(Connector):
 # Quota.
 
 
-@mutant("429-is-the-end", "quota-without-retry-after", "It takes a 429 for the end of the data.")
+@mutant("429-is-the-end", "quota-without-retry-after", "It takes a 429 for the end of the data.", "missing")
 class TooManyIsTheEnd(Connector):
     def ask_once(self, query):
         try:
@@ -312,7 +363,7 @@ class TooManyIsTheEnd(Connector):
             return {"data": [], "token": ""}
 
 
-@mutant("429-at-once", "quota-without-retry-after", "It repeats a request that was refused with 429 at once.")
+@mutant("429-at-once", "quota-without-retry-after", "It repeats a request that was refused with 429 at once.", "waits_after_429")
 class TooManyAtOnce(Connector):
     def ask(self, query):
         for _ in range(200):
@@ -324,7 +375,12 @@ class TooManyAtOnce(Connector):
         raise Refused("429 for ever")
 
 
-@mutant("one-second-each", "retry-after-seconds", "It waits one second after each 429, whatever it is told.")
+@mutant(
+    "one-second-each",
+    "retry-after-seconds",
+    "It waits one second after each 429, whatever it is told.",
+    "requests in a poll in which 12 are enough",
+)
 class OneSecondEach(Connector):
     def ask(self, query):
         while True:
@@ -347,22 +403,22 @@ class TrustsRetryAfter(Connector):
                 self.sleep(self.wait_after(error.headers))
 
 
-@mutant("dates-only", "retry-after-seconds", "It reads Retry-After as a date only.")
+@mutant("dates-only", "retry-after-seconds", "It reads Retry-After as a date only.", "'90' does not match")
 class DatesOnly(TrustsRetryAfter):
     def wait_after(self, headers):
         return time.mktime(time.strptime(headers["Retry-After"], "%a, %d %b %Y %H:%M:%S GMT")) - self.now() / 1000
 
 
-@mutant("seconds-only", "retry-after-date", "It reads Retry-After as seconds only.")
-@mutant("numbers-only", "retry-after-garbage", "It ends where Retry-After is no number.")
-@mutant("sleeps-for-a-day", "retry-after-huge", "It waits as long as it is told to, be it a day.")
-@mutant("does-not-wait", "retry-after-zero", "It waits for 0 seconds where it is told to.")
+@mutant("seconds-only", "retry-after-date", "It reads Retry-After as seconds only.", "GMT'")
+@mutant("numbers-only", "retry-after-garbage", "It ends where Retry-After is no number.", "'soon'")
+@mutant("sleeps-for-a-day", "retry-after-huge", "It waits as long as it is told to, be it a day.", "It waited 86400 s")
+@mutant("does-not-wait", "retry-after-zero", "It waits for 0 seconds where it is told to.", "more than 2000 requests")
 class SecondsOnly(TrustsRetryAfter):
     def wait_after(self, headers):
         return int(headers["Retry-After"])
 
 
-@mutant("gives-up-at-429", "shared-quota", "It ends at the first 429, because it counts its own requests.")
+@mutant("gives-up-at-429", "shared-quota", "It ends at the first 429, because it counts its own requests.", "gave up: 429")
 class GivesUpAt429(Connector):
     def ask(self, query):
         try:
@@ -373,7 +429,12 @@ class GivesUpAt429(Connector):
             raise
 
 
-@mutant("starts-again-after-429", "quota-too-small", "After a 429 it reads the window from its first page again, a few times.")
+@mutant(
+    "starts-again-after-429",
+    "quota-too-small",
+    "After a 429 it reads the window from its first page again, a few times.",
+    "pages_to_end",
+)
 class StartsAgainAfter429(Connector):
     def ask(self, query):
         return super().ask_once(query)
@@ -400,13 +461,13 @@ class FailureIsTheEnd(Connector):
             return {"data": [], "token": ""}
 
 
-@mutant("no-answer-is-the-end", "cut-before-the-head", "It takes a request without an answer for the end of the data.")
-@mutant("failure-is-the-end", "cut-in-mid-body", "It takes a failed page for the end of the data.")
+@mutant("no-answer-is-the-end", "cut-before-the-head", "It takes a request without an answer for the end of the data.", "retries")
+@mutant("failure-is-the-end", "cut-in-mid-body", "It takes a failed page for the end of the data.", "missing")
 class NoAnswerIsTheEnd(FailureIsTheEnd):
     pass
 
 
-@mutant("lenient-json", "truncated-json", "It takes what it can read of a page that is cut off.")
+@mutant("lenient-json", "truncated-json", "It takes what it can read of a page that is cut off.", "retries")
 class LenientJson(Connector):
     def send(self, path, body, headers):
         status, answer, answered = super().send(path, body, headers)
@@ -419,7 +480,7 @@ class LenientJson(Connector):
         return status, answer, answered
 
 
-@mutant("html-is-an-empty-page", "html-with-200", "It takes an answer that is no JSON for an empty page.")
+@mutant("html-is-an-empty-page", "html-with-200", "It takes an answer that is no JSON for an empty page.", "missing")
 class HtmlIsAnEmptyPage(NewOnly):
     def send(self, path, body, headers):
         status, answer, answered = super().send(path, body, headers)
@@ -430,7 +491,12 @@ class HtmlIsAnEmptyPage(NewOnly):
         return status, answer, answered
 
 
-@mutant("html-ends-it", "error-502-with-html", "An answer that is not JSON ends it, and its checkpoint has moved already.")
+@mutant(
+    "html-ends-it",
+    "error-502-with-html",
+    "An answer that is not JSON ends it, and its checkpoint has moved already.",
+    "the rule gateway changed",
+)
 class HtmlEndsIt(Connector):
     def poll(self):
         self.load()
@@ -443,7 +509,7 @@ class HtmlEndsIt(Connector):
         return super().ask_once(query)
 
 
-@mutant("data-or-nothing", "json-without-data", "It takes an answer without data for one with no data.")
+@mutant("data-or-nothing", "json-without-data", "It takes an answer without data for one with no data.", "missing")
 class DataOrNothing(NewOnly):
     def send(self, path, body, headers):
         status, answer, answered = super().send(path, body, headers)
@@ -453,28 +519,28 @@ class DataOrNothing(NewOnly):
         return status, answer, answered
 
 
-@mutant("one-second-at-most", "slow-first-byte", "It waits one second for an answer.")
+@mutant("one-second-at-most", "slow-first-byte", "It waits one second for an answer.", "timed out")
 class OneSecondAtMost(Connector):
     def ask(self, query):
         connector.TIMEOUT = 1
         return super().ask(query)
 
 
-@mutant("one-read", "dripping-body", "It takes what one read returns for the whole body.")
+@mutant("one-read", "dripping-body", "It takes what one read returns for the whole body.", "Unterminated string")
 class OneRead(Connector):
     def send(self, path, body, headers):
         with urllib.request.urlopen(urllib.request.Request(self.url + path, body, headers)) as answer:
             return answer.status, answer.read1(65536), answer.headers
 
 
-@mutant("replaces-bytes", "invalid-utf8", "It replaces what is no UTF-8.")
+@mutant("replaces-bytes", "invalid-utf8", "It replaces what is no UTF-8.", "changed")
 class ReplacesBytes(Connector):
     def send(self, path, body, headers):
         status, answer, answered = super().send(path, body, headers)
         return status, answer.decode(errors="replace").encode(), answered
 
 
-@mutant("moves-after-giving-up", "outage-of-20-minutes", "It moves its checkpoint also where it gave up.")
+@mutant("moves-after-giving-up", "outage-of-20-minutes", "It moves its checkpoint also where it gave up.", "missing")
 class MovesAfterGivingUp(NewOnly):
     def poll(self):
         try:
@@ -487,7 +553,7 @@ class MovesAfterGivingUp(NewOnly):
 # Process.
 
 
-@mutant("checkpoint-first", "killed-after-a-page", "It moves its checkpoint before it reads.")
+@mutant("checkpoint-first", "killed-after-a-page", "It moves its checkpoint before it reads.", "missing")
 class CheckpointFirst(Connector):
     def poll(self):
         self.load()
@@ -496,7 +562,12 @@ class CheckpointFirst(Connector):
         self.store(self.read(start, end), end)
 
 
-@mutant("stores-each-page", "killed-after-a-page", "It stores each page at once, and begins the window again after a crash.")
+@mutant(
+    "stores-each-page",
+    "killed-after-a-page",
+    "It stores each page at once, and begins the window again after a crash.",
+    "stored twice",
+)
 class StoresEachPage(Connector):
     def load(self):
         length = os.path.getsize(self.out) if os.path.exists(self.out) else 0
@@ -521,7 +592,12 @@ class StoresEachPage(Connector):
         self.replace(self.path("checkpoint.json"), json.dumps(self.checkpoint))
 
 
-@mutant("trusts-its-file", "killed-before-its-checkpoint", "It goes on behind the records that a crash left there.")
+@mutant(
+    "trusts-its-file",
+    "killed-before-its-checkpoint",
+    "It goes on behind the records that a crash left there.",
+    "stored twice",
+)
 class TrustsItsFile(Connector):
     def load(self):
         length = os.path.getsize(self.out) if os.path.exists(self.out) else 0
@@ -531,7 +607,7 @@ class TrustsItsFile(Connector):
         self.load_token()
 
 
-@mutant("no-lock", "two-instances", "Two instances run at the same time.")
+@mutant("no-lock", "two-instances", "Two instances run at the same time.", "stored twice")
 class NoLock(Connector):
     def lock(self):
         pass
@@ -540,16 +616,11 @@ class NoLock(Connector):
         super().load()
         self.checkpoint["length"] = os.path.getsize(self.out)
 
-    def store(self, events, until):
-        # Long enough for the other instance to read the same window.
-        time.sleep(0.5)
-        super().store(events, until)
-
 
 # Data.
 
 
-@mutant("latin-1", "unicode", "It writes its records in Latin-1.")
+@mutant("latin-1", "unicode", "It writes its records in Latin-1.", "changed")
 class Latin1(Connector):
     def store(self, events, until):
         def latin(value):
@@ -559,14 +630,14 @@ class Latin1(Connector):
         super().store([event._replace(record=row) for event, row in zip(events, rows)], until)
 
 
-@mutant("cuts-fields", "long-field", "It cuts fields off after 65 535 characters.")
+@mutant("cuts-fields", "long-field", "It cuts fields off after 65 535 characters.", "changed")
 class CutsFields(Connector):
     def store(self, events, until):
         cut = [event._replace(record={name: value[:65535] for name, value in event.record.items()}) for event in events]
         super().store(cut, until)
 
 
-@mutant("stops-at-what-it-knows", "reordered-entries", "It stops at the first entry that it has already.")
+@mutant("stops-at-what-it-knows", "reordered-entries", "It stops at the first entry that it has already.", "missing")
 class StopsAtWhatItKnows(Connector):
     def read_by_token(self, start, end):
         query = {"event_category": "device", "start_time": start, "end_time": end, "limit": 100, "token": ""}
@@ -582,14 +653,14 @@ class StopsAtWhatItKnows(Connector):
             query["token"] = page["token"]
 
 
-@mutant("needs-each-field", "missing-fields", "It ends where an entry lacks a field.")
+@mutant("needs-each-field", "missing-fields", "It ends where an entry lacks a field.", "KeyError: 'device_name'")
 class NeedsEachField(Connector):
     def event_of(self, row):
         assert row["device_name"] is not None
         return super().event_of(row)
 
 
-@mutant("strict-fields", "extra-field", "It refuses entries with a field that it does not know.")
+@mutant("strict-fields", "extra-field", "It refuses entries with a field that it does not know.", "an unknown field")
 class StrictFields(Connector):
     FIELDS = "timestamp event details device_id device_name device_username device_group".split()
 
@@ -599,26 +670,26 @@ class StrictFields(Connector):
         return super().event_of(row)
 
 
-@mutant("texts-only", "numbers-for-texts", "It takes ids for texts.")
+@mutant("texts-only", "numbers-for-texts", "It takes ids for texts.", "'int' object")
 class TextsOnly(Connector):
     def event_of(self, row):
         return super().event_of({**row, "device_id": row["device_id"].strip()})
 
 
-@mutant("known-codes-only", "new-event-code", "It drops events with a code that it does not know.")
+@mutant("known-codes-only", "new-event-code", "It drops events with a code that it does not know.", "missing")
 class KnownCodesOnly(Connector):
     def store(self, events, until):
         super().store([event for event in events if event.record["event"] in DEVICE_CODES], until)
 
 
-@mutant("stores-the-overlap", "quiet", "It stores again what its windows have in common.")
+@mutant("stores-the-overlap", "quiet", "It stores again what its windows have in common.", "stored twice")
 class StoresTheOverlap(Connector):
     def load(self):
         super().load()
         self.checkpoint["seen"] = {}
 
 
-@mutant("whole-seconds", "quiet", "It stores times without their milliseconds.")
+@mutant("whole-seconds", "quiet", "It stores times without their milliseconds.", "changed")
 class WholeSeconds(Connector):
     def store(self, events, until):
         def whole(event):
@@ -630,13 +701,14 @@ class WholeSeconds(Connector):
 # Migration.
 
 
-@mutant("fewer-codes", "migration", "By v3 it asks for fewer codes than by v3.3.", "v2,v3,v3.3")
+@mutant("fewer-codes", "migration", "By v3 it asks for fewer codes than by v3.3.", "v3: missing", "v2,v3,v3.3")
 class FewerCodes(Connector):
     def ask(self, query):
         return super().ask({**query, "filter": ["compliant", "noncompliant"]} if self.api == "v3" else query)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in MUTANTS:
-        sys.exit("usage: mutants.py " + "|".join(MUTANTS))
-    sys.exit(main(MUTANTS[sys.argv[1]][0]))
+    kinds = {"new-only": NewOnly, **{name: mutant.kind for name, mutant in MUTANTS.items()}}
+    if len(sys.argv) < 2 or sys.argv[1] not in kinds:
+        sys.exit("usage: mutants.py " + "|".join(kinds))
+    sys.exit(main(kinds[sys.argv[1]]))

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
 #[cfg(feature = "check")]
-use super::arrival::Arrival;
+use super::watch::{Moment, Watch, Watcher};
 use super::{
     config::AccountConfig,
     description::{Description, MadeToken, QuotaDescription},
@@ -61,7 +61,7 @@ pub struct Account {
     /// The number of requests of this account that are in flight.
     in_flight: AtomicU32,
     #[cfg(feature = "check")]
-    arrival: Arrival,
+    watch: Watch,
     /// The number of resets. Requests of an earlier epoch do not change the state of the current one.
     epoch: AtomicU64,
     /// The use number of the last request to this account, see `Accounts`.
@@ -93,7 +93,7 @@ impl Account {
             name,
             in_flight: AtomicU32::new(0),
             #[cfg(feature = "check")]
-            arrival: Arrival::default(),
+            watch: Watch::default(),
             epoch: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
         };
@@ -334,16 +334,22 @@ impl Account {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Does something once, when the next request arrives and before it is answered; or nothing.
+    /// Calls a function when a request arrives, and when it is refused for a time; or none.
     #[cfg(feature = "check")]
-    pub(crate) fn at_next_request(&self, task: Option<Box<dyn FnOnce() + Send>>) {
-        self.arrival.set(task);
+    pub(crate) fn watch(&self, watcher: Option<Watcher>) {
+        self.watch.set(watcher);
+    }
+
+    /// A request is refused with 429, and may be repeated after so many seconds.
+    #[cfg(feature = "check")]
+    pub(crate) fn refused(&self, wait_seconds: u64) {
+        self.watch.tell(Moment::Refused { wait_seconds });
     }
 
     /// Registers a request as in flight. Returns `None` if `max_in_flight` requests are in flight already.
     pub(crate) fn begin_request(self: &Arc<Self>, max_in_flight: u32) -> Option<InFlightGuard> {
         #[cfg(feature = "check")]
-        self.arrival.happen();
+        self.watch.tell(Moment::Arrived);
         let is_free = |in_flight: u32| (in_flight < max_in_flight).then(|| in_flight + 1);
         let previous = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
         previous.ok().map(|_| InFlightGuard(self.clone()))

@@ -10,8 +10,6 @@
 mod account;
 pub(crate) mod accounts;
 pub(crate) mod actions;
-#[cfg(feature = "check")]
-mod arrival;
 mod config;
 mod description;
 pub(crate) mod devices;
@@ -30,9 +28,13 @@ mod shared;
 pub(crate) mod strict;
 pub(crate) mod tokens;
 mod truth;
+#[cfg(feature = "check")]
+mod watch;
 pub mod webhook;
 pub(crate) mod worlds;
 
+#[cfg(feature = "check")]
+pub(crate) use self::watch::Moment;
 pub use self::{
     account::Account,
     accounts::Accounts,

@@ -59,6 +59,20 @@ pub(super) fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
+/// Whether a file can be written, as far as its folder tells: before the work whose result it will have.
+#[cfg(feature = "check")]
+pub(super) fn check_writable(path: &Path) -> io::Result<()> {
+    let found = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let folder = found.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(())
+}
+
 /// Writes a file atomically, by a rename of a temporary file in the same directory. Follows a symbolic link. Writes
 /// directly to a path that is not a regular file, such as a pipe.
 pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {

@@ -142,6 +142,27 @@ impl Scenario {
     }
 }
 
+/// Checks that one thing only happens in the middle of a poll.
+fn check_next_poll(steps: &[Step]) -> Result<(), ScenarioError> {
+    let mut earlier = None;
+    for (nth, step) in steps.iter().enumerate() {
+        let what = match step {
+            Step::KillAfterResponses(_) => "kill_after_responses",
+            Step::Meanwhile(_) => "meanwhile",
+            Step::Instances(_) => "instances",
+            Step::Polls(_) => {
+                earlier = None;
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(earlier) = earlier.replace(what) {
+            return wrong(format!("steps[{nth}].{what} is for the same poll as {earlier}: polls must be between them"));
+        }
+    }
+    earlier.map_or(Ok(()), |what| wrong(format!("steps must have polls after {what}")))
+}
+
 impl File {
     fn check(self) -> Result<Scenario, ScenarioError> {
         if self.format != FORMAT {
@@ -177,6 +198,9 @@ impl File {
         if name.is_some() || access_token.is_some() || client_id.is_some() || client_secret.is_some() {
             return wrong("account must not have a name or credentials: each run has its own".to_owned());
         }
+        if self.account.seed.is_some() || self.account.scenario.is_some() {
+            return wrong("account must not have a seed or a scenario: the run has them".to_owned());
+        }
         let Some(now) = self.account.now else {
             return wrong("account.now is required: the time at which the scenario starts".to_owned());
         };
@@ -197,6 +221,7 @@ impl File {
                 rule.check().map_err(|why| ScenarioError(format!("steps[{nth}].faults[{of}]: {why}")))?;
             }
         }
+        check_next_poll(&steps)?;
         for (of, rule) in account.faults.iter().enumerate() {
             rule.check().map_err(|why| ScenarioError(format!("account.faults[{of}]: {why}")))?;
         }
@@ -278,6 +303,18 @@ every = "15m"
             ("polls = 2", "polls = 2\nadvance = \"1s\"", "steps[0] must have one of polls (with every), "),
             ("polls = 2", "poll = 2", "steps[0].poll: unknown field `poll`"),
             ("[account]", "[account]\nname = \"x\"", "account must not have a name or credentials"),
+            ("[account]", "[account]\nseed = 7", "account must not have a seed or a scenario: the run has them"),
+            (
+                "every = \"15m\"",
+                "every = \"15m\"\nmust_fail = true\nmust_succeed = true",
+                "steps[0] has must_fail and must_succeed, of which one can be true",
+            ),
+            (
+                "[[steps]]",
+                "[[steps]]\nkill_after_responses = 1\n[[steps]]\ninstances = 2\n[[steps]]",
+                "steps[1].instances is for the same poll as kill_after_responses: polls must be between them",
+            ),
+            ("every = \"15m\"", "every = \"15m\"\n[[steps]]\ninstances = 2", "steps must have polls after instances"),
         ] {
             let got = Scenario::parse(&SMALL.replacen(from, to, 1)).expect_err("an error").to_string();
             assert!(got.starts_with(why), "{to}: {got}");

@@ -32,6 +32,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "empty-windows",
     "clock-ahead",
     "clock-behind",
+    "event-dated-ahead",
     "summer-time-begins",
     "summer-time-ends",
     "leap-day",

@@ -78,21 +78,28 @@ fn a_connector_that_stores_nothing_misses_everything_and_can_be_run_again() {
 /// Where a connector fails does not depend on what runs beside it.
 #[test]
 fn the_same_seed_fails_in_the_same_place_with_any_number_of_jobs() {
-    let defect = format!("OPSWAT_SINCE=$OPSWAT_NOW exec {}", connector());
-    let findings = |jobs: &str, nth: usize| {
-        let path = file(&format!("again-{jobs}-{nth}.json"), "").display().to_string();
-        let only = "busy,late-by-a-minute,cut-in-mid-body,shared-quota,killed-after-a-page,token-endpoint-fails-once";
-        let flags = ["--only", only, "--jobs", jobs, "--json", &path, "--time", "env", "--", "sh", "-c", &defect];
-        let (code, out, err) = check(&flags);
-        assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-        let results: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
-        let scenarios = results["scenarios"].as_array().expect("scenarios").clone();
-        scenarios.into_iter().map(|one| one["findings"].clone()).collect::<Vec<_>>()
-    };
-    let first = findings("1", 0);
-    assert!(first.iter().all(|found| !found.as_array().expect("findings").is_empty()), "{first:?}");
-    for (nth, jobs) in ["1", "2", "3", "6"].into_iter().enumerate() {
-        assert_eq!(findings(jobs, nth + 1), first, "with {jobs} jobs");
+    let connector = connector();
+    let forgets = format!("OPSWAT_SINCE=$OPSWAT_NOW exec {connector}");
+    let has_no_state = format!(
+        "export OPSWAT_STATE_DIR=$OPSWAT_STATE_DIR/$$; mkdir $OPSWAT_STATE_DIR
+         export OPSWAT_OUT=$OPSWAT_STATE_DIR/out; {connector} && cat $OPSWAT_OUT"
+    );
+    let only = "busy,late-by-a-minute,cut-in-mid-body,shared-quota,killed-after-a-page,token-endpoint-fails-once";
+    for (name, only, defect) in [("forgets", only, &forgets), ("no-state", "busy,two-instances", &has_no_state)] {
+        let findings = |jobs: &str, nth: usize| {
+            let path = file(&format!("again-{name}-{jobs}-{nth}.json"), "").display().to_string();
+            let flags = ["--only", only, "--jobs", jobs, "--json", &path, "--time", "env", "--", "sh", "-c", defect];
+            let (code, out, err) = check(&flags);
+            assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+            let results: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+            let scenarios = results["scenarios"].as_array().expect("scenarios").clone();
+            scenarios.into_iter().map(|one| one["findings"].clone()).collect::<Vec<_>>()
+        };
+        let first = findings("1", 0);
+        assert!(first.iter().all(|found| !found.as_array().expect("findings").is_empty()), "{first:?}");
+        for (nth, jobs) in ["1", "2", "3", "6"].into_iter().enumerate() {
+            assert_eq!(findings(jobs, nth + 1), first, "{name} with {jobs} jobs");
+        }
     }
 }
 
@@ -100,6 +107,7 @@ fn the_same_seed_fails_in_the_same_place_with_any_number_of_jobs() {
 fn what_a_connector_does_wrong_is_said() {
     for (command, finding) in [
         (&["sh", "-c", "echo no password >&2; exit 3"][..], "The last poll ended with exit status: 3: no password"),
+        (&["sh", "-c", "printf '\\033[2J\\007cleared\\n' >&2; exit 3"], "exit status: 3: \u{fffd}[2J\u{fffd}cleared"),
         (&["sleep", "600"], "It did not end within the 1 s of the scenario, and was ended."),
         (&["sh", "-c", "echo '{\"timestamp\":\"yesterday\"}'"], "not readable: 4, first record 1"),
     ] {
@@ -139,6 +147,9 @@ fn what_cannot_be_run_ends_with_two_and_a_reason() {
             &["--only", "quiet", "--time", "fake", "--faketime", "/nowhere.so", "--", "true"],
             "--faketime: there is no file /nowhere.so",
         ),
+        // Before the work of which it would be the result.
+        (&["--only", "quiet", "--json", "/nowhere/r.json", "--", "true"], "cannot write /nowhere/r.json: "),
+        (&["--only", "quiet", "--html", "/", "--", "true"], "cannot write /: is a directory"),
     ] {
         let (code, out, err) = check(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");

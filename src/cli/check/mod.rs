@@ -16,6 +16,7 @@ mod store;
 mod time_source;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     io::{self, IsTerminal, Write},
@@ -190,6 +191,9 @@ impl Check {
         if self.command.is_empty() {
             return Err("COMMAND is required: opswat-mock check -- ./my-connector".to_owned());
         }
+        for path in [&self.json, &self.junit, &self.html, &self.markdown].into_iter().flatten() {
+            files::check_writable(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        }
         let (time, why) = TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?;
         if let Some(why) = why {
             super::print_error(&format!("the connector must take the time from OPSWAT_NOW (--time env): {why}"));
@@ -251,22 +255,26 @@ impl Check {
         let settings = Arc::new(settings);
         let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);
         let bar = progress(scenarios.len() as u64);
-        let run = |one: Scenario| {
+        let run = |(nth, one): (usize, Scenario)| {
             let (mock, settings) = (mock.clone(), settings.clone());
             // A task of its own, so that the audit of one does not hold up the others.
-            tokio::spawn(async move { runner::run(&mock, &one, &settings).await })
+            let task = tokio::spawn(async move { runner::run(&mock, &one, &settings).await });
+            async move { (nth, task.await) }
         };
-        let mut running = stream::iter(scenarios).map(run).buffered(jobs);
-        let mut outcomes = Vec::new();
-        while let Some(outcome) = running.next().await {
-            let outcome = outcome.map_err(|error| format!("a scenario failed: {error}"))??;
-            bar.suspend(|| print(&format!("{outcome}\n")));
+        let mut running = stream::iter(scenarios.into_iter().enumerate()).map(run).buffer_unordered(jobs);
+        // They end in any order, and are shown in that of the scenarios.
+        let (mut early, mut outcomes) = (BTreeMap::new(), Vec::new());
+        while let Some((nth, outcome)) = running.next().await {
+            early.insert(nth, outcome.map_err(|error| format!("a scenario failed: {error}"))??);
             bar.inc(1);
-            if outcome.passed && self.work_dir.is_none() {
-                // What is left is of no use; a folder that stays does no harm.
-                let _ = fs::remove_dir_all(&outcome.folder);
+            while let Some(outcome) = early.remove(&outcomes.len()) {
+                bar.suspend(|| print(&format!("{outcome}\n")));
+                if outcome.passed && self.work_dir.is_none() {
+                    // What is left is of no use; a folder that stays does no harm.
+                    let _ = fs::remove_dir_all(&outcome.folder);
+                }
+                outcomes.push(outcome);
             }
-            outcomes.push(outcome);
         }
         bar.finish_and_clear();
         drop(running);

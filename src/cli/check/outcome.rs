@@ -72,10 +72,7 @@ impl Findings {
         add("missing", missing.count, missing.examples.first().map(ToString::to_string));
         let double = duplicated.examples.first();
         add("stored twice", duplicated.count, double.map(|found| format!("{}: {}", found.event, found.cause)));
-        let changed = altered.examples.first().map(|found| {
-            let difference = found.differences.first().map(ToString::to_string).unwrap_or_default();
-            format!("{}: {difference}", found.event)
-        });
+        let changed = altered.examples.first().map(|found| format!("{}: {}", found.event, found.difference()));
         add("changed", altered.count, changed);
         let record = |number: Option<u64>| number.map(|number| format!("record {number}"));
         add("like no event", unknown.count, record(unknown.examples.first().map(|found| found.record)));

@@ -29,16 +29,14 @@ impl Run<'_> {
         self.account.take_quota(self.store().api.name(), polls.other_requests);
         let began = self.note_poll();
         let before = self.last_request();
-        self.let_clock_run_at_first_request();
-        let mut connectors = Vec::new();
-        for _ in 0..next.instances.unwrap_or(1) {
-            connectors.push(self.start()?);
-        }
-        let mut statuses = Vec::new();
-        for connector in &mut connectors {
-            statuses.extend(self.end_of(connector, before, &mut middle).await?);
-        }
-        self.account.at_next_request(None);
+        let statuses = if let Some(count) = next.instances {
+            self.run_several(count, before, &mut middle).await?
+        } else {
+            self.let_clock_run_at_first_request();
+            let mut connector = self.start()?;
+            let end = self.end_of(&mut connector, before, &mut middle, Until::End).await?;
+            Vec::from_iter(end.status())
+        };
         self.freeze_clock()?;
         self.clear(&next)?;
         if middle.is_some() && !self.findings.is_over() {
@@ -48,28 +46,71 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits for the end of a connector, or ends it. `None` for one that was ended on purpose.
-    async fn end_of(
+    /// Runs several instances at once. The first one is held at its first request until each of the others has ended, or waits
+    /// for it, so that the same happens each time.
+    async fn run_several(
+        &mut self,
+        count: u32,
+        before: u64,
+        middle: &mut Option<Middle>,
+    ) -> Result<Vec<ExitStatus>, StepError> {
+        let began = Instant::now();
+        let mut running = vec![self.start()?];
+        let mut statuses = Vec::new();
+        statuses.extend(self.end_of(&mut running[0], before, middle, Until::Held).await?.status());
+        if !statuses.is_empty() {
+            running.clear();
+        }
+        // One that starts slowly is silent for as long.
+        let patience = SILENCE.max(began.elapsed() * 2);
+        for _ in 1..count {
+            if self.findings.is_over() {
+                return Ok(statuses);
+            }
+            let mut other = self.start()?;
+            match self.end_of(&mut other, before, middle, Until::Silent(patience)).await? {
+                End::Exited(status) => statuses.push(status),
+                End::Ended => {}
+                End::Paused => running.push(other),
+            }
+        }
+        *middle = None;
+        self.let_go();
+        self.let_clock_run()?;
+        for connector in &mut running {
+            statuses.extend(self.end_of(connector, before, middle, Until::End).await?.status());
+        }
+        Ok(statuses)
+    }
+
+    /// Waits for the end of a connector, or ends it; or until something else.
+    pub(super) async fn end_of(
         &mut self,
         connector: &mut Connector,
         before: u64,
         middle: &mut Option<Middle>,
-    ) -> Result<Option<ExitStatus>, StepError> {
-        let mut silence = Silence::since(before);
+        until: Until,
+    ) -> Result<End, StepError> {
+        let mut silence = Silence::since(self.last_request());
         loop {
             let tick = (Instant::now() + TICK).min(self.deadline);
             if let Ok(status) = timeout_at(tick, connector.ended()).await {
-                return status.map(Some).map_err(|error| format!("cannot wait for the connector: {error}"));
+                return status.map(End::Exited).map_err(|error| format!("cannot wait for the connector: {error}"));
             }
             let last = self.last_request();
             if self.is_killed_in(middle)? {
                 connector.kill().await;
-                return Ok(None);
+                return Ok(End::Ended);
             }
             if let Some(why) = self.too_much(last - before) {
                 self.findings.end(why);
                 connector.kill().await;
-                return Ok(None);
+                return Ok(End::Ended);
+            }
+            match until {
+                Until::Held if self.holds_request() => return Ok(End::Paused),
+                Until::Silent(time) if silence.lasts(last, time) => return Ok(End::Paused),
+                _ => {}
             }
             // A fake clock runs by itself.
             if self.settings.time == TimeSource::Env && silence.is_over(last) && self.is_refused_anew(last) {
@@ -113,6 +154,31 @@ impl Run<'_> {
         if let Some(most) = polls.requests_at_most.map(u64::from).filter(|most| requests > *most) {
             self.findings.add(format!("It made {requests} requests in a poll in which {most} are enough."));
         }
+    }
+}
+
+/// Until when a connector is waited for.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    End,
+    /// Until its request is held.
+    Held,
+    /// Until there was no request for a time.
+    Silent(Duration),
+}
+
+/// How a wait for a connector ended.
+pub(super) enum End {
+    Exited(ExitStatus),
+    /// It was ended on purpose.
+    Ended,
+    /// It still runs.
+    Paused,
+}
+
+impl End {
+    fn status(self) -> Option<ExitStatus> {
+        if let Self::Exited(status) = self { Some(status) } else { None }
     }
 }
 

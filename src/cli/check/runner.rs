@@ -29,6 +29,8 @@ use crate::{
 const HOLD: &str = "check-hold";
 /// How long a request is held in the middle of a poll in real time.
 const REAL_HOLD: Duration = Duration::from_millis(300);
+/// How long a request of one instance is held by a clock that stands still: until it is turned.
+pub(super) const INSTANCE_HOLD: Duration = Duration::from_millis(1);
 /// How long the request is held at which a connector is killed, at most.
 const UNTIL_KILLED: Duration = Duration::from_secs(3_600);
 
@@ -85,6 +87,8 @@ pub(super) struct NextPoll {
 pub(super) enum Middle {
     Kill,
     Meanwhile(Meanwhile),
+    /// Another instance is at work.
+    Instances,
 }
 
 /// Why a step could not be made.
@@ -194,15 +198,18 @@ impl Run<'_> {
         if next.loses_checkpoint {
             store.keep_state().map_err(|error| store.unusable(&error))?;
         }
-        let (after, until, middle) = match (next.kill_after, &next.meanwhile) {
-            (Some(after), _) => (after, UNTIL_KILLED, Middle::Kill),
-            (None, Some(meanwhile)) if self.settings.time == TimeSource::Real => {
-                (meanwhile.after_responses, REAL_HOLD, Middle::Meanwhile(meanwhile.clone()))
+        let is_real = self.settings.time == TimeSource::Real;
+        let (after, until, middle) = match (next.kill_after, &next.meanwhile, next.instances) {
+            (Some(after), _, _) => (after, UNTIL_KILLED, Middle::Kill),
+            (None, Some(meanwhile), _) => {
+                let until = if is_real { REAL_HOLD } else { meanwhile.advance.duration() };
+                (meanwhile.after_responses, until, Middle::Meanwhile(meanwhile.clone()))
             }
-            (None, Some(meanwhile)) => {
-                (meanwhile.after_responses, meanwhile.advance.duration(), Middle::Meanwhile(meanwhile.clone()))
+            (None, None, Some(_)) if !self.settings.is_service => {
+                // The clock stands still until the request is let go, unless it is the machine's.
+                (0, if is_real { REAL_HOLD } else { INSTANCE_HOLD }, Middle::Instances)
             }
-            (None, None) => return Ok(None),
+            (None, None, _) => return Ok(None),
         };
         self.account.add_faults(vec![hold(store.api.name(), after, until)]).map_err(|why| why.to_string())?;
         Ok(Some(middle))
@@ -235,7 +242,7 @@ impl Run<'_> {
         let (settings, store) = (self.settings, self.store());
         if let TimeSource::Fake(_) = settings.time {
             // It stands still until the first request, so that a slow start does not move the time of a poll.
-            self.fake_clock().set(self.client_now(), settings.is_service).map_err(|error| store.unusable(&error))?;
+            self.fake_clock().set(self.client_now(), self.first_rate()).map_err(|error| store.unusable(&error))?;
         }
         let started =
             Connector::start(&settings.command, &self.environment(), &store.path("stdout"), &store.path("stderr"));
@@ -286,15 +293,24 @@ impl Run<'_> {
         self.account.requests(u64::MAX - 1, 1).noted
     }
 
+    /// Lets the request go that is held of several instances.
+    pub(super) fn let_go(&self) {
+        self.account.forget_faults(Some(HOLD));
+        if self.settings.time == TimeSource::Env {
+            self.turn_by(INSTANCE_HOLD);
+        }
+    }
+
+    /// Whether the request is there that is held in the middle of a poll.
+    pub(super) fn holds_request(&self) -> bool {
+        self.account.faults().iter().any(|rule| rule.rule.name.as_deref() == Some(HOLD) && rule.applied > 0)
+    }
+
     /// Does what happens in the middle of a poll, if the request is there that is held for it. Returns whether the connector
     /// must be killed.
     pub(super) fn is_killed_in(&self, middle: &mut Option<Middle>) -> Result<bool, StepError> {
-        let holds = |middle: &Option<Middle>| {
-            let is_held = |name: Option<&str>| name == Some(HOLD);
-            middle.is_some()
-                && self.account.faults().iter().any(|rule| is_held(rule.rule.name.as_deref()) && rule.applied > 0)
-        };
-        if !holds(middle) {
+        // Several instances are let go when the others are silent.
+        if matches!(middle, None | Some(Middle::Instances)) || !self.holds_request() {
             return Ok(false);
         }
         match middle.take() {
@@ -305,7 +321,7 @@ impl Run<'_> {
                     self.turn_by(meanwhile.advance.duration());
                 }
             }
-            None => {}
+            Some(Middle::Instances) | None => {}
         }
         Ok(false)
     }

@@ -1,16 +1,23 @@
 //! Which scenarios are run.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use super::{Check, time_source::TimeSource};
 use crate::{
+    audit::FieldMap,
     scenario::{self, ReadApi, Scenario},
     verdict,
     world::Category,
 };
+
+/// The maximum size of a scenario file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Where a machine has the rules of time zones.
+const ZONES: &str = "/usr/share/zoneinfo";
 
 impl Check {
     /// The chosen scenarios.
@@ -24,11 +31,13 @@ impl Check {
         }
         let mut scenarios = Vec::new();
         for path in &paths {
-            let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let text = read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             let scenario = Scenario::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
             if let Some(unknown) = scenario.ignored_rules.iter().find(|name| !verdict::is_rule(name)) {
                 return Err(format!("{}: ignored_rules must be names of rules, got {unknown:?}", path.display()));
             }
+            let map = self.map.clone().unwrap_or_else(|| FieldMap::of_rows(self.category));
+            map.without(&scenario.not_compared).map_err(|why| format!("{}: not_compared: {why}", path.display()))?;
             if scenarios.iter().any(|known: &Scenario| known.name == scenario.name) {
                 return Err(format!(
                     "{}: name must be unique, there is another scenario {}",
@@ -79,6 +88,9 @@ impl Check {
         if self.category != Category::Device && one.injects() {
             return Some("its events are those of devices, so it would test nothing with another category".to_owned());
         }
+        if let Some(zone) = one.timezone.as_ref().filter(|zone| !knows_zone(zone)) {
+            return Some(format!("this machine does not know the time zone {zone}: it needs the package tzdata"));
+        }
         match time {
             TimeSource::Real if one.needs_virtual_time => Some("it needs another time than the machine's".to_owned()),
             TimeSource::Fake(_) if self.service && one.has_real_waits => {
@@ -91,6 +103,22 @@ impl Check {
             _ => None,
         }
     }
+}
+
+/// A scenario file, which has at most [`MAX_FILE_BYTES`].
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it has more than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+/// Whether this machine knows a time zone. Without its rules a program takes UTC instead, and says nothing.
+fn knows_zone(zone: &str) -> bool {
+    let folder = Path::new(ZONES);
+    !cfg!(unix) || folder.join(zone).is_file()
 }
 
 /// The scenario files in a folder, by their names.

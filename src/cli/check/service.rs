@@ -5,8 +5,8 @@ use std::{process::ExitStatus, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    poll::{NOT_REACHED, Silence, TICK},
-    runner::{Middle, Run, StepError},
+    poll::{self, NOT_REACHED, Silence, TICK, Until},
+    runner::{INSTANCE_HOLD, Middle, Run, StepError},
     time_source::TimeSource,
 };
 use crate::{account::journal::Outcome, scenario::Polls, world::Millis};
@@ -41,7 +41,12 @@ impl Run<'_> {
         }
         let mut others = Vec::new();
         for _ in 1..next.instances.unwrap_or(1) {
-            others.push(self.start()?);
+            // It sleeps until another instant than the first one, so that they do not race.
+            self.turn_by(INSTANCE_HOLD);
+            let mut other = self.start()?;
+            let before = self.last_request();
+            self.end_of(&mut other, before, &mut None, Until::Silent(poll::SILENCE)).await?;
+            others.push(other);
         }
         self.let_clock_run()?;
         // A service that sleeps by the account's clock is woken at each of its times until then.

@@ -71,7 +71,11 @@ impl Store {
 
     /// The end of what the connector wrote to its standard error.
     pub(super) fn said(&self) -> String {
-        String::from_utf8_lossy(&end_of(&self.path("stderr")).unwrap_or_default()).into_owned()
+        let path = self.path("stderr");
+        let end = if path.is_file() { end_of(&path).unwrap_or_default() } else { Vec::new() };
+        // What it says must not control the terminal on which it is shown.
+        let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+        String::from_utf8_lossy(&end).replace("\r\n", "\n").chars().map(shown).collect()
     }
 
     /// The last line that the connector wrote to its standard error, and that is not empty.
@@ -91,16 +95,30 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(end)
 }
 
+#[cfg(unix)]
+fn copy_link(leads_to: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(leads_to, link)
+}
+
+#[cfg(not(unix))]
+fn copy_link(leads_to: &Path, link: &Path) -> io::Result<()> {
+    fs::copy(leads_to, link).map(drop)
+}
+
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
             copy_folder(&entry.path(), &target)?;
-        } else {
+        } else if kind.is_symlink() {
+            copy_link(&fs::read_link(entry.path())?, &target)?;
+        } else if kind.is_file() {
             fs::copy(entry.path(), target)?;
         }
+        // A socket or a pipe is of a process that has ended.
     }
     Ok(())
 }

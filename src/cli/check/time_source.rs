@@ -14,6 +14,8 @@ use crate::clock::Instant;
 
 /// How many times faster than the machine's clock a fake clock runs, so that nobody waits for the waits of a connector.
 pub(super) const FAKE_RATE: u32 = 60;
+/// The same while a connector waits because it was refused for its quota.
+pub(super) const REFUSED_RATE: u32 = 600;
 /// Where packages install libfaketime.
 const FOLDERS: [&str; 7] = [
     "/usr/lib/x86_64-linux-gnu/faketime",
@@ -153,18 +155,18 @@ fn has_interpreter(head: &[u8]) -> Option<bool> {
 #[derive(Debug)]
 pub(super) struct FakeClock {
     file: PathBuf,
-    rate: u32,
 }
 
 impl FakeClock {
-    pub(super) fn new(file: PathBuf, rate: u32) -> Self {
-        Self { file, rate }
+    pub(super) fn new(file: PathBuf) -> Self {
+        Self { file }
     }
 
-    /// Sets the clock. It runs on from there, or stands still.
-    pub(super) fn set(&self, now: Instant, runs: bool) -> io::Result<()> {
-        let seconds = now.millis().0.div_euclid(1_000);
-        let text = if runs { format!("@{seconds} x{}\n", self.rate) } else { format!("{seconds}\n") };
+    /// Sets the clock. It runs on from there so many times as fast as the machine's, or stands still.
+    pub(super) fn set(&self, now: Instant, rate: Option<u32>) -> io::Result<()> {
+        let at = now.millis().0;
+        let seconds = format!("{}.{:03}", at.div_euclid(1_000), at.rem_euclid(1_000));
+        let text = rate.map_or_else(|| format!("{seconds}\n"), |rate| format!("@{seconds} x{rate}\n"));
         // Replaced as a whole, so that nobody reads a part of it.
         let next = self.file.with_extension("new");
         fs::write(&next, text)?;
