@@ -343,13 +343,14 @@ impl Account {
     /// A request is refused with 429, and may be repeated after so many seconds.
     #[cfg(feature = "check")]
     pub(crate) fn refused(&self, wait_seconds: u64) {
-        self.watch.tell(Moment::Refused { wait_seconds });
+        let is_alone = self.in_flight.load(Ordering::Relaxed) <= 1;
+        self.watch.notify(Moment::Refused { wait_seconds, is_alone });
     }
 
     /// Registers a request as in flight. Returns `None` if `max_in_flight` requests are in flight already.
     pub(crate) fn begin_request(self: &Arc<Self>, max_in_flight: u32) -> Option<InFlightGuard> {
         #[cfg(feature = "check")]
-        self.watch.tell(Moment::Arrived);
+        self.watch.notify(Moment::Arrived);
         let is_free = |in_flight: u32| (in_flight < max_in_flight).then(|| in_flight + 1);
         let previous = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
         previous.ok().map(|_| InFlightGuard(self.clone()))

@@ -19,7 +19,7 @@ pub(crate) struct PageQuery {
     pub(crate) categories: Categories,
     /// The window that the client requested. For a page token, this is the readable window of the first page.
     pub(crate) asked: Window,
-    /// The readable window, already limited to retention and to now.
+    /// The readable window, already limited to retention and to now, or to the newest event that is dated ahead.
     pub(crate) window: Window,
     pub(crate) filter: Filter,
     pub(crate) order: Order,

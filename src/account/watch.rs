@@ -16,7 +16,11 @@ pub(crate) enum Moment {
     /// It arrived, and is not answered yet.
     Arrived,
     /// It is refused with 429, and may be repeated after so many seconds.
-    Refused { wait_seconds: u64 },
+    Refused {
+        wait_seconds: u64,
+        /// Whether no other request of the account is in flight.
+        is_alone: bool,
+    },
 }
 
 /// Something that is done at each moment.
@@ -38,8 +42,8 @@ impl Watch {
         *current = watcher;
     }
 
-    /// Tells the watcher.
-    pub(super) fn tell(&self, moment: Moment) {
+    /// Notifies the watcher.
+    pub(super) fn notify(&self, moment: Moment) {
         if self.is_set.load(Ordering::Acquire) {
             let watcher = self.watcher.lock().clone();
             if let Some(watcher) = watcher {

@@ -66,6 +66,8 @@ pub(super) struct RequestRecord {
     pub(super) is_unforeseeable: bool,
     /// The quota rejected the request.
     pub(super) is_rate_limited: bool,
+    /// The time until a request that was refused with 429 may be repeated.
+    pub(super) wait_seconds: Option<u64>,
     /// The flag name of the server limit that the request exceeded.
     pub(super) limited: Option<&'static str>,
 }
@@ -133,6 +135,11 @@ impl Recorder {
 
     pub(super) fn rate_limited(&self) {
         self.0.lock().is_rate_limited = true;
+    }
+
+    /// Sets the time until a request that is refused with 429 may be repeated.
+    pub(super) fn wait(&self, seconds: u64) {
+        self.0.lock().wait_seconds = Some(seconds);
     }
 
     /// Reads and records the body of a request that is answered without the API, so that the journal has its

@@ -15,7 +15,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{Method, Uri, header},
+    http::{Method, Uri},
     response::Response,
 };
 use bytes::Bytes;
@@ -103,12 +103,8 @@ impl Recording {
         let is_cut = ConnectionAbortedError::ends(response);
         let status = (!is_cut).then(|| response.status().as_u16());
         #[cfg(feature = "check")]
-        if status == Some(429) {
-            let told = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
-            let reset = || u64::try_from(record.quota?.reset_seconds - target.now.0.div_euclid(1000)).ok();
-            if let Some(wait) = told.or_else(reset) {
-                target.account.refused(wait);
-            }
+        if let Some(wait_seconds) = record.wait_seconds {
+            target.account.refused(wait_seconds);
         }
         let outcome = match status {
             None => Outcome::Cut,

@@ -129,11 +129,11 @@ impl fmt::Display for Cause {
         match self {
             Self::Late { request, lag_ms } => {
                 let seconds = *lag_ms / 1000;
-                if seconds < 0 {
+                if *lag_ms < 0 {
                     return write!(
                         f,
                         "late: it became visible after request {request}, the last one whose window covers it, and is dated {} s ahead",
-                        -seconds
+                        lag_ms.unsigned_abs().div_ceil(1000)
                     );
                 }
                 write!(

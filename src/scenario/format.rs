@@ -144,14 +144,18 @@ impl Scenario {
 
 /// Checks that one thing only happens in the middle of a poll.
 fn check_next_poll(steps: &[Step]) -> Result<(), ScenarioError> {
-    let mut earlier = None;
+    let (mut earlier, mut is_left) = (None, None);
     for (nth, step) in steps.iter().enumerate() {
         let what = match step {
             Step::KillAfterResponses(_) => "kill_after_responses",
             Step::Meanwhile(_) => "meanwhile",
             Step::Instances(_) => "instances",
+            Step::KillBeforeCheckpoint => {
+                is_left = Some("kill_before_checkpoint");
+                continue;
+            }
             Step::Polls(_) => {
-                earlier = None;
+                (earlier, is_left) = (None, None);
                 continue;
             }
             _ => continue,
@@ -160,7 +164,7 @@ fn check_next_poll(steps: &[Step]) -> Result<(), ScenarioError> {
             return wrong(format!("steps[{nth}].{what} is for the same poll as {earlier}: polls must be between them"));
         }
     }
-    earlier.map_or(Ok(()), |what| wrong(format!("steps must have polls after {what}")))
+    earlier.or(is_left).map_or(Ok(()), |what| wrong(format!("steps must have polls after {what}")))
 }
 
 impl File {
@@ -286,6 +290,7 @@ every = "15m"
             ),
             ("now = 2026-01-15T12:00:00Z", "", "account.now is required: the time at which the scenario starts"),
             ("every = \"15m\"", "", "steps[0].every is required with polls: how far the clock moves before each"),
+            ("every = \"15m\"", "every = \"0s\"", "steps[0].every must be longer than 0"),
             ("every = \"15m\"", "every = \"soon\"", "steps[0].every: must be a time such as 90s"),
             ("polls = 2", "polls = 0", "steps[0].polls must be from 1 to 1000, got 0"),
             (

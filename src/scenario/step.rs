@@ -223,6 +223,9 @@ impl FileStep {
         let Some(every) = self.every else {
             return wrong(format!("steps[{nth}].every is required with polls: how far the clock moves before each"));
         };
+        if every.duration().is_zero() {
+            return wrong(format!("steps[{nth}].every must be longer than 0"));
+        }
         if self.must_fail == Some(true) && self.must_succeed == Some(true) {
             return wrong(format!("steps[{nth}] has must_fail and must_succeed, of which one can be true"));
         }

@@ -149,7 +149,12 @@ impl RuleResult {
                 } else {
                     format!(" ({})", texts.join("; ").replace(char::is_control, "\u{FFFD}"))
                 };
-                format!("{}: {}{rest}{texts}.", rule.violation, first.join(", "))
+                let of_requests = match requests.len() {
+                    0 => "",
+                    1 => "number ",
+                    _ => "numbers ",
+                };
+                format!("{}: {of_requests}{}{rest}{texts}.", rule.violation, first.join(", "))
             }
         };
         let (measured, measure) = match measured {

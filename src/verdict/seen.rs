@@ -341,12 +341,17 @@ impl QueryRead {
 
     /// The requested window, without what the retention hides at its start. Both ends are included.
     pub(super) fn covered(&self) -> (Millis, Millis) {
-        (self.asked.from.min(self.window.from), self.window.to)
+        (self.asked.from.min(self.window.from), self.past().to)
+    }
+
+    /// The window until the time of the request. What is later is not read, even where an event is dated ahead.
+    fn past(&self) -> Window {
+        Window { from: self.window.from, to: self.window.to.min(self.seen_at) }
     }
 
     /// The part of the window that the client received, both ends included.
     pub(super) fn received(&self) -> (Millis, Millis) {
-        let Window { from, to } = self.window;
+        let Window { from, to } = self.past();
         match (self.end == ReadEnd::Seen, self.reached, self.order) {
             (true, ..) => (from, to),
             // Other events of the last millisecond may be on the next page.
@@ -358,7 +363,7 @@ impl QueryRead {
 
     /// The part of the window that the client did not receive, both ends included.
     pub(super) fn unread(&self) -> (Millis, Millis) {
-        let Window { from, to } = self.window;
+        let Window { from, to } = self.past();
         let (first, last) = self.received();
         match self.order {
             Order::NewestFirst => (from, Millis(first.0 - 1)),

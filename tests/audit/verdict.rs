@@ -305,7 +305,9 @@ async fn a_verdict_comes_as_json_junit_and_markdown() {
         "{junit}"
     );
     assert!(
-        junit.contains(r#"<failure message="Requests were refused with 400, 406 or 415: 1." type="valid_requests">"#),
+        junit.contains(
+            r#"<failure message="Requests were refused with 400, 406 or 415: number 1." type="valid_requests">"#
+        ),
         "{junit}"
     );
     let (content_type, markdown) = ask("?format=markdown", "*/*").await;
@@ -313,7 +315,7 @@ async fn a_verdict_comes_as_json_junit_and_markdown() {
     assert_eq!(ask("", "text/markdown").await.1.lines().count(), markdown.lines().count());
     assert!(
         markdown.contains(
-            "| ❌ fail | `valid_requests` | Requests were refused with 400, 406 or 415: 1. | 1 refused requests |"
+            "| ❌ fail | `valid_requests` | Requests were refused with 400, 406 or 415: number 1. | 1 refused requests |"
         ),
         "{markdown}"
     );
@@ -332,5 +334,8 @@ async fn a_verdict_comes_as_json_junit_and_markdown() {
     assert_eq!(violations(&lab, "disable=valid_requests,no_gaps").await, json!({}));
     let text = lab.local.account().verdict().to_string();
     assert!(text.starts_with("The connector of default failed (1 request)\nfail     valid_requests: "), "{text}");
-    assert!(text.contains("\nfail     valid_requests: Requests were refused with 400, 406 or 415: 1."), "{text}");
+    assert!(
+        text.contains("\nfail     valid_requests: Requests were refused with 400, 406 or 415: number 1."),
+        "{text}"
+    );
 }

@@ -88,7 +88,7 @@ fn a_verdict_tells_by_its_exit_code_whether_a_rule_failed() {
     server.post("/o/api/v3.3/logs", "{}");
     let (code, out, _) = ask(&server, "verdict", &[]);
     assert_eq!(code, Some(1));
-    assert!(out.contains("fail     valid_requests: Requests were refused with 400, 406 or 415: 2."), "{out}");
+    assert!(out.contains("fail     valid_requests: Requests were refused with 400, 406 or 415: number 2."), "{out}");
     assert_eq!(ask(&server, "verdict", &["--disable", "valid_requests"]).0, Some(0));
     let (code, out, _) = ask(&server, "verdict", &["--format", "junit"]);
     assert!(code == Some(1) && out.contains(r#"type="valid_requests""#), "{out}");

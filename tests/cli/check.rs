@@ -108,7 +108,7 @@ fn what_a_connector_does_wrong_is_said() {
     for (command, finding) in [
         (&["sh", "-c", "echo no password >&2; exit 3"][..], "The last poll ended with exit status: 3: no password"),
         (&["sh", "-c", "printf '\\033[2J\\007cleared\\n' >&2; exit 3"], "exit status: 3: \u{fffd}[2J\u{fffd}cleared"),
-        (&["sleep", "600"], "It did not end within the 1 s of the scenario, and was ended."),
+        (&["sleep", "600"], "It did not end within the 1 s of the scenario (--time-limit), and was ended."),
         (&["sh", "-c", "echo '{\"timestamp\":\"yesterday\"}'"], "not readable: 4, first record 1"),
     ] {
         let flags = ["--only", "quiet", "--time", "env", "--time-limit", "1", "--"];
@@ -147,9 +147,14 @@ fn what_cannot_be_run_ends_with_two_and_a_reason() {
             &["--only", "quiet", "--time", "fake", "--faketime", "/nowhere.so", "--", "true"],
             "--faketime: there is no file /nowhere.so",
         ),
+        (
+            &["--only", "quiet", "--time", "fake", "--faketime", "/etc/passwd", "--", "sh"],
+            "--faketime: /etc/passwd is no library",
+        ),
         // Before the work of which it would be the result.
         (&["--only", "quiet", "--json", "/nowhere/r.json", "--", "true"], "cannot write /nowhere/r.json: "),
         (&["--only", "quiet", "--html", "/", "--", "true"], "cannot write /: is a directory"),
+        (&["--only", "quiet", "--html", "x", "--json", "x", "--", "true"], "x cannot be the file of two reports"),
     ] {
         let (code, out, err) = check(arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");

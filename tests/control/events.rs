@@ -188,6 +188,9 @@ async fn an_event_dated_ahead_is_in_what_reads_the_whole_day_and_later_in_window
     let mut ahead = device("unseen", "2026-01-15T15:00:00Z");
     ahead["visible_at"] = json!("2026-01-15T12:00:00Z");
     add(&mock, ahead).await;
+    let mut hidden = device("added", "2026-01-15T16:00:00Z");
+    (hidden["visible_at"], hidden["device_name"]) = (json!("2026-01-15T12:00:01Z"), json!("HIDDEN"));
+    add(&mock, hidden).await;
     let until_now = async || {
         mock.walk(json!({"event_category":"device","age":86400})).await.iter().any(|row| row["device_name"] == NAME)
     };
@@ -200,6 +203,35 @@ async fn an_event_dated_ahead_is_in_what_reads_the_whole_day_and_later_in_window
     assert!(whole_day().await, "the newest entry is the one that is dated ahead");
     mock.control("POST", "/clock/advance", json!({"seconds":10800})).await.ok();
     assert!(until_now().await);
+}
+
+#[tokio::test]
+async fn a_window_does_not_cover_what_is_dated_ahead_of_its_request() {
+    let mock = Client::new();
+    mock.control("PUT", "/quota", json!("off")).await.ok();
+    let mut ahead = device("unseen", "2026-01-15T23:00:00Z");
+    ahead["visible_at"] = json!("2026-01-15T12:00:00Z");
+    add(&mock, json!([ahead, device("added", "2026-01-15T15:00:00Z")])).await;
+    let days = |page: u32| json!({"start_date":"2026/01/15","end_date":"2026/01/15","limit":50,"page":page});
+    for page in 1.. {
+        if mock.post_as(TOKEN, "/o/api/v3/logs", days(page)).await.status != 200 {
+            break;
+        }
+    }
+    mock.control("POST", "/clock/advance", json!({"seconds":36_000})).await.ok();
+    mock.post_as(TOKEN, "/o/api/v3/logs", json!({"age":7_200,"limit":50})).await.ok();
+    // Between 12:00 and 20:00 nothing was read, whatever the first window had at its end.
+    let verdict = mock.get("/accounts/default/verdict").await;
+    let rule = |name: &str| {
+        let rules = verdict["rules"].as_array().expect("rules");
+        rules.iter().find(|rule| rule["rule"] == name).expect("a rule").clone()
+    };
+    assert_eq!(rule("no_gaps")["result"], "fail", "{verdict}");
+    let audit =
+        "/accounts/default/audit?category=device&from=2026-01-15T12:00:01Z&to=2026-01-15T19:00:00Z&events=added";
+    let report = mock.get(audit).await;
+    assert!(report["missed"]["causes"]["gap"].as_u64().is_some_and(|count| count > 0), "{report}");
+    assert_eq!(report["missed"]["causes"]["late"], Value::Null, "{report}");
 }
 
 #[tokio::test]

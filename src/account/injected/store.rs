@@ -307,7 +307,7 @@ impl InjectedEvents {
     pub(crate) fn cancel(&self, event: &Injected) {
         let mut known = self.known.lock();
         let mut state = self.state.write();
-        let State { now, categories, count, forgotten, of_devices, notifications, .. } = &mut *state;
+        let State { now, categories, count, forgotten, of_devices, notifications, dated_ahead, .. } = &mut *state;
         let (category, place) = (event.category, (event.at, event.added));
         let Some(found) = categories[category as usize].get_mut(&place).filter(|found| found.forgotten.is_none())
         else {
@@ -316,6 +316,7 @@ impl InjectedEvents {
         now.0 += 1;
         *count -= 1;
         known.identities.remove(&(subject_of(found), found.at));
+        dated_ahead.retain(|(at, visible_at)| (*at, *visible_at) != (found.at, found.visible_at));
         notifications.remove(&(found.notified_at(), found.number));
         if let Some(events) = found.device_with_state().and_then(|id| of_devices.get_mut(id)) {
             events.retain(|other| other.number != found.number);

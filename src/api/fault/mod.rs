@@ -212,6 +212,7 @@ fn replacement(fault: &Fault, context: &RequestContext, parts: Option<&RequestPa
         let status =
             QuotaStatus { limit: context.account.quota.settings().requests.get(), remaining: 0, reset_seconds };
         context.recorder.quota(status);
+        context.recorder.wait(wait_seconds);
         set_rate_limit_headers(&mut response, status, context.config.profile(), context.now);
         return Some(response);
     }

@@ -1,5 +1,6 @@
 //! `opswat-mock check`: puts a connector through scenarios, and says what it lost, doubled or changed in each.
 
+mod clock_pair;
 mod clocks;
 mod evidence;
 mod html;
@@ -49,8 +50,8 @@ use crate::{
 const AFTER_HELP: &str = "\
 COMMAND is run once for each poll. It finds what it needs in variables, or in places such as {url} in its arguments:
   OPSWAT_URL            base URL of the server
-  OPSWAT_ACCESS_TOKEN   an access token that does not expire
-  OPSWAT_CLIENT_ID      client id for token requests
+  OPSWAT_ACCESS_TOKEN   an access token, which can expire
+  OPSWAT_CLIENT_ID      client id, with which it gets other tokens from /o/oauth/token
   OPSWAT_CLIENT_SECRET  its secret
   OPSWAT_API            the API to read: v2, v3 or v3.3
   OPSWAT_STATE_DIR      folder that it keeps between polls
@@ -191,8 +192,13 @@ impl Check {
         if self.command.is_empty() {
             return Err("COMMAND is required: opswat-mock check -- ./my-connector".to_owned());
         }
-        for path in [&self.json, &self.junit, &self.html, &self.markdown].into_iter().flatten() {
+        let paths: Vec<&PathBuf> =
+            [&self.json, &self.junit, &self.html, &self.markdown].into_iter().flatten().collect();
+        for (nth, path) in paths.iter().enumerate() {
             files::check_writable(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            if paths[..nth].contains(path) {
+                return Err(format!("{} cannot be the file of two reports", path.display()));
+            }
         }
         let (time, why) = TimeSource::choose(self.time, self.faketime.as_deref(), &self.command[0])?;
         if let Some(why) = why {
@@ -265,10 +271,22 @@ impl Check {
         // They end in any order, and are shown in that of the scenarios.
         let (mut early, mut outcomes) = (BTreeMap::new(), Vec::new());
         while let Some((nth, outcome)) = running.next().await {
-            early.insert(nth, outcome.map_err(|error| format!("a scenario failed: {error}"))??);
+            match outcome.map_err(|error| format!("a scenario failed: {error}")).flatten() {
+                Ok(outcome) => early.insert(nth, outcome),
+                Err(why) => {
+                    // What is known is not lost.
+                    bar.suspend(|| early.values().for_each(|outcome| print(&format!("{outcome}\n"))));
+                    return Err(why);
+                }
+            };
             bar.inc(1);
             while let Some(outcome) = early.remove(&outcomes.len()) {
                 bar.suspend(|| print(&format!("{outcome}\n")));
+                if !outcome.passed {
+                    outcome
+                        .write_requests()
+                        .map_err(|error| format!("cannot use {}: {error}", outcome.folder.display()))?;
+                }
                 if outcome.passed && self.work_dir.is_none() {
                     // What is left is of no use; a folder that stays does no harm.
                     let _ = fs::remove_dir_all(&outcome.folder);

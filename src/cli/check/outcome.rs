@@ -1,6 +1,6 @@
 //! What a check found.
 
-use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{fmt, fs, io, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde::Serialize;
 
@@ -118,6 +118,18 @@ impl Outcome {
             folder,
             evidence,
         }
+    }
+}
+
+impl Outcome {
+    /// Writes the requests to which findings refer, one a line.
+    pub(super) fn write_requests(&self) -> io::Result<()> {
+        let mut text = String::new();
+        for request in &self.evidence.requests {
+            text += &serde_json::to_string(request)?;
+            text.push('\n');
+        }
+        fs::write(self.folder.join("requests.ndjson"), text)
     }
 }
 

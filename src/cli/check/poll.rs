@@ -57,9 +57,13 @@ impl Run<'_> {
         let began = Instant::now();
         let mut running = vec![self.start()?];
         let mut statuses = Vec::new();
-        statuses.extend(self.end_of(&mut running[0], before, middle, Until::Held).await?.status());
-        if !statuses.is_empty() {
-            running.clear();
+        match self.end_of(&mut running[0], before, middle, Until::Held).await? {
+            End::Paused => *middle = None,
+            End::Exited(status) => {
+                statuses.push(status);
+                running.clear();
+            }
+            End::Ended => running.clear(),
         }
         // One that starts slowly is silent for as long.
         let patience = SILENCE.max(began.elapsed() * 2);
@@ -74,9 +78,8 @@ impl Run<'_> {
                 End::Paused => running.push(other),
             }
         }
-        *middle = None;
-        self.let_go();
-        self.let_clock_run()?;
+        self.release_held_request();
+        self.let_clock_run();
         for connector in &mut running {
             statuses.extend(self.end_of(connector, before, middle, Until::End).await?.status());
         }
@@ -91,7 +94,7 @@ impl Run<'_> {
         middle: &mut Option<Middle>,
         until: Until,
     ) -> Result<End, StepError> {
-        let mut silence = Silence::since(self.last_request());
+        let (mut silence, mut pause) = (Silence::since(before), Silence::since(self.last_request()));
         loop {
             let tick = (Instant::now() + TICK).min(self.deadline);
             if let Ok(status) = timeout_at(tick, connector.ended()).await {
@@ -109,7 +112,8 @@ impl Run<'_> {
             }
             match until {
                 Until::Held if self.holds_request() => return Ok(End::Paused),
-                Until::Silent(time) if silence.lasts(last, time) => return Ok(End::Paused),
+                Until::Silent(time) if pause.lasts(last, time) => return Ok(End::Paused),
+                Until::Passed(end) if Instant::now() >= end => return Ok(End::Paused),
                 _ => {}
             }
             // A fake clock runs by itself.
@@ -129,7 +133,7 @@ impl Run<'_> {
         }
         let seconds = self.settings.time_limit.as_secs();
         let is_over = Instant::now() >= self.deadline;
-        is_over.then(|| format!("It did not end within the {seconds} s of the scenario, and was ended."))
+        is_over.then(|| format!("It did not end within the {seconds} s of the scenario (--time-limit), and was ended."))
     }
 
     /// Adds what the end of a poll shows.
@@ -146,7 +150,9 @@ impl Run<'_> {
                 (format!("A poll that can succeed ended with {failed}"), self.store().last_error());
             self.findings.add(if last_error.is_empty() { text } else { format!("{text}: {last_error}") });
         }
-        let took = self.account.clock().now().0 - began.millis().0;
+        // A fake clock may have run on since.
+        let end = if self.clock_pair.is_some() { self.time_of_last_request() } else { None };
+        let took = end.unwrap_or_else(|| self.account.clock().now()).0 - began.millis().0;
         let is_longer = |most: u128| u128::try_from(took).is_ok_and(|took| took > most);
         if let Some(most) = polls.takes_at_most.filter(|most| is_longer(most.duration().as_millis())) {
             self.findings.add(format!("It waited {} s in a poll that can end within {most}.", took / 1_000));
@@ -165,6 +171,8 @@ pub(super) enum Until {
     Held,
     /// Until there was no request for a time.
     Silent(Duration),
+    /// Until an instant.
+    Passed(Instant),
 }
 
 /// How a wait for a connector ended.

@@ -145,7 +145,8 @@ fn smaller_event(
     while !taken.insert((subject.clone(), code, at)) {
         at.0 += 1;
     }
-    let visible_at = scale.map(event.visible_at).max(at);
+    let visible_at = scale.map(event.visible_at);
+    let visible_at = if event.visible_at < event.at { visible_at } else { visible_at.max(at) };
     Some(NewEvent {
         event: Some(code.to_owned()),
         timestamp: Some(at.into()),

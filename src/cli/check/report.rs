@@ -43,7 +43,9 @@ impl Report {
             let _ = writeln!(text, "  files: {}", outcome.folder.display());
             let _ = writeln!(text, "  again: {}", self.again(outcome));
         }
-        let _ = writeln!(text, "\n{} scenarios: {} passed, {} failed", self.scenarios.len(), self.passed, self.failed);
+        let count = self.scenarios.len();
+        let word = if count == 1 { "scenario" } else { "scenarios" };
+        let _ = writeln!(text, "\n{count} {word}: {} passed, {} failed", self.passed, self.failed);
         text
     }
 

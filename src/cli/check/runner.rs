@@ -5,11 +5,12 @@ use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    clock_pair::{self, ClockPair},
     outcome::{Findings, Outcome},
     process::{Connector, Environment},
     real_time,
     store::Store,
-    time_source::TimeSource,
+    time_source::{FakeClock, TimeSource},
 };
 use crate::{
     account::{
@@ -30,7 +31,7 @@ const HOLD: &str = "check-hold";
 /// How long a request is held in the middle of a poll in real time.
 const REAL_HOLD: Duration = Duration::from_millis(300);
 /// How long a request of one instance is held by a clock that stands still: until it is turned.
-pub(super) const INSTANCE_HOLD: Duration = Duration::from_millis(1);
+const INSTANCE_HOLD: Duration = Duration::from_millis(1);
 /// How long the request is held at which a connector is killed, at most.
 const UNTIL_KILLED: Duration = Duration::from_secs(3_600);
 
@@ -64,6 +65,8 @@ pub(super) struct Run<'a> {
     /// The time for the next step. The clock can be ahead of it, because a connector has waited.
     pub(super) planned: Millis,
     pub(super) clock_error: Option<ClockError>,
+    /// The clock of the account and the fake one of the connector, if it has one.
+    pub(super) clock_pair: Option<Arc<ClockPair>>,
     /// The refused request for which the clock was turned last.
     turned_for: u64,
     /// Whether the connector could be started once.
@@ -115,13 +118,17 @@ pub(super) async fn run(mock: &Mock, scenario: &Scenario, settings: &RunSettings
     account.change(flagged);
     let folder = settings.folder.join(&scenario.name);
     let api = settings.apis.iter().copied().find(|api| scenario.apis.contains(api)).unwrap_or(ReadApi::V3_3);
+    let store = Store::create(api, folder.clone())?;
+    let clock_pair = matches!(settings.time, TimeSource::Fake(_))
+        .then(|| ClockPair::new(&account, FakeClock::new(store.path("faketime")), clock_pair::rate(scenario)));
     let mut run = Run {
         settings,
         scenario,
         mock,
         planned: if settings.time == TimeSource::Real { scenario.since.millis() } else { account.clock().now() },
         account,
-        stores: vec![Store::create(api, folder.clone())?],
+        stores: vec![store],
+        clock_pair,
         deadline: started + settings.time_limit,
         clock_error: None,
         turned_for: 0,
@@ -149,7 +156,7 @@ impl Run<'_> {
 
     /// Makes all steps, or those until the time is over.
     async fn steps(&mut self) -> Result<(), StepError> {
-        for step in &self.scenario.steps {
+        for (number, step) in self.scenario.steps.iter().enumerate() {
             match step {
                 Step::Polls(polls) => {
                     for _ in 0..polls.count {
@@ -173,7 +180,8 @@ impl Run<'_> {
                     self.account.replace_faults(rules.clone()).map_err(|why| why.to_string())?;
                 }
                 Step::Events(events) => {
-                    self.account.inject(events).map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
+                    let place = format!("{}: steps[{number}].events", self.scenario.name);
+                    self.account.inject(events).map_err(|(nth, why)| format!("{place}[{nth}].{why}"))?;
                 }
                 Step::Quota(quota) => self.account.set_quota(*quota),
                 Step::Tokens(TokenChange::Expire) => drop(self.account.expire_tokens()),
@@ -240,9 +248,10 @@ impl Run<'_> {
 
     fn try_start(&self) -> Result<Connector, StepError> {
         let (settings, store) = (self.settings, self.store());
-        if let TimeSource::Fake(_) = settings.time {
-            // It stands still until the first request, so that a slow start does not move the time of a poll.
-            self.fake_clock().set(self.client_now(), self.first_rate()).map_err(|error| store.unusable(&error))?;
+        if let Some(pair) = &self.clock_pair {
+            // That of a poll stands still until the first request, so that a slow start does not move the time of the poll.
+            let set = pair.set_fake(self.fake_clock(), self.clock_error, settings.is_service);
+            set.map_err(|error| store.unusable(&error))?;
         }
         let started =
             Connector::start(&settings.command, &self.environment(), &store.path("stdout"), &store.path("stderr"));
@@ -289,12 +298,17 @@ impl Run<'_> {
         self.stores.last().expect("a scenario starts with one")
     }
 
+    pub(super) fn time_of_last_request(&self) -> Option<Millis> {
+        let requests = self.account.requests(self.last_request().saturating_sub(1), 1).requests;
+        requests.last().map(|request| request.at.millis())
+    }
+
     pub(super) fn last_request(&self) -> u64 {
         self.account.requests(u64::MAX - 1, 1).noted
     }
 
-    /// Lets the request go that is held of several instances.
-    pub(super) fn let_go(&self) {
+    /// Ends the hold of the first one of several instances.
+    pub(super) fn release_held_request(&self) {
         self.account.forget_faults(Some(HOLD));
         if self.settings.time == TimeSource::Env {
             self.turn_by(INSTANCE_HOLD);

@@ -1,7 +1,7 @@
 //! Which scenarios are run.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -117,7 +117,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// Whether this machine knows a time zone. Without its rules a program takes UTC instead, and says nothing.
 fn knows_zone(zone: &str) -> bool {
-    let folder = Path::new(ZONES);
+    let folder = env::var_os("TZDIR").map_or_else(|| ZONES.into(), PathBuf::from);
     !cfg!(unix) || folder.join(zone).is_file()
 }
 

@@ -5,14 +5,16 @@ use std::{process::ExitStatus, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    poll::{self, NOT_REACHED, Silence, TICK, Until},
-    runner::{INSTANCE_HOLD, Middle, Run, StepError},
+    poll::{NOT_REACHED, Silence, TICK, Until},
+    runner::{Middle, Run, StepError},
     time_source::TimeSource,
 };
 use crate::{account::journal::Outcome, scenario::Polls, world::Millis};
 
 /// How long a service may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long another instance of a service has to start and to poll once.
+const START_TIME: Duration = Duration::from_secs(1);
 /// How long a service may take to its first request, and to the next one after the clock was turned.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a service with a fake clock may take until an attempt succeeds, after a 429 and after another failure.
@@ -39,16 +41,18 @@ impl Run<'_> {
             self.reach_plan().await;
             self.service = Some(self.start()?);
         }
+        self.let_clock_run();
         let mut others = Vec::new();
         for _ in 1..next.instances.unwrap_or(1) {
-            // It sleeps until another instant than the first one, so that they do not race.
-            self.turn_by(INSTANCE_HOLD);
+            if self.settings.time == TimeSource::Env {
+                // It sleeps until another instant than those before it, so that they do not wake at once.
+                self.turn_by(Duration::from_millis(1));
+            }
             let mut other = self.start()?;
-            let before = self.last_request();
-            self.end_of(&mut other, before, &mut None, Until::Silent(poll::SILENCE)).await?;
+            let until = Until::Passed(Instant::now() + START_TIME);
+            self.end_of(&mut other, self.last_request(), &mut None, until).await?;
             others.push(other);
         }
-        self.let_clock_run()?;
         // A service that sleeps by the account's clock is woken at each of its times until then.
         while !self.findings.is_over() && self.service.is_some() {
             let before = self.last_request();
@@ -167,7 +171,7 @@ impl Run<'_> {
         }
         if self.service.is_some() && self.settings.time != TimeSource::Env {
             let until = (Instant::now() + LONG_WAIT).min(self.deadline);
-            self.let_clock_run()?;
+            self.let_clock_run();
             while self.service.is_some() && !(self.has_answer() && self.has_polled_last()) && Instant::now() < until {
                 tokio::time::sleep(TICK).await;
             }

@@ -66,6 +66,9 @@ impl Store {
     /// The records: the file of `OPSWAT_OUT`, or else the standard output. `None` if the connector never ran.
     pub(super) fn records(&self) -> io::Result<Option<File>> {
         let paths = [self.path("out.ndjson"), self.path("stdout")];
+        if fs::symlink_metadata(&paths[0]).is_ok() && !paths[0].is_file() {
+            return Err(io::Error::other("OPSWAT_OUT is no file any more"));
+        }
         paths.iter().find(|path| path.is_file()).map(File::open).transpose()
     }
 
@@ -96,13 +99,13 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(unix)]
-fn copy_link(leads_to: &Path, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(leads_to, link)
+fn copy_link(from: &Path, to: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(fs::read_link(from)?, to)
 }
 
 #[cfg(not(unix))]
-fn copy_link(leads_to: &Path, link: &Path) -> io::Result<()> {
-    fs::copy(leads_to, link).map(drop)
+fn copy_link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to).map(drop)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
@@ -114,7 +117,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         if kind.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else if kind.is_symlink() {
-            copy_link(&fs::read_link(entry.path())?, &target)?;
+            copy_link(&entry.path(), &target)?;
         } else if kind.is_file() {
             fs::copy(entry.path(), target)?;
         }

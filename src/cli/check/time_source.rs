@@ -14,7 +14,7 @@ use crate::clock::Instant;
 
 /// How many times faster than the machine's clock a fake clock runs, so that nobody waits for the waits of a connector.
 pub(super) const FAKE_RATE: u32 = 60;
-/// The same while a connector waits because it was refused for its quota.
+/// The same during the wait that a 429 asks for.
 pub(super) const REFUSED_RATE: u32 = 600;
 /// Where packages install libfaketime.
 const FOLDERS: [&str; 7] = [
@@ -85,6 +85,9 @@ impl TimeSource {
 /// The library, if a program can be run with it.
 fn fake(library: Option<&Path>, program: &OsStr) -> Result<PathBuf, String> {
     let library = match library {
+        Some(path) if path.is_file() && !is_library(path) => {
+            return Err(format!("--faketime: {} is no library", path.display()));
+        }
         Some(path) if path.is_file() => path.to_owned(),
         Some(path) => return Err(format!("--faketime: there is no file {}", path.display())),
         None => found().ok_or_else(|| {
@@ -100,6 +103,13 @@ fn fake(library: Option<&Path>, program: &OsStr) -> Result<PathBuf, String> {
         )),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
+}
+
+/// Whether a file begins as a library of Linux or macOS does.
+fn is_library(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && [*b"\x7fELF", [0xcf, 0xfa, 0xed, 0xfe], [0xca, 0xfe, 0xba, 0xbe]].contains(&head)
 }
 
 /// The library where packages install it.
