@@ -5,7 +5,7 @@ use std::{fs, io, net::SocketAddr, path::Path, process::ExitCode, thread};
 use tokio::{
     net::{TcpListener, TcpSocket},
     runtime,
-    sync::watch,
+    sync::{oneshot, watch},
 };
 use tracing::{info, warn};
 
@@ -126,8 +126,12 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         }
     };
     let ended = async { tokio::join!(main, beside) };
+    let input_ended = input_end(config.stop_with_stdin);
     let signalled = async {
-        signal.recv().await;
+        tokio::select! {
+            () = signal.recv() => {}
+            () = input_ended => {}
+        }
         info!("stopping");
         stop.send_replace(());
         local.accounts().close_streams();
@@ -139,6 +143,22 @@ async fn serve(config: &Config, local: &Local, access: Access) -> Result<(), Str
         () = signalled => info!("stopped by a second signal"),
     }
     Ok(())
+}
+
+/// Waits for the end of the standard input; for ever if it does not matter.
+async fn input_end(matters: bool) {
+    if !matters {
+        return std::future::pending().await;
+    }
+    let (ended, end) = oneshot::channel();
+    // A read cannot be cancelled, so that it has a thread of its own, with which the process does not wait.
+    thread::spawn(move || {
+        // What it says does not matter, and a standard input that cannot be read is at its end.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        ended.send(())
+    });
+    // The sender is not dropped before.
+    let _ = end.await;
 }
 
 /// The TLS configuration, if HTTPS is on. It writes the authority's certificate before any output announces the server.

@@ -48,6 +48,10 @@ pub struct Config {
     /// File to which the server writes its port after it has bound the listener
     #[arg(long, env = "OPSWAT_MOCK_PORT_FILE", value_name = "PATH")]
     pub port_file: Option<PathBuf>,
+    /// Stops when the standard input ends: a server that has a pipe there does not outlive the process that started it, however that ends
+    #[arg(long, env = "OPSWAT_MOCK_STOP_WITH_STDIN", value_name = "BOOL", default_value = "false", default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_parser = parse_bool)]
+    pub stop_with_stdin: bool,
     /// Seed of the history; the same seed and settings generate the same events on every machine
     #[arg(long, env = "OPSWAT_MOCK_SEED", value_name = "NUMBER", default_value = "1")]
     pub seed: u64,

@@ -169,6 +169,18 @@ fn a_signal_ends_the_server_with_success() {
     }
 }
 
+#[test]
+fn the_end_of_the_standard_input_ends_the_server_where_it_matters() {
+    let mut server = Server::start(mock().args(["--port", "0", "--stop-with-stdin"]).stdin(Stdio::piped()));
+    let mut input = server.child.stdin.take().expect("a pipe");
+    input.write_all(b"what it says does not matter\n").expect("written");
+    assert!(server.get("/_mock/health").contains("\"ok\""));
+    drop(input);
+    assert_eq!(server.child.wait().expect("an end").code(), Some(0));
+    let server = Server::start(mock().args(["--port", "0"]).stdin(Stdio::null()));
+    assert!(server.get("/_mock/health").contains("\"ok\""), "by default, a server has no need of one");
+}
+
 /// A second signal ends the server without waiting for requests in flight.
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
