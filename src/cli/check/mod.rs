@@ -61,7 +61,7 @@ With --time env, it does not ask the machine for the time, and does not sleep:
   OPSWAT_NOW            the time of a poll
   OPSWAT_CLOCK_URL      with --service: where GET gives the time, as {\"now\":\"…\"}
   OPSWAT_SLEEP_URL      where it posts {\"seconds\":30} instead of sleeping
-With --time fake, the machine's clock shows the time of the scenario, and goes 60 times as fast.
+With --time fake, the machine's clock shows the time of the scenario, and goes 30 times as fast.
 With --time real, the time is the machine's, and what happened in hours happens in seconds.
 
 Exit code 0 if all scenarios passed, 1 if one failed, 2 if the connector cannot be run";

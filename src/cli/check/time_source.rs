@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use crate::clock::Instant;
 
 /// How many times faster than the machine's clock a fake clock runs, so that nobody waits for the waits of a connector.
-pub(super) const FAKE_RATE: u32 = 60;
+pub(super) const FAKE_RATE: u32 = 30;
 /// The same during the wait that a 429 asks for.
 pub(super) const REFUSED_RATE: u32 = 600;
 /// Where packages install libfaketime.
