@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
 #[cfg(feature = "check")]
-use super::watch::{Moment, Watch, Watcher};
+use super::watch::{Moment, Watch};
 use super::{
     config::AccountConfig,
     description::{Description, MadeToken, QuotaDescription},
@@ -61,7 +61,7 @@ pub struct Account {
     /// The number of requests of this account that are in flight.
     in_flight: AtomicU32,
     #[cfg(feature = "check")]
-    watch: Watch,
+    pub(crate) watch: Watch,
     /// The number of resets. Requests of an earlier epoch do not change the state of the current one.
     epoch: AtomicU64,
     /// The use number of the last request to this account, see `Accounts`.
@@ -332,12 +332,6 @@ impl Account {
     /// The current epoch.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
-    }
-
-    /// Calls a function when a request arrives, and when it is refused for a time; or none.
-    #[cfg(feature = "check")]
-    pub(crate) fn watch(&self, watcher: Option<Watcher>) {
-        self.watch.set(watcher);
     }
 
     /// A request is refused with 429, and may be repeated after so many seconds.

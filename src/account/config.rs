@@ -41,7 +41,7 @@ impl AccountConfig {
     /// The readable part of a window at a point in time: not older than the retention and not later than `until`.
     pub(crate) fn readable(&self, window: Window, now: Millis, until: Millis) -> Window {
         let oldest = now.0 - i64::from(self.settings.retention_days) * DAY_MS;
-        Window { from: Millis(window.from.0.max(oldest)), to: window.to.min(until) }
+        Window { from: Millis(window.from.0.max(oldest)), ..window.until(until) }
     }
 
     /// A signer for page tokens, with the key of this configuration.

@@ -33,6 +33,13 @@ pub(crate) struct PageQuery {
     pub(crate) snapshot: Snapshot,
 }
 
+impl PageQuery {
+    /// The readable window until the time of the request. What is later is not read, even where an event is dated ahead.
+    pub(crate) fn past(&self) -> Window {
+        self.window.until(self.seen_at)
+    }
+}
+
 /// The start of a page.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum PageStart {

@@ -24,22 +24,21 @@ pub(crate) enum Moment {
 }
 
 /// Something that is done at each moment.
-pub(crate) type Watcher = Arc<dyn Fn(Moment) + Send + Sync>;
+type Watcher = Arc<dyn Fn(Moment) + Send + Sync>;
 
 /// The watcher of an account, if there is one.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// Whether there is a watcher. Every request checks this without taking the lock.
     is_set: AtomicBool,
     watcher: Mutex<Option<Watcher>>,
 }
 
 impl Watch {
-    /// Sets the watcher, or that there is none.
-    pub(super) fn set(&self, watcher: Option<Watcher>) {
-        let mut current = self.watcher.lock();
-        self.is_set.store(watcher.is_some(), Ordering::Release);
-        *current = watcher;
+    /// Sets the watcher.
+    pub(crate) fn set(&self, watcher: impl Fn(Moment) + Send + Sync + 'static) {
+        *self.watcher.lock() = Some(Arc::new(watcher));
+        self.is_set.store(true, Ordering::Release);
     }
 
     /// Notifies the watcher.

@@ -29,8 +29,7 @@ pub(super) async fn limit(api: ApiName, caller: Authenticated, request: Request,
         Ok(taken) => taken,
         Err(QuotaExceeded { status, wait_seconds }) => {
             queries::record(api, request, context).await;
-            context.recorder.rate_limited();
-            context.recorder.wait(wait_seconds);
+            context.recorder.rate_limited(wait_seconds);
             let mut response = ApiError::TooManyRequests { wait_seconds }.into_response();
             set_retry_after(&mut response, context.config.profile().retry_after, wait_seconds, context.now);
             complete(context, status, &mut response);

@@ -133,8 +133,10 @@ impl Recorder {
         self.0.lock().limited = Some(limit);
     }
 
-    pub(super) fn rate_limited(&self) {
-        self.0.lock().is_rate_limited = true;
+    /// Records that the quota rejected the request, which may be repeated after some time.
+    pub(super) fn rate_limited(&self, wait_seconds: u64) {
+        let mut record = self.0.lock();
+        (record.is_rate_limited, record.wait_seconds) = (true, Some(wait_seconds));
     }
 
     /// Sets the time until a request that is refused with 429 may be repeated.

@@ -10,7 +10,7 @@ use super::{
     cause::{Cause, DuplicateCause},
     error::AuditError,
     expected::Expected,
-    windows::{Windows, past},
+    windows::Windows,
 };
 use crate::{
     account::{
@@ -136,7 +136,7 @@ impl ServedPages {
 
     /// From the earliest start to the latest end of all windows, both ends included. `None` if no request asked for one.
     pub(super) fn span(&self) -> Option<Window> {
-        let windows = || self.pages.iter().map(|page| past(page.query())).filter(|window| window.from <= window.to);
+        let windows = || self.pages.iter().map(|page| page.query().past()).filter(|window| window.from <= window.to);
         let from = windows().map(|window| window.from).min()?;
         Some(Window { from, to: windows().map(|window| window.to).max()? })
     }

@@ -30,15 +30,10 @@ pub(super) struct OpenWindows {
     pub(super) open: BTreeSet<Page>,
 }
 
-/// The window until the time of the request. What is later is not read, even where an event is dated ahead.
-pub(super) fn past(query: &PageQuery) -> Window {
-    Window { from: query.window.from, to: query.window.to.min(query.seen_at) }
-}
-
 impl Windows {
     pub(super) fn new<'q>(queries: impl Iterator<Item = &'q PageQuery> + Clone) -> Self {
         let page = |(nth, query): (usize, &PageQuery)| (query.seen_at, nth);
-        let readable = queries.clone().enumerate().map(|query| (past(query.1), page(query)));
+        let readable = queries.clone().enumerate().map(|query| (query.1.past(), page(query)));
         let hidden = queries.enumerate().map(|query| {
             let PageQuery { asked, window, .. } = query.1;
             (Window { from: asked.from, to: Millis(window.from.0 - 1).min(asked.to) }, page(query))

@@ -344,9 +344,9 @@ impl QueryRead {
         (self.asked.from.min(self.window.from), self.past().to)
     }
 
-    /// The window until the time of the request. What is later is not read, even where an event is dated ahead.
+    /// The same as [`PageQuery::past`].
     fn past(&self) -> Window {
-        Window { from: self.window.from, to: self.window.to.min(self.seen_at) }
+        self.window.until(self.seen_at)
     }
 
     /// The part of the window that the client received, both ends included.

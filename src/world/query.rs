@@ -96,8 +96,7 @@ impl World {
         let tracks = self.tracks(categories, &filter);
         let from = Millis(window.from.0.clamp(ACCOUNT_MADE.0, HISTORY_END.0 + 1));
         // A lag is not negative, so nothing is visible before its time.
-        let window = Window { from: window.from, to: window.to.min(seen_at) };
-        let to = Millis(self.end_of(categories, window.to).0.clamp(ACCOUNT_MADE.0 - 1, HISTORY_END.0));
+        let to = Millis(self.end_of(categories, window.until(seen_at).to).0.clamp(ACCOUNT_MADE.0 - 1, HISTORY_END.0));
         // The longest lag of events up to this instant is over, so they are visible.
         let settled =
             Millis((seen_at.0.saturating_sub(self.lag().longest_ms())).clamp(from.0 - 1, to.0.max(from.0 - 1)));

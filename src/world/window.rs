@@ -13,6 +13,13 @@ pub struct Window {
     pub to: Millis,
 }
 
+impl Window {
+    /// The part of the window until an instant, which is included.
+    pub(crate) fn until(self, end: Millis) -> Self {
+        Self { from: self.from, to: self.to.min(end) }
+    }
+}
+
 /// Selects events. The default selects all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Filter {

@@ -15,3 +15,4 @@ mod profile;
 mod quota;
 mod stubs;
 mod tokens;
+mod visibility;

@@ -56,7 +56,7 @@ impl ClockPair {
         let state = State { fake, clock_error: None, motion: Motion::Stopped, changes: 0 };
         let pair = Arc::new(Self { account: Arc::downgrade(account), usual_rate, state: Mutex::new(state) });
         let watching = pair.clone();
-        account.watch(Some(Arc::new(move |moment| watching.notice(moment))));
+        account.watch.set(move |moment| watching.notice(moment));
         pair
     }
 
@@ -91,8 +91,7 @@ impl ClockPair {
         let mut state = self.state.lock();
         state.change(Motion::Stopped);
         if let Some(account) = self.account.upgrade() {
-            // A clock can always be frozen at the time that it shows.
-            let _ = account.clock().set(ClockChange { mode: Some(Mode::Frozen), now: None, rate: None });
+            freeze(&account);
         }
     }
 
@@ -139,7 +138,7 @@ impl ClockPair {
         let Some(account) = self.account.upgrade().filter(|_| state.changes == changes) else { return };
         let left = u64::try_from(end - account.clock().now().0).unwrap_or_default();
         account.advance(Duration::from_millis(left));
-        state.run(&self.account, FAKE_RATE);
+        state.run(&self.account, self.usual_rate);
     }
 }
 
@@ -164,6 +163,12 @@ impl State {
         let Some(account) = account.upgrade() else { return Ok(()) };
         self.fake.set(seen_by_client(account.clock().now(), self.clock_error), rate)
     }
+}
+
+/// Stops the clock of an account.
+pub(super) fn freeze(account: &Account) {
+    // A clock can always be frozen at the time that it shows.
+    let _ = account.clock().set(ClockChange { mode: Some(Mode::Frozen), now: None, rate: None });
 }
 
 /// How fast clocks run that cannot stand still.

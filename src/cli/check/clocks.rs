@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    clock_pair::{millis, seen_by_client},
+    clock_pair::{freeze, millis, seen_by_client},
     real_time,
-    runner::{Run, StepError},
+    runner::Run,
     time_source::{FakeClock, TimeSource},
 };
-use crate::{
-    clock::{ClockChange, Instant as ClockInstant, Mode},
-    scenario::Span,
-    world::Millis,
-};
+use crate::{clock::Instant as ClockInstant, scenario::Span, world::Millis};
 
 impl Run<'_> {
     pub(super) fn next_plan(&self, by: Span) -> Millis {
@@ -64,16 +60,12 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn freeze_clock(&self) -> Result<(), StepError> {
+    pub(super) fn freeze_clock(&self) {
         match (&self.clock_pair, &self.settings.time) {
             (Some(pair), _) => pair.stop(),
             (None, TimeSource::Real) => {}
-            (None, _) => {
-                let change = ClockChange { mode: Some(Mode::Frozen), now: None, rate: None };
-                self.account.clock().set(change).map_err(|why| why.to_string())?;
-            }
+            (None, _) => freeze(&self.account),
         }
-        Ok(())
     }
 
     pub(super) fn fake_clock(&self) -> FakeClock {

@@ -29,7 +29,7 @@ impl Run<'_> {
         self.account.take_quota(self.store().api.name(), polls.other_requests);
         let began = self.note_poll();
         let before = self.last_request();
-        let statuses = if let Some(count) = next.instances {
+        let statuses = if let Some(Middle::Instances(count)) = next.middle {
             self.run_several(count, before, &mut middle).await?
         } else {
             self.let_clock_run_at_first_request();
@@ -37,7 +37,7 @@ impl Run<'_> {
             let end = self.end_of(&mut connector, before, &mut middle, Until::End).await?;
             Vec::from_iter(end.status())
         };
-        self.freeze_clock()?;
+        self.freeze_clock();
         self.clear(&next)?;
         if middle.is_some() && !self.findings.is_over() {
             self.findings.add(NOT_REACHED.to_owned());

@@ -80,18 +80,18 @@ pub(super) struct Run<'a> {
 /// What is special about the next poll.
 #[derive(Debug, Default)]
 pub(super) struct NextPoll {
-    pub(super) kill_after: Option<u32>,
     pub(super) loses_checkpoint: bool,
-    pub(super) meanwhile: Option<Meanwhile>,
-    pub(super) instances: Option<u32>,
+    pub(super) middle: Option<Middle>,
 }
 
 /// What happens when a request is held in the middle of a poll.
+#[derive(Clone, Debug)]
 pub(super) enum Middle {
-    Kill,
+    /// The connector is killed after so many responses.
+    Kill(u32),
     Meanwhile(Meanwhile),
-    /// Another instance is at work.
-    Instances,
+    /// So many instances make the poll.
+    Instances(u32),
 }
 
 /// Why a step could not be made.
@@ -185,10 +185,10 @@ impl Run<'_> {
                 }
                 Step::Quota(quota) => self.account.set_quota(*quota),
                 Step::Tokens(TokenChange::Expire) => drop(self.account.expire_tokens()),
-                Step::KillAfterResponses(count) => self.next.kill_after = Some(*count),
+                Step::KillAfterResponses(count) => self.next.middle = Some(Middle::Kill(*count)),
                 Step::KillBeforeCheckpoint => self.next.loses_checkpoint = true,
-                Step::Meanwhile(meanwhile) => self.next.meanwhile = Some(meanwhile.clone()),
-                Step::Instances(count) => self.next.instances = Some(*count),
+                Step::Meanwhile(meanwhile) => self.next.middle = Some(Middle::Meanwhile(meanwhile.clone())),
+                Step::Instances(count) => self.next.middle = Some(Middle::Instances(*count)),
                 Step::ClientClock(error) => self.clock_error = Some(*error),
                 Step::Api(api) => {
                     self.end_service().await?;
@@ -206,21 +206,19 @@ impl Run<'_> {
         if next.loses_checkpoint {
             store.keep_state().map_err(|error| store.unusable(&error))?;
         }
-        let is_real = self.settings.time == TimeSource::Real;
-        let (after, until, middle) = match (next.kill_after, &next.meanwhile, next.instances) {
-            (Some(after), _, _) => (after, UNTIL_KILLED, Middle::Kill),
-            (None, Some(meanwhile), _) => {
-                let until = if is_real { REAL_HOLD } else { meanwhile.advance.duration() };
-                (meanwhile.after_responses, until, Middle::Meanwhile(meanwhile.clone()))
-            }
-            (None, None, Some(_)) if !self.settings.is_service => {
-                // The clock stands still until the request is let go, unless it is the machine's.
-                (0, if is_real { REAL_HOLD } else { INSTANCE_HOLD }, Middle::Instances)
-            }
-            (None, None, _) => return Ok(None),
+        let (after, until) = match &next.middle {
+            None => return Ok(None),
+            // It is not held: it polls by itself.
+            Some(Middle::Instances(_)) if self.settings.is_service => return Ok(None),
+            Some(Middle::Kill(after)) => (*after, UNTIL_KILLED),
+            // The clock stands still until it is turned, unless it is the machine's.
+            Some(Middle::Meanwhile(meanwhile)) => (meanwhile.after_responses, meanwhile.advance.duration()),
+            Some(Middle::Instances(_)) => (0, INSTANCE_HOLD),
         };
+        let waits_for_real = self.settings.time == TimeSource::Real && !matches!(next.middle, Some(Middle::Kill(_)));
+        let until = if waits_for_real { REAL_HOLD } else { until };
         self.account.add_faults(vec![hold(store.api.name(), after, until)]).map_err(|why| why.to_string())?;
-        Ok(Some(middle))
+        Ok(next.middle.clone())
     }
 
     /// Ends what was special about a poll.
@@ -323,19 +321,19 @@ impl Run<'_> {
     /// Does what happens in the middle of a poll, if the request is there that is held for it. Returns whether the connector
     /// must be killed.
     pub(super) fn is_killed_in(&self, middle: &mut Option<Middle>) -> Result<bool, StepError> {
-        // Several instances are let go when the others are silent.
-        if matches!(middle, None | Some(Middle::Instances)) || !self.holds_request() {
+        // The request of one of several instances is released when the others are silent.
+        if matches!(middle, None | Some(Middle::Instances(_))) || !self.holds_request() {
             return Ok(false);
         }
         match middle.take() {
-            Some(Middle::Kill) => return Ok(true),
+            Some(Middle::Kill(_)) => return Ok(true),
             Some(Middle::Meanwhile(meanwhile)) => {
                 self.account.inject(&meanwhile.events).map_err(|(nth, why)| format!("events[{nth}].{why}"))?;
                 if self.settings.time != TimeSource::Real {
                     self.turn_by(meanwhile.advance.duration());
                 }
             }
-            Some(Middle::Instances) | None => {}
+            Some(Middle::Instances(_)) | None => {}
         }
         Ok(false)
     }

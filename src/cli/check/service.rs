@@ -42,8 +42,9 @@ impl Run<'_> {
             self.service = Some(self.start()?);
         }
         self.let_clock_run();
+        let instances = if let Some(Middle::Instances(count)) = next.middle { count } else { 1 };
         let mut others = Vec::new();
-        for _ in 1..next.instances.unwrap_or(1) {
+        for _ in 1..instances {
             if self.settings.time == TimeSource::Env {
                 // It sleeps until another instant than those before it, so that they do not wake at once.
                 self.turn_by(Duration::from_millis(1));
@@ -70,7 +71,7 @@ impl Run<'_> {
         if self.service.is_some() && !self.findings.is_over() {
             self.quiet(before, Some(Instant::now() + FIRST_REQUEST), &mut middle).await?;
         }
-        self.freeze_clock()?;
+        self.freeze_clock();
         for mut other in others {
             // How it ends does not matter: it is one too many.
             let _ = other.terminate(PATIENCE).await;
